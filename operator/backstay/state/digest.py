@@ -1,0 +1,32 @@
+"""Digests of agent parameters: how the cluster notices that a running service's definition changed.
+
+The form is Pacemaker's (MD5 over one XML element with sorted attributes), found by comparing recorded
+digests with their parameters, so that an imported history stays valid. MD5 serves change detection only,
+never security.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from xml.sax.saxutils import quoteattr
+
+
+def params_digest(params: Mapping[str, str]) -> str:
+    """Digest of all given parameters. Meta attributes (CRM_meta_*) are not parameters and left out."""
+    pairs = sorted((name, value) for name, value in params.items() if not name.startswith("CRM_meta_"))
+    text = "".join(f" {name}={_quoted(value)}" for name, value in pairs)
+    return hashlib.md5(f" <parameters{text}/>\n".encode(), usedforsecurity=False).hexdigest()
+
+
+def restart_digest(params: Mapping[str, str], *, restart_params: Collection[str]) -> str:
+    """Digest of those parameters whose change needs a restart."""
+    return params_digest({name: value for name, value in params.items() if name in restart_params})
+
+
+def secure_digest(params: Mapping[str, str], *, private_params: Collection[str]) -> str:
+    """Digest without the parameters that must not be written down, such as passwords."""
+    return params_digest({name: value for name, value in params.items() if name not in private_params})
+
+
+def _quoted(value: str) -> str:
+    text = quoteattr(value, {'"': "&quot;"})
+    return f'"{text[1:-1]}"'
