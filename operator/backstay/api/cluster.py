@@ -1,0 +1,191 @@
+"""HACluster: which nodes and namespaces belong together, and the cluster's properties under their Pacemaker names."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from backstay.api.base import Column, Condition, KindInfo, Model, Resource, cel, rules
+from backstay.api.quantities import Duration, Timestamp
+from backstay.api.resource import OperationDefaults, ResourceMeta
+
+
+class ClusterProperties(Model):
+    """Cluster options; names and defaults are Pacemaker's ("Pacemaker Explained", Cluster Options)."""
+
+    no_quorum_policy: Literal["ignore", "stop", "freeze", "demote", "suicide", "fence"] = Field(
+        default="stop", description="What to do with resources when the cluster has no quorum."
+    )
+    symmetric_cluster: bool = Field(
+        default=True, description="Whether resources may run anywhere by default."
+    )
+    maintenance_mode: bool = Field(
+        default=False, description="Leave every resource alone, monitors included."
+    )
+    stonith_enabled: bool = Field(default=True, description="Fence nodes that are lost or that fail a stop.")
+    stonith_action: Literal["reboot", "off"] = Field(default="reboot", description="How to fence.")
+    stonith_timeout: Duration = Field(default="60s", description="How long one fencing action may take.")
+    stonith_max_attempts: int = Field(
+        default=10, ge=1, le=1000, description="Give up on a target after so many."
+    )
+    concurrent_fencing: bool = Field(default=True, description="Fence several nodes at a time.")
+    startup_fencing: bool = Field(default=True, description="Fence nodes never seen by this cluster's DC.")
+    start_failure_is_fatal: bool = Field(
+        default=True, description="A failed start bans the node at once; else migrationThreshold decides."
+    )
+    enable_startup_probes: bool = Field(default=True, description="Probe for what already runs on a node.")
+    stop_orphan_resources: bool = Field(
+        default=True, description="Stop what was removed from the configuration."
+    )
+    stop_orphan_actions: bool = Field(
+        default=True, description="Cancel monitors removed from the configuration."
+    )
+    stop_all_resources: bool = Field(
+        default=False, description="Stop everything, for example before surgery."
+    )
+    cluster_recheck_interval: Duration = Field(
+        default="15min", description="Look again at least so often: time-based rules, failure timeouts."
+    )
+    batch_limit: int = Field(
+        default=0, ge=0, description="Actions in flight in the cluster; 0 means automatic."
+    )
+    node_action_limit: int = Field(
+        default=0, ge=0, description="Actions in flight on a node; 0 means twice the cores."
+    )
+    migration_limit: int = Field(
+        default=-1, ge=-1, description="Live migrations at a time on a node; -1: no limit."
+    )
+    placement_strategy: Literal["default", "utilization", "minimal", "balanced"] = Field(
+        default="default", description="How utilization counts in placement."
+    )
+    node_health_strategy: Literal["none", "migrate-on-red", "only-green", "progressive", "custom"] = Field(
+        default="none", description="How attributes named #health... count in placement."
+    )
+    priority_fencing_delay: Duration = Field(
+        default="0s", description="Head start of the more important side."
+    )
+    shutdown_lock: bool = Field(
+        default=False, description="Keep resources for a node that was stopped cleanly."
+    )
+    shutdown_lock_limit: Duration = Field(default="0s", description="Give up such a lock after; 0s: never.")
+
+
+class Heartbeat(Model):
+    """Lease timings. The agent must have stopped what others may take over before `leaseDuration` has passed."""
+
+    model_config = rules(
+        cel(
+            "self.renewIntervalMilliseconds * 2 + self.stopMarginMilliseconds <= self.leaseDurationMilliseconds",
+            "two renewals and stopMarginMilliseconds must fit into leaseDurationMilliseconds: "
+            "raise leaseDurationMilliseconds or lower renewIntervalMilliseconds",
+        )
+    )
+
+    renew_interval_milliseconds: int = Field(
+        default=1000, ge=50, le=60_000, description="How often an agent renews its Lease."
+    )
+    lease_duration_milliseconds: int = Field(
+        default=3000, ge=300, le=600_000, description="A Lease older than this makes its node unclean."
+    )
+    stop_margin_milliseconds: int = Field(
+        default=1000,
+        ge=100,
+        le=300_000,
+        description="A cut-off agent begins to stop what needs no fencing so long before the lease runs out.",
+    )
+
+
+class History(Model):
+    """How much is kept."""
+
+    transitions: int = Field(default=50, ge=1, le=500, description="HATransition objects kept.")
+
+
+class HAClusterSpec(Model):
+    """What belongs to this cluster and how it behaves."""
+
+    node_selector: dict[str, str] = Field(
+        default_factory=dict, description="Labels of the Nodes that belong to it; empty: every Node."
+    )
+    namespaces: list[str] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Namespaces whose resources it runs; empty: every namespace.",
+    )
+    properties: ClusterProperties = Field(
+        default_factory=ClusterProperties,
+        description="Cluster properties, under Pacemaker's names.",
+        json_schema_extra={"default": {}},
+    )
+    heartbeat: Heartbeat = Field(
+        default_factory=Heartbeat, description="Lease timings.", json_schema_extra={"default": {}}
+    )
+    resource_defaults: ResourceMeta = Field(
+        default_factory=ResourceMeta, description="Meta attributes where a resource sets none (rsc_defaults)."
+    )
+    operation_defaults: OperationDefaults = Field(
+        default_factory=OperationDefaults, description="Where an operation sets none (op_defaults)."
+    )
+    history: History = Field(
+        default_factory=History, description="How much history is kept.", json_schema_extra={"default": {}}
+    )
+
+
+class Counts(Model):
+    """How many nodes or resources there are, by state."""
+
+    total: int = 0
+    online: int | None = None
+    started: int | None = None
+    failed: int | None = None
+    blocked: int | None = None
+
+
+class LastTransition(Model):
+    """The newest transition."""
+
+    number: int
+    phase: str
+    trigger: str = ""
+    time: Timestamp | None = None
+
+
+class HAClusterStatus(Model):
+    """Written by the DC."""
+
+    epoch: int = Field(default=0, description="Fencing token: rises with every new DC, never goes back.")
+    transition_number: int = Field(default=0, description="The last transition number given out.")
+    dc: str = Field(default="", description="Identity of the DC: the operator replica that decides.")
+    dc_since: Timestamp | None = None
+    operators: list[str] = Field(default_factory=list, description="Replicas seen, the DC included.")
+    quorum: bool | None = Field(default=None, description="Whether a majority of the nodes is heard.")
+    nodes: Counts | None = None
+    nodes_summary: str = ""
+    resources: Counts | None = None
+    resources_summary: str = ""
+    last_transition: LastTransition | None = None
+    conditions: list[Condition] = Field(default_factory=list, json_schema_extra={"x-map-key": "type"})
+
+
+class HACluster(Resource):
+    """A cluster: nodes, namespaces, and the properties under which its DC schedules."""
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="HACluster",
+        plural="haclusters",
+        namespaced=False,
+        short_names=("hac",),
+        columns=(
+            Column("DC", ".status.dc"),
+            Column("Quorum", ".status.quorum", "boolean"),
+            Column("Nodes", ".status.nodesSummary"),
+            Column("Resources", ".status.resourcesSummary"),
+            Column("Transition", ".status.transitionNumber", "integer"),
+            Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+            Column("Epoch", ".status.epoch", "integer", priority=1),
+            Column("Age", ".metadata.creationTimestamp", "date"),
+        ),
+    )
+    spec: HAClusterSpec = Field(default_factory=HAClusterSpec)
+    status: HAClusterStatus = Field(default_factory=HAClusterStatus)

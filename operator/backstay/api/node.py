@@ -1,0 +1,86 @@
+"""HANode: what an administrator wants of a node, and what the DC knows of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from backstay.api.base import Column, Condition, KindInfo, Model, Resource
+from backstay.api.quantities import Timestamp
+from backstay.api.resource import RequestAck
+
+
+class NodeRequest(Model):
+    """Something to do to a node once. The DC acknowledges the id in status.requests."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    type: Literal["fence", "confirm", "describe"]
+    action: Literal["off", "on", "reboot"] | None = Field(
+        default=None, description="For fence; default reboot."
+    )
+    agent: str | None = Field(default=None, description="For describe: the agent whose meta-data is wanted.")
+
+
+class HANodeSpec(Model):
+    """What the administrator wants."""
+
+    cluster: str = Field(default="", description="The HACluster; the DC fills it in.")
+    standby: bool = Field(default=False, description="Run nothing here; the node still counts and votes.")
+    maintenance: bool = Field(default=False, description="Leave everything on it as it is.")
+    shutdown: bool = Field(default=False, description="Stop everything here, cleanly (kubectl ha node stop).")
+    attributes: dict[str, str] = Field(default_factory=dict, description="Node attributes, for rules.")
+    utilization: dict[str, int] = Field(default_factory=dict, description="Capacities of the node.")
+    requests: list[NodeRequest] = Field(default_factory=list, max_length=16)
+
+
+class FencedStatus(Model):
+    """The last successful fencing."""
+
+    boot_id: str = Field(default="", description="The boot that was ended by it.")
+    action: str = ""
+    by: str = Field(default="", description="Device, node that ran it, or 'administrator'.")
+    time: Timestamp
+
+
+class HANodeStatus(Model):
+    """Written by the DC."""
+
+    cluster: str = ""
+    state: str = Field(
+        default="Pending", description="Online, Standby, Maintenance, Stopped, Pending, Unclean, Offline."
+    )
+    dc: bool = False
+    reason: str = Field(default="", description="Why it is in this state.")
+    since: Timestamp | None = None
+    boot_id: str = ""
+    agent_version: str = ""
+    resources: int = 0
+    fenced: FencedStatus | None = None
+    watchdog: str = ""
+    standards: list[str] = Field(default_factory=list)
+    requests: list[RequestAck] = Field(default_factory=list)
+    conditions: list[Condition] = Field(default_factory=list, json_schema_extra={"x-map-key": "type"})
+
+
+class HANode(Resource):
+    """A node of a cluster, named as the Kubernetes Node."""
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="HANode",
+        plural="hanodes",
+        namespaced=False,
+        short_names=("han",),
+        columns=(
+            Column("State", ".status.state"),
+            Column("DC", ".status.dc", "boolean"),
+            Column("Resources", ".status.resources", "integer"),
+            Column("Agent", ".status.agentVersion"),
+            Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+            Column("Reason", ".status.reason", priority=1),
+            Column("Cluster", ".status.cluster", priority=1),
+            Column("Age", ".metadata.creationTimestamp", "date"),
+        ),
+    )
+    spec: HANodeSpec = Field(default_factory=HANodeSpec)
+    status: HANodeStatus = Field(default_factory=HANodeStatus)
