@@ -1,0 +1,148 @@
+"""A local copy of a collection, kept by list and watch, with a periodic list behind it because a watch can go silent.
+
+`on_change` is called for each object that appeared, changed or vanished, and is only a hint to look: readers take `objects`.
+`heard_at` tells by the monotonic clock when the API server was last known to be telling us the truth: an event, a bookmark or a list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+
+from backstay_kube.client import KubeClient, Obj
+from backstay_kube.errors import ApiError, ApiGone, ApiNotFound
+from backstay_kube.kinds import Kind
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""Namespace (empty for cluster-scoped objects) and name."""
+
+OnChange = Callable[[str, Obj], None]
+"""Called with ADDED, MODIFIED or DELETED and the object."""
+
+
+class Reflector:
+    """Run `run()` as a task; `synced` is set after the first list."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        field_selector: str | None = None,
+        label_selector: str | None = None,
+        on_change: OnChange | None = None,
+        relist_s: float = 30.0,
+    ) -> None:
+        self.kind = kind
+        self.synced = asyncio.Event()
+        self.heard_at = 0.0
+        self._client = client
+        self._namespace = namespace
+        self._field_selector = field_selector
+        self._label_selector = label_selector
+        self._on_change = on_change or (lambda _type, _obj: None)
+        self._relist_s = relist_s
+        self._objects: dict[Key, Obj] = {}
+
+    def get(self, name: str, namespace: str = "") -> Obj | None:
+        return self._objects.get((namespace, name))
+
+    def objects(self) -> Iterator[Obj]:
+        """In order of namespace and name."""
+        for key in sorted(self._objects):
+            yield self._objects[key]
+
+    def accept(self, obj: Obj) -> None:
+        """Take the answer of our own write at once, unless the watch brought something newer."""
+        key = _key(obj)
+        present = self._objects.get(key)
+        if present is None or _version(obj) > _version(present):
+            self._objects[key] = obj
+
+    async def run(self) -> None:
+        """For ever: list, watch, list again. Cancelled from outside."""
+        failures = 0
+        while True:
+            try:
+                version = await self._list()
+                failures = 0
+                await self._follow(version)
+            except ApiGone:
+                log.debug("watch of %s is too old, listing again", self.kind.plural)
+            except ApiError as error:
+                failures = min(failures + 1, 6)
+                level = (
+                    logging.WARNING if not isinstance(error, ApiNotFound) and failures == 1 else logging.DEBUG
+                )
+                log.log(level, "cannot follow %s: %s", self.kind.plural, error)
+                await asyncio.sleep(min(5.0, 0.1 * 2**failures) * random.uniform(0.5, 1.0))
+
+    async def _list(self) -> str:
+        listed = await self._client.list(
+            self.kind,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        fresh = {_key(obj): obj for obj in listed.items}
+        for key in sorted(self._objects.keys() - fresh.keys()):
+            self._on_change("DELETED", self._objects.pop(key))
+        for key, obj in fresh.items():
+            present = self._objects.get(key)
+            if present is None or _version(present) < _version(obj):
+                self._objects[key] = obj
+                self._on_change("ADDED" if present is None else "MODIFIED", obj)
+        self.heard_at = time.monotonic()
+        self.synced.set()
+        return listed.resource_version
+
+    async def _follow(self, version: str) -> None:
+        """Watch for at most `relist_s`, then return so that a list follows."""
+        deadline = time.monotonic() + self._relist_s
+        events = self._client.watch(
+            self.kind,
+            resource_version=version,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            timeout_s=max(1, round(self._relist_s)),
+        )
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                try:
+                    event = await asyncio.wait_for(anext(events), timeout=left)
+                except (StopAsyncIteration, TimeoutError):
+                    return
+                self.heard_at = time.monotonic()
+                if event.type != "BOOKMARK":
+                    self._apply(event.type, event.object)
+        finally:
+            await events.aclose()  # type: ignore[attr-defined]
+
+    def _apply(self, type_: str, obj: Obj) -> None:
+        key = _key(obj)
+        present = self._objects.get(key)
+        if present is not None and _version(present) > _version(obj):
+            return
+        if type_ == "DELETED":
+            self._objects.pop(key, None)
+        else:
+            self._objects[key] = obj
+        self._on_change(type_, obj)
+
+
+def _key(obj: Obj) -> Key:
+    metadata = obj["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def _version(obj: Obj) -> int:
+    """Resource versions of one collection compare as integers (a guarantee since Kubernetes 1.35)."""
+    text = str(obj["metadata"].get("resourceVersion", "0"))
+    return int(text) if text.isdigit() else 0
