@@ -11,7 +11,7 @@ from backstay.state.choices import HealthStrategy, NoQuorumPolicy, PlacementStra
 from backstay.state.constraint import Constraint
 from backstay.state.history import FailCount, ResourceHistory, Ticket
 from backstay.state.node import Node
-from backstay.state.resource import Operation, Resource, ResourceMeta
+from backstay.state.resource import MetaSet, Operation, OperationSet, Resource, ResourceMeta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class ClusterProperties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FencingLevel:
-    """Devices tried together as one step of fencing a target; lower index first. One of the targets is set."""
+    """Devices tried together as one step of fencing a target; lower index first. Exactly one target is set."""
 
     index: int
     devices: tuple[str, ...]
@@ -77,6 +77,8 @@ class ClusterState:
     properties: ClusterProperties = field(default_factory=ClusterProperties)
     resource_defaults: ResourceMeta = field(default_factory=ResourceMeta)
     operation_defaults: Operation = field(default_factory=lambda: Operation(name=""))
+    resource_default_sets: tuple[MetaSet, ...] = ()
+    operation_default_sets: tuple[OperationSet, ...] = ()
     have_quorum: bool = True
     dc: str | None = None  # node name
     cluster_name: str = ""

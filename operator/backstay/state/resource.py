@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from backstay.state.choices import MultipleActive, OnFail, Requires, Role
-from backstay.state.rule import AttributeSet
+from backstay.state.rule import AttributeSet, Rule
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,6 +85,16 @@ _META_FIELDS = tuple(f.name for f in fields(ResourceMeta) if f.name != "extra")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetaSet:
+    """Meta attributes that apply while a rule holds, and then win over unconditional ones."""
+
+    meta: ResourceMeta
+    rule: Rule
+    score: int = 0
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """How one operation of a resource is to be run. None: not set here (the cluster's default applies)."""
 
@@ -103,6 +113,16 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperationSet:
+    """Defaults for operations that apply while a rule (on the agent, the operation, the date) holds."""
+
+    defaults: Operation
+    rule: Rule
+    score: int = 0
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Primitive:
     """One service. `params` always apply; `param_sets` apply under a rule and win over `params`."""
 
@@ -111,6 +131,7 @@ class Primitive:
     params: Mapping[str, str] = field(default_factory=dict)
     param_sets: tuple[AttributeSet, ...] = ()
     meta: ResourceMeta = ResourceMeta()
+    meta_sets: tuple[MetaSet, ...] = ()
     operations: tuple[Operation, ...] = ()
     utilization: Mapping[str, int] = field(default_factory=dict)
     template: str | None = None  # for resource sets and constraints that name the template
@@ -124,6 +145,7 @@ class Group:
     members: tuple[Primitive, ...]
     params: Mapping[str, str] = field(default_factory=dict)
     meta: ResourceMeta = ResourceMeta()
+    meta_sets: tuple[MetaSet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +156,7 @@ class Clone:
     child: Primitive | Group
     params: Mapping[str, str] = field(default_factory=dict)
     meta: ResourceMeta = ResourceMeta()
+    meta_sets: tuple[MetaSet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +168,7 @@ class Bundle:
     image: str = ""
     technology: str = ""
     meta: ResourceMeta = ResourceMeta()
+    meta_sets: tuple[MetaSet, ...] = ()
 
 
 Resource = Primitive | Group | Clone | Bundle

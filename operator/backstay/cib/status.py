@@ -1,0 +1,256 @@
+"""The status section: node states, operation histories, fail counts, tickets."""
+
+from dataclasses import dataclass
+
+from backstay.cib.membership import standing_of
+from backstay.cib.rules import merged, read_sets
+from backstay.cib.tree import Element, Index, label, parsed, read, required
+from backstay.cib.values import CibError, boolean, date, duration_ms, integer, score
+from backstay.state.choices import NodeKind, OpStatus
+from backstay.state.cluster import ClusterProperties
+from backstay.state.history import FailCount, OpRecord, ResourceHistory, Ticket
+from backstay.state.node import Node
+from backstay.state.resource import Agent
+from backstay.state.score import INFINITY
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    nodes: tuple[Node, ...]
+    histories: tuple[ResourceHistory, ...]
+    fail_counts: tuple[FailCount, ...]
+    tickets: tuple[Ticket, ...]
+
+
+def read_status(root: Element, index: Index, properties: ClusterProperties) -> Status:
+    """Nodes in configuration order, and everything recorded about them. Raises CibError."""
+    states = _states(root)
+    nodes: list[Node] = []
+    histories: list[ResourceHistory] = []
+    fail_counts: list[FailCount] = []
+    for element in root.iterfind("configuration/nodes/node"):
+        state = states.get(required(element, "id"))
+        if state is None:
+            state = next((one for one in states.values() if one.get("uname") == element.get("uname")), None)
+        node = _node(element, state, index=index, properties=properties)
+        nodes.append(node)
+        if state is None:
+            continue
+        histories += _histories(state, node.name)
+        fail_counts += _fail_counts(node)
+    tickets = tuple(_ticket(one) for one in root.iterfind("status/tickets/ticket_state"))
+    return Status(tuple(nodes), tuple(histories), tuple(fail_counts), tickets)
+
+
+def _states(root: Element) -> dict[str, Element]:
+    found: dict[str, Element] = {}
+    for state in root.iterfind("status/node_state"):
+        identity = state.get("id") or state.get("uname")
+        if identity:
+            found.setdefault(identity, state)
+    return found
+
+
+def _pairs(element: Element | None, tag: str, index: Index) -> dict[str, str]:
+    return {} if element is None else merged(read_sets(element, tag, index))
+
+
+def _node(element: Element, state: Element | None, *, index: Index, properties: ClusterProperties) -> Node:
+    attributes = _pairs(element, "instance_attributes", index)
+    transient = (
+        {} if state is None else _pairs(state.find("transient_attributes"), "instance_attributes", index)
+    )
+    both = {**attributes, **transient}
+    shutdown = both.get("shutdown", "0") not in ("0", "false", "")
+    kind = NodeKind.MEMBER
+    if element.get("type") == "remote":
+        kind = NodeKind.REMOTE
+    elif element.get("type") == "ping":
+        kind = NodeKind.PING
+    terminate = both.get("terminate", "0") not in ("0", "false", "")
+    standing = standing_of(
+        state,
+        fencing=properties.fencing_enabled,
+        startup_fencing=properties.startup_fencing,
+        shutdown=shutdown,
+        terminate=terminate,
+    )
+    utilization: dict[str, int] = {}
+    for name, value in _pairs(element, "utilization", index).items():
+        utilization[name] = parsed(value, integer, element=label(element), attribute=name)
+    return Node(
+        name=element.get("uname") or required(element, "id"),
+        id=required(element, "id"),
+        kind=kind,
+        online=standing.online,
+        unclean=standing.unclean,
+        unclean_reason=standing.reason,
+        pending=standing.pending,
+        seen=standing.seen,
+        standby=_flag(both, "standby"),
+        maintenance=_flag(both, "maintenance"),
+        discovery=both.get("resource-discovery-enabled", "true").lower() not in ("false", "no", "off", "0"),
+        shutdown=shutdown,
+        fence_requested=terminate,
+        attributes=attributes,
+        transient=transient,
+        utilization=utilization,
+    )
+
+
+def _flag(pairs: dict[str, str], name: str) -> bool:
+    try:
+        return boolean(pairs.get(name, "false"))
+    except CibError:
+        return False
+
+
+def _histories(state: Element, node: str) -> list[ResourceHistory]:
+    found = []
+    for element in state.iterfind("lrm/lrm_resources/lrm_resource"):
+        standard, kind = element.get("class"), element.get("type")
+        agent = (
+            Agent(standard=standard, provider=element.get("provider") or "", type=kind)
+            if standard and kind
+            else None
+        )
+        found.append(
+            ResourceHistory(
+                resource=required(element, "id"),
+                node=node,
+                agent=agent,
+                operations=tuple(_record(op) for op in element.findall("lrm_rsc_op")),
+                container=element.get("container"),
+                shutdown_lock_at=read(element, "shutdown-lock", date),
+            )
+        )
+    return found
+
+
+def _record(element: Element) -> OpRecord:
+    attributes = element.attrib
+    key = attributes.get("transition-key", "")
+    rc = read(element, "rc-code", integer)
+    status = read(element, "op-status", integer)
+    if rc is None or status is None:
+        magic_status, magic_rc = _magic(attributes.get("transition-magic", ""))
+        rc = magic_rc if rc is None else rc
+        status = magic_status if status is None else status
+    force = attributes.get("op-force-restart")
+    secure = attributes.get("op-secure-params")
+    identity = attributes.get("id", "")
+    return OpRecord(
+        id=identity,
+        key=attributes.get("operation_key", identity),
+        operation=required(element, "operation"),
+        interval_ms=_interval(element),
+        call_id=read(element, "call-id", integer) or 0,
+        rc=rc,
+        status=_op_status(status),
+        target_rc=_target_rc(key),
+        last_run=read(element, "last-run", date_or_number),
+        last_rc_change=read(element, "last-rc-change", date_or_number),
+        exec_ms=read(element, "exec-time", integer),
+        queue_ms=read(element, "queue-time", integer),
+        exit_reason=attributes.get("exit-reason", ""),
+        digest=attributes.get("op-digest"),
+        restart_digest=attributes.get("op-restart-digest"),
+        restart_params=None if force is None else tuple(force.split()),
+        secure_digest=attributes.get("op-secure-digest"),
+        secure_params=None if secure is None else tuple(secure.split()),
+        transition_key=key,
+        failure_record="_last_failure_" in identity,
+        migrate_source=attributes.get("migrate_source") or attributes.get("migrate_from"),
+        migrate_target=attributes.get("migrate_target"),
+    )
+
+
+def date_or_number(text: str) -> float | None:
+    """Epoch seconds; 0 means "unknown"."""
+    word = text.strip()
+    seconds = float(word) if word.isdigit() else date(word)
+    return seconds or None
+
+
+def _interval(element: Element) -> int:
+    text = element.get("interval") or "0"
+    if text.isdigit():
+        return int(text)  # recorded intervals are milliseconds already
+    return parsed(text, duration_ms, element=label(element), attribute="interval")
+
+
+def _op_status(number: int) -> OpStatus:
+    try:
+        return OpStatus(number)
+    except ValueError:
+        return OpStatus.UNKNOWN
+
+
+def _magic(text: str) -> tuple[int, int]:
+    """`status:rc;key`"""
+    head = text.partition(";")[0].split(":")
+    if len(head) != 2:
+        return OpStatus.UNKNOWN.value, 1
+    try:
+        return int(head[0]), int(head[1])
+    except ValueError:
+        return OpStatus.UNKNOWN.value, 1
+
+
+def _target_rc(key: str) -> int | None:
+    """`action:transition:target:uuid`"""
+    parts = key.split(":")
+    if len(parts) != 4:
+        return None
+    try:
+        return int(parts[2])
+    except ValueError:
+        return None
+
+
+_COUNT, _LAST = "fail-count-", "last-failure-"
+
+
+def _fail_counts(node: Node) -> list[FailCount]:
+    found = []
+    for name, value in node.transient.items():
+        if not name.startswith(_COUNT):
+            continue
+        rest = name.removeprefix(_COUNT)
+        resource, mark, operation = rest.rpartition("#")
+        interval_ms = 0
+        if mark:
+            operation, _, interval = operation.rpartition("_")
+            interval_ms = int(interval) if interval.isdigit() else 0
+        else:
+            resource, operation = rest, ""
+        last = node.transient.get(_LAST + rest, "")
+        found.append(
+            FailCount(
+                resource=resource,
+                node=node.name,
+                operation=operation,
+                interval_ms=interval_ms,
+                count=_count(value),
+                last_failure=float(last) if last.isdigit() and last != "0" else None,
+            )
+        )
+    return found
+
+
+def _count(text: str) -> int:
+    try:
+        return score(text)
+    except CibError:
+        return INFINITY if text else 0
+
+
+def _ticket(element: Element) -> Ticket:
+    attributes = {name: value for name, value in element.attrib.items() if name != "id"}
+    return Ticket(
+        id=required(element, "id"),
+        granted=_flag(attributes, "granted"),
+        standby=_flag(attributes, "standby"),
+        last_granted=read(element, "last-granted", date_or_number),
+        attributes=attributes,
+    )

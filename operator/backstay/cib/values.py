@@ -1,0 +1,130 @@
+"""The notations of a CIB: booleans, scores, durations, dates, roles; and the error that names a bad one."""
+
+import datetime
+import re
+from enum import Enum
+from typing import TypeVar
+
+from backstay.state.choices import Role
+from backstay.state.score import INFINITY, clamp
+
+
+class CibError(ValueError):
+    """A CIB that can not be read. Names the element (tag and id) and the attribute at fault."""
+
+    def __init__(self, message: str, *, element: str = "", attribute: str = "") -> None:
+        where = f"{element}{'@' + attribute if attribute else ''}"
+        super().__init__(f"{where}: {message}" if where else message)
+        self.element = element
+        self.attribute = attribute
+
+
+_TRUE = frozenset({"true", "on", "yes", "y", "1"})
+_FALSE = frozenset({"false", "off", "no", "n", "0"})
+
+
+def boolean(text: str) -> bool:
+    """Pacemaker's booleans. Raises CibError."""
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise CibError(f"{text!r} is not a boolean")
+
+
+_SCORES = {"red": -INFINITY, "yellow": 0, "green": 0}
+
+
+def score(text: str) -> int:
+    """A score: a number, `INFINITY` or `-INFINITY`. Raises CibError."""
+    word = text.strip()
+    match word.upper().lstrip("+"):
+        case "INFINITY":
+            return INFINITY
+        case "-INFINITY":
+            return -INFINITY
+    if word.lower() in _SCORES:
+        return _SCORES[word.lower()]
+    try:
+        return clamp(int(float(word)) if "." in word else int(word))
+    except (ValueError, OverflowError):
+        raise CibError(f"{text!r} is not a score") from None
+
+
+def integer(text: str) -> int:
+    """A whole number. Raises CibError."""
+    try:
+        return int(text.strip())
+    except ValueError:
+        if text.strip().upper().lstrip("+") == "INFINITY":
+            return INFINITY
+        raise CibError(f"{text!r} is not a number") from None
+
+
+_DURATION = re.compile(r"^\+?(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$")
+_UNIT_MS = {
+    "": 1000.0, "s": 1000.0, "sec": 1000.0, "ms": 1.0, "msec": 1.0, "us": 0.001, "usec": 0.001,
+    "m": 60_000.0, "min": 60_000.0, "h": 3_600_000.0, "hr": 3_600_000.0,
+}  # fmt: skip
+_ISO_DURATION = re.compile(
+    r"^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$"
+)
+_ISO_SIZES_MS = (31_536_000_000, 2_592_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000)
+
+
+def duration_ms(text: str) -> int:
+    """A duration in milliseconds: `20`, `20s`, `5min`, `1h`, `100ms`, `PT5M`. Raises CibError."""
+    word = text.strip()
+    if word.upper().lstrip("+") == "INFINITY":
+        return INFINITY * 1000
+    plain = _DURATION.match(word)
+    if plain is not None and plain[2].lower() in _UNIT_MS:
+        return round(float(plain[1]) * _UNIT_MS[plain[2].lower()])
+    iso = _ISO_DURATION.match(word)
+    if iso is not None and len(word) > 2:
+        return sum(
+            int(count) * size for count, size in zip(iso.groups(), _ISO_SIZES_MS, strict=True) if count
+        )
+    raise CibError(f"{text!r} is not a duration")
+
+
+def date(text: str) -> float:
+    """Epoch seconds of an ISO 8601 date (UTC unless it says otherwise) or a plain number. Raises CibError."""
+    word = text.strip()
+    if re.fullmatch(r"\d{9,}(\.\d+)?", word):
+        return float(word)
+    word = re.sub(r"\s+([+-]\d\d:?\d\d|Z)$", r"\1", word)
+    try:
+        parsed = datetime.datetime.fromisoformat(word)
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=datetime.UTC)
+        return parsed.timestamp()
+    except (ValueError, OverflowError):
+        raise CibError(f"{text!r} is not a date") from None
+
+
+_ROLES = {
+    "started": Role.STARTED, "stopped": Role.STOPPED, "promoted": Role.PROMOTED, "master": Role.PROMOTED,
+    "unpromoted": Role.UNPROMOTED, "slave": Role.UNPROMOTED,
+}  # fmt: skip
+
+
+def role(text: str) -> Role:
+    """A role, in old or new words. Raises CibError."""
+    found = _ROLES.get(text.strip().lower())
+    if found is None:
+        raise CibError(f"{text!r} is not a role")
+    return found
+
+
+_Choice = TypeVar("_Choice", bound=Enum)
+
+
+def choice(kind: type[_Choice], text: str) -> _Choice:
+    """A member of an enumeration by its word, in any case. Raises CibError."""
+    word = text.strip().lower()
+    for member in kind:
+        if str(member.value).lower() == word:
+            return member
+    raise CibError(f"{text!r} is not one of {', '.join(str(member.value) for member in kind)}")
