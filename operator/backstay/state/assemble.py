@@ -1,0 +1,185 @@
+"""From Kubernetes objects to the scheduler's input: `assemble(objects, ...) -> Assembly`.
+
+Assumes parsed models (backstay.api) and judgements already made about nodes (backstay.liveness). It refuses nothing: what is wrong in
+the configuration becomes a `Problem` that names the object and the fix, and the object is left out, so that one bad manifest
+never stops the rest of the cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from backstay.api import ClusterProperties as ApiProperties
+from backstay.api import (
+    FenceDevice,
+    HACluster,
+    HAConstraint,
+    HANode,
+    HANodePlan,
+    HAResource,
+    ResourceGroup,
+)
+from backstay.api.quantities import duration_ms
+from backstay.state.assemble_constraints import constraints_of
+from backstay.state.assemble_history import fail_counts_of, histories_of
+from backstay.state.assemble_problem import Problem
+from backstay.state.assemble_resources import ResourceIndex, operation_defaults, resource_meta
+from backstay.state.choices import (
+    HealthStrategy,
+    NoQuorumPolicy,
+    PlacementStrategy,
+    Requires,
+)
+from backstay.state.cluster import ClusterProperties, ClusterState
+from backstay.state.constraint import Constraint
+from backstay.state.node import Node
+from backstay.state.resource import Primitive, ResourceMeta, primitives_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeJudgement:
+    """What liveness knows of a node. `history_counts`: its plan status describes the boot that is judged."""
+
+    name: str
+    online: bool = False
+    unclean: bool = False
+    pending: bool = False
+    seen: bool = True
+    reason: str = ""
+    history_counts: bool = True
+    released: bool = False
+    """It is cut off and its lease has run out: what needs no fencing has been stopped there, by the protocol."""
+    fence_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """All objects of one cluster, parsed."""
+
+    cluster: HACluster
+    nodes: tuple[HANode, ...] = ()
+    resources: tuple[HAResource, ...] = ()
+    groups: tuple[ResourceGroup, ...] = ()
+    constraints: tuple[HAConstraint, ...] = ()
+    devices: tuple[FenceDevice, ...] = ()
+    plans: Mapping[str, HANodePlan] = field(default_factory=dict)
+    node_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """The state, what was wrong, and how ids and objects correspond."""
+
+    state: ClusterState
+    problems: tuple[Problem, ...]
+    index: ResourceIndex
+    requires: Mapping[str, Requires]
+    """Effective `requires` of each primitive."""
+
+
+def assemble(
+    objects: Objects,
+    *,
+    judgements: Mapping[str, NodeJudgement],
+    now: float,
+    quorum: bool,
+    extra: tuple[Constraint, ...] = (),
+) -> Assembly:
+    """The scheduler's input. `now` is epoch seconds; `extra` are constraints that stand in no object (moves in progress)."""
+    properties = _properties(objects.cluster.spec.properties)
+    defaults = resource_meta(objects.cluster.spec.resource_defaults)
+    index = ResourceIndex.build(objects.resources, objects.groups, objects.devices)
+    constraints, constraint_problems = constraints_of(objects.constraints, index)
+    primitives = {item.id: item for resource in index.resources for item in primitives_of(resource)}
+    requires = {
+        name: effective_requires(primitive, index=index, defaults=defaults, properties=properties)
+        for name, primitive in primitives.items()
+    }
+    state = ClusterState(
+        now=now,
+        nodes=tuple(_node(node, judgements.get(node.metadata.name), objects) for node in objects.nodes),
+        resources=index.resources,
+        constraints=(*constraints, *extra),
+        histories=histories_of(objects.plans, judgements=judgements, requires=requires),
+        fail_counts=fail_counts_of(
+            objects.plans, judgements=judgements, fatal_start=properties.start_failure_is_fatal
+        ),
+        properties=properties,
+        resource_defaults=defaults,
+        operation_defaults=operation_defaults(objects.cluster.spec.operation_defaults),
+        have_quorum=quorum,
+        dc=None,
+        cluster_name=objects.cluster.metadata.name,
+    )
+    return Assembly(
+        state=state,
+        problems=(*index.problems, *constraint_problems),
+        index=index,
+        requires=requires,
+    )
+
+
+def effective_requires(
+    primitive: Primitive, *, index: ResourceIndex, defaults: ResourceMeta, properties: ClusterProperties
+) -> Requires:
+    """`requires` after inheritance: the resource, its group, the cluster's defaults, then Pacemaker's own default
+    ("Pacemaker Explained", Resource Meta-Attributes: fencing if fencing is enabled, else quorum)."""
+    own = primitive.meta.requires
+    if own is None:
+        group = index.group_meta.get(primitive.id)
+        own = group.requires if group is not None else None
+    if own is None:
+        own = defaults.requires
+    if own is not None:
+        return own
+    return Requires.FENCING if properties.fencing_enabled else Requires.QUORUM
+
+
+def _properties(spec: ApiProperties) -> ClusterProperties:
+    policy = {"suicide": "fence"}.get(spec.no_quorum_policy, spec.no_quorum_policy)
+    return ClusterProperties(
+        symmetric_cluster=spec.symmetric_cluster,
+        maintenance_mode=spec.maintenance_mode,
+        no_quorum_policy=NoQuorumPolicy(policy),
+        fencing_enabled=spec.stonith_enabled,
+        fencing_action=spec.stonith_action,
+        fencing_timeout_ms=duration_ms(spec.stonith_timeout),
+        concurrent_fencing=spec.concurrent_fencing,
+        startup_fencing=spec.startup_fencing,
+        start_failure_is_fatal=spec.start_failure_is_fatal,
+        enable_startup_probes=spec.enable_startup_probes,
+        stop_all_resources=spec.stop_all_resources,
+        stop_removed_resources=spec.stop_orphan_resources,
+        cancel_removed_actions=spec.stop_orphan_actions,
+        remove_after_stop=True,
+        shutdown_lock=spec.shutdown_lock,
+        shutdown_lock_limit_ms=duration_ms(spec.shutdown_lock_limit),
+        placement_strategy=PlacementStrategy(spec.placement_strategy),
+        node_health_strategy=HealthStrategy(spec.node_health_strategy),
+        batch_limit=spec.batch_limit,
+        migration_limit=spec.migration_limit,
+        priority_fencing_delay_ms=duration_ms(spec.priority_fencing_delay),
+    )
+
+
+def _node(node: HANode, judgement: NodeJudgement | None, objects: Objects) -> Node:
+    name = node.metadata.name
+    verdict = judgement or NodeJudgement(name=name, seen=False)
+    labels = objects.node_labels.get(name, {})
+    return Node(
+        name=name,
+        online=verdict.online,
+        unclean=verdict.unclean,
+        unclean_reason=verdict.reason if verdict.unclean else "",
+        pending=verdict.pending,
+        standby=node.spec.standby or node.spec.shutdown,
+        maintenance=node.spec.maintenance,
+        # Asked to leave in Pacemaker means that the node's daemons end afterwards; our agent stays and votes, so a node that is
+        # stopped is one in standby that people see as stopped.
+        shutdown=False,
+        seen=verdict.seen,
+        fence_requested=verdict.fence_requested,
+        attributes={**labels, **node.spec.attributes},
+        utilization=node.spec.utilization,
+    )

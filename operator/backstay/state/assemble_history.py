@@ -1,0 +1,125 @@
+"""Plan statuses as operation histories and fail counts.
+
+A status that describes another boot than the one judged is ignored: what ran before a power cut runs no more. On a node whose lease
+ran out, what `requires: quorum|nothing` counts as stopped, because its agent stopped it before (design note 0001).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from backstay.api import HANodePlan, OperationRecord
+from backstay.api.quantities import timestamp_seconds
+from backstay.state.choices import OpStatus, Requires
+from backstay.state.history import FailCount, OpRecord, ResourceHistory
+from backstay.state.resource import Agent
+from backstay.state.score import INFINITY
+
+if TYPE_CHECKING:
+    from backstay.state.assemble import NodeJudgement
+
+_STATUS = {
+    "Done": OpStatus.DONE,
+    "Error": OpStatus.ERROR,
+    "Timeout": OpStatus.TIMEOUT,
+    "NotInstalled": OpStatus.NOT_INSTALLED,
+    "NotSupported": OpStatus.NOT_SUPPORTED,
+    "Cancelled": OpStatus.CANCELLED,
+    "Unknown": OpStatus.ERROR,
+}
+_FREE = (Requires.NOTHING, Requires.QUORUM)
+
+
+def histories_of(
+    plans: Mapping[str, HANodePlan],
+    *,
+    judgements: Mapping[str, NodeJudgement],
+    requires: Mapping[str, Requires],
+) -> tuple[ResourceHistory, ...]:
+    """One history per node and resource, sorted."""
+    found: list[ResourceHistory] = []
+    for node in sorted(plans):
+        verdict = judgements.get(node)
+        if verdict is None or not verdict.history_counts:
+            continue
+        by_resource: dict[str, list[OpRecord]] = defaultdict(list)
+        agents: dict[str, str] = {}
+        for record in plans[node].status.history:
+            if verdict.released and requires.get(record.resource, Requires.FENCING) in _FREE:
+                continue
+            by_resource[record.resource].append(_record(record, node))
+            agents[record.resource] = record.agent or agents.get(record.resource, "")
+        for pending in plans[node].status.pending:
+            if verdict.released and requires.get(pending.resource, Requires.FENCING) in _FREE:
+                continue
+            if pending.resource and pending.verb in _RECORDED:
+                by_resource[pending.resource].append(
+                    OpRecord(
+                        operation=pending.verb,
+                        interval_ms=pending.interval_ms,
+                        status=OpStatus.PENDING,
+                        last_run=timestamp_seconds(pending.started),
+                        call_id=_NEWEST,
+                    )
+                )
+        found += [
+            ResourceHistory(
+                resource=resource,
+                node=node,
+                agent=Agent.parse(agents[resource]) if agents.get(resource) else None,
+                operations=tuple(by_resource[resource]),
+            )
+            for resource in sorted(by_resource)
+        ]
+    return tuple(found)
+
+
+_RECORDED = ("start", "stop", "monitor", "promote", "demote", "migrate_to", "migrate_from")
+_NEWEST = 2**31
+
+
+def _record(record: OperationRecord, node: str) -> OpRecord:
+    return OpRecord(
+        operation=record.operation,
+        interval_ms=record.interval_ms,
+        call_id=record.call_id,
+        rc=record.rc,
+        status=_STATUS[record.status],
+        target_rc=record.target_rc,
+        last_run=timestamp_seconds(record.last_run) if record.last_run else None,
+        last_rc_change=timestamp_seconds(record.last_change) if record.last_change else None,
+        exec_ms=record.exec_ms,
+        queue_ms=record.queue_ms,
+        exit_reason=record.reason,
+        digest=record.digest or None,
+        restart_digest=record.restart_digest or None,
+        transition_key=record.action_id,
+        id=f"{record.resource}_{record.operation}_{record.interval_ms}@{node}",
+        key=f"{record.resource}_{record.operation}_{record.interval_ms}",
+    )
+
+
+def fail_counts_of(
+    plans: Mapping[str, HANodePlan], *, judgements: Mapping[str, NodeJudgement], fatal_start: bool
+) -> tuple[FailCount, ...]:
+    """Fail counts as Pacemaker keeps them: a failed start (where startFailureIsFatal) or stop counts INFINITY."""
+    counts: list[FailCount] = []
+    for node in sorted(plans):
+        verdict = judgements.get(node)
+        if verdict is None or not verdict.history_counts:
+            continue
+        for failure in plans[node].status.failures:
+            fatal = failure.operation == "stop" or (failure.operation == "start" and fatal_start)
+            counts.append(
+                FailCount(
+                    resource=failure.resource,
+                    node=node,
+                    operation=failure.operation,
+                    interval_ms=failure.interval_ms,
+                    count=INFINITY if fatal else failure.count,
+                    last_failure=timestamp_seconds(failure.last_failure),
+                )
+            )
+    return tuple(counts)
