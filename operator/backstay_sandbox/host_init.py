@@ -2,9 +2,10 @@
 
 Runs as a file of its own (``python -I -S host_init.py``), standard library only, as the first process of fresh
 mount, PID, UTS and IPC namespaces, in a network namespace the daemon made before.  Reads one JSON object from
-standard input (see ``HostConfig``), writes ``ready`` to descriptor 1 when the host is up, and then never ends: it
-reaps every orphan, and restarts the daemons with a bounded back-off.  A power cut is SIGKILL of this process: the
-kernel then kills everything in the PID namespace and lets go of every mount in the mount namespace.
+standard input (see ``HostConfig``), writes ``ready`` to standard output when the host is up (or its complaint to
+standard error), and then never ends: it reaps every orphan, and restarts the daemons with a bounded back-off.  A
+power cut is SIGKILL of this process: the kernel then kills everything in the PID namespace and lets go of every
+mount in the mount namespace.
 
 Assumes root.  Refuses to run anywhere but as pid 1, since it would otherwise cover the machine's own directories.
 
@@ -48,6 +49,8 @@ class HostConfig(TypedDict):
 
     node: str
     stage: str
+    log: str
+    """As a path seen before the mounts, like every log."""
     disk: str
     hosts: dict[str, str]
     files: dict[str, str]
@@ -70,11 +73,13 @@ def main() -> None:
     signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
     services = [Service(one) for one in config["services"]]
+    own_log = os.open(config["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     lay_out(config)
     with open("/dev/null") as null:
         os.dup2(null.fileno(), 0)
     os.write(1, b"ready\n")
-    os.dup2(2, 1)
+    os.dup2(own_log, 1)
+    os.dup2(own_log, 2)
     log(f"{config['node']} is up")
     supervise(services, wakeup_read)
 
@@ -189,7 +194,15 @@ def lay_out(config: HostConfig) -> None:
     for directory, mode in (("/run/lock", 0o1777), ("/run/resource-agents", 0o755), ("/run/backstay", 0o755)):
         os.makedirs(directory, exist_ok=True)
         os.chmod(directory, mode)
+    renew_boot_id()
     identify(config)
+
+
+def renew_boot_id() -> None:
+    """All hosts share the machine's kernel and would show its boot id; a host that was off must show a new one."""
+    with open("/proc/sys/kernel/random/uuid") as source:
+        write_file("/run/backstay-host/boot_id", source.read(), 0o444)
+    bind("/run/backstay-host/boot_id", "/proc/sys/kernel/random/boot_id")
 
 
 def keep_trees(trees: list[str], stage: str) -> None:

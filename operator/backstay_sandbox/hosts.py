@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import enum
 import json
+import logging
 import os
 import signal
 import sys
@@ -29,6 +30,8 @@ BOOT_TIMEOUT_S = 30.0
 DEATH_TIMEOUT_S = 20.0
 HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 KUBECONFIG_IN_HOST = "/run/backstay-host/kubeconfig"
+FENCE_AGENT_IN_HOST = "/usr/sbin/fence_sandbox"
+LOG = logging.getLogger(__name__)
 
 
 class HostError(RuntimeError):
@@ -47,7 +50,7 @@ class HostSoftware:
     kubeconfig: str | None = None
     """Content; None when hosts have no API."""
     fence_agent: str | None = None
-    """Source of fence_sandbox, put into /usr/sbin."""
+    """The program fence_sandbox, put into /usr/sbin."""
     daemons: tuple[str, ...] = ()
     """Which of "agent" and "operator" pid 1 supervises."""
     disk: SharedDisk | None = None
@@ -67,6 +70,7 @@ class Host:
     _unshare: asyncio.subprocess.Process | None = None
     _pidfd: int = -1
     """Of pid 1: a number alone could by now be somebody else's."""
+    _watcher: asyncio.Task[None] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -121,18 +125,17 @@ class Host:
             self.layout.logs_dir,
         ):
             directory.mkdir(parents=True, exist_ok=True)
-        with log_file(self.layout, self.node, "init").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                "nsenter",
-                f"--net={network.netns_path(self.layout, self.node)}",
-                *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"),
-                *(sys.executable, "-I", "-S", str(Path(__file__).with_name("host_init.py"))),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env={"PATH": HOST_PATH, "BACKSTAY_SANDBOX": self.layout.name, "BACKSTAY_HOST": self.node},
-                start_new_session=True,
-            )
+        process = await asyncio.create_subprocess_exec(
+            "nsenter",
+            f"--net={network.netns_path(self.layout, self.node)}",
+            *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"),
+            *(sys.executable, "-I", "-S", str(Path(__file__).with_name("host_init.py"))),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"PATH": HOST_PATH, "BACKSTAY_SANDBOX": self.layout.name, "BACKSTAY_HOST": self.node},
+            start_new_session=True,
+        )
         try:
             async with asyncio.timeout(BOOT_TIMEOUT_S):
                 await self._await_ready(process)
@@ -140,8 +143,13 @@ class Host:
             if process.returncode is None:
                 process.kill()  # unshare's death kills its child
             await process.wait()
-            why = str(error) or f"no answer in {BOOT_TIMEOUT_S:.0f} s"
-            raise HostError(f"{self.node} did not boot: {why}; see its init log") from None
+            assert process.stderr is not None
+            why = (
+                (await process.stderr.read()).decode(errors="replace").strip()
+                or str(error)
+                or "no answer in time"
+            )
+            raise HostError(f"{self.node} did not boot: {why}") from None
 
     async def _await_ready(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -154,20 +162,16 @@ class Host:
         self._unshare, self.pid = process, only_child_of(process.pid)
         self._pidfd = os.pidfd_open(self.pid)
         record(self.layout.processes_dir, self.node, self.pid)
+        self._watcher = asyncio.create_task(self._watch(process))
 
-    async def wait_dead(self) -> None:
-        """Return when the host is off for a reason of its own (its pid 1 was killed behind our back)."""
-        if self._unshare is not None:
-            await self._unshare.wait()
-
-    async def notice_death(self) -> bool:
-        """Bring the books in line after :meth:`wait_dead`; True if the host had died by itself."""
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Bring the books in line when the host dies by itself: its pid 1 was killed behind our back."""
+        await process.wait()
         async with self._lock:
-            if self._unshare is None or self._unshare.returncode is None:
-                return False
-            self._gone()
-            await network.unplug_host(self.layout, self.node)
-            return True
+            if self._unshare is process:
+                LOG.warning("%s died by itself", self.node)
+                self._gone()
+                await network.unplug_host(self.layout, self.node)
 
     def _gone(self) -> None:
         os.close(self._pidfd)
@@ -179,16 +183,20 @@ class Host:
         return HostConfig(
             node=self.node,
             stage=str(layout.stage_dir(self.node)),
+            log=str(log_file(layout, self.node, "init")),
             disk=str(layout.disk_dir(self.node)),
             hosts={node: layout.addresses(node).cluster for node in layout.nodes},
             files={KUBECONFIG_IN_HOST: software.kubeconfig} if software.kubeconfig is not None else {},
-            programs={"/usr/sbin/fence_sandbox": software.fence_agent}
-            if software.fence_agent is not None
-            else {},
+            programs={FENCE_AGENT_IN_HOST: software.fence_agent} if software.fence_agent is not None else {},
             devices={SHARED_DISK_IN_HOST: software.disk.device_number} if software.disk is not None else {},
             keep_visible=code_trees(),
             services=[daemon_service(layout, self.node, name) for name in software.daemons],
         )
+
+
+def fence_agent_program() -> str:
+    """fence_sandbox as hosts get it: one file that needs nothing but the interpreter."""
+    return f"#!{sys.executable} -IS\n" + Path(__file__).with_name("fence_sandbox.py").read_text()
 
 
 def daemon_service(layout: Layout, node: str, name: str) -> ServiceConfig:

@@ -72,6 +72,11 @@ class Layout:
         return self.state_dir / "kubeconfig"
 
     @property
+    def power_password(self) -> Path:
+        """Of the power switch, for whoever is root on this machine."""
+        return self.state_dir / "power-password"
+
+    @property
     def api_state(self) -> Path:
         """Where the embedded API keeps its objects across `restart-api`."""
         return self.state_dir / "api-state.json"

@@ -10,6 +10,9 @@ The commands go to ``ip -batch``: one process for the whole of it.
 
 from __future__ import annotations
 
+import ctypes
+import socket
+import threading
 from collections.abc import Sequence
 
 from backstay_sandbox.command import CommandError, run
@@ -22,6 +25,8 @@ from backstay_sandbox.layout import (
 )
 
 BRIDGE = "br0"
+CLONE_NEWNET = 0x40000000
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 async def build_switch(layout: Layout) -> None:
@@ -69,6 +74,31 @@ async def plug_in(
 async def set_port(layout: Layout, node: str, *, up: bool) -> None:
     """Pull (``up=False``) or plug the cable at the switch; the host sees its carrier go or come."""
     await run("ip", "-n", layout.netns_switch, "link", "set", node, "up" if up else "down")
+
+
+def listen_inside(layout: Layout, member: str, address: tuple[str, int]) -> socket.socket:
+    """A listening TCP socket inside a member's namespace, served from outside by whoever holds it.
+
+    A namespace is a property of the thread, so a thread that lives only for this goes in, and nothing comes back
+    but the socket."""
+    made: list[socket.socket] = []
+    failed: list[OSError] = []
+
+    def go_in_and_listen() -> None:
+        try:
+            with open(netns_path(layout, member)) as namespace:
+                if LIBC.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), f"cannot enter the namespace of {member}")
+            made.append(socket.create_server(address, backlog=128))
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=go_in_and_listen, name=f"listen-{member}")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return made[0]
 
 
 async def unplug_host(layout: Layout, node: str) -> None:

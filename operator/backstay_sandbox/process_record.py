@@ -25,12 +25,15 @@ def forget(directory: Path, name: str) -> None:
     (directory / name).unlink(missing_ok=True)
 
 
-def kill_recorded(directory: Path) -> list[str]:
-    """Kill every recorded process that still lives, wait until it is dead, drop the records; returns the names."""
+def kill_recorded(directory: Path, only: str = "*") -> list[str]:
+    """Kill every recorded process that still lives (or those that match ``only``) but the caller itself, wait until
+    each is dead, drop the records; returns the names."""
     killed = []
-    for path in sorted(directory.glob("*")):
+    for path in sorted(directory.glob(only)):
         fields = path.read_text().split()
-        if len(fields) == 2 and kill(int(fields[0]), started=fields[1]):
+        if len(fields) != 2 or int(fields[0]) == os.getpid():
+            continue
+        if kill(int(fields[0]), started=fields[1]):
             killed.append(path.name)
         path.unlink(missing_ok=True)
     return killed

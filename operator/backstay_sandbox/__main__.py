@@ -1,0 +1,159 @@
+"""The program `backstay-sandbox`: a whole Backstay cluster on one machine, to try, to break, to test with.
+
+Every subcommand takes --name, so that several sandboxes can stand side by side.  Exit status: 0 done, 1 failed with
+a message on standard error, 2 wrong usage; `exec` and `client` end with the status of the command they ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from backstay_sandbox import background, requirements
+from backstay_sandbox.command import CommandError
+from backstay_sandbox.control import ControlError, call
+from backstay_sandbox.inspection import describe, follow_log, host_pid, join_host, join_namespace
+from backstay_sandbox.layout import Layout, LayoutError, layout_of
+from backstay_sandbox.options import DAEMONS, EMBEDDED, SandboxOptions
+
+Subcommand = Callable[[argparse.Namespace, Layout], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = build_parser()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    words, rest = split_at_dashes(words)
+    args = parser.parse_args(words)
+    args.rest = rest
+    try:
+        layout = layout_of(args.name, getattr(args, "nodes", 1))
+        if args.needs_root and os.geteuid() != 0:
+            raise ControlError(
+                f"`backstay-sandbox {args.subcommand}` needs root: it makes network namespaces and mounts"
+            )
+        sys.exit(args.run(args, layout))
+    except (ControlError, LayoutError, CommandError, background.StartError) as error:
+        print(f"backstay-sandbox: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def split_at_dashes(words: list[str]) -> tuple[list[str], list[str]]:
+    """Everything after the first `--` belongs to the command that `exec` or `client` runs."""
+    if "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="backstay-sandbox", description="A whole Backstay cluster on one machine."
+    )
+    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Subcommand, text: str, *, needs_root: bool = True) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=text, description=text)
+        one.add_argument("--name", default="default", help="which sandbox (default: %(default)s)")
+        one.set_defaults(run=run, needs_root=needs_root)
+        return one
+
+    up = add("up", run_up, "Bring a sandbox up and leave it in the background.")
+    up.add_argument("--nodes", type=int, default=3, help="number of hosts (default: %(default)s)")
+    up.add_argument(
+        "--api",
+        default=EMBEDDED,
+        help="`embedded` (default), a URL, a kubeconfig's path, or `none` for hosts alone",
+    )
+    up.add_argument("--bare", action="store_true", help="do not run Backstay's daemons on the hosts")
+    up.add_argument("--no-cluster", action="store_true", help="do not make the HACluster and the FenceDevice")
+    add("down", run_down, "Take a sandbox down and remove every trace of it.")
+    add("status", run_status, "Show hosts, power, links, processes, addresses and the API.")
+    for name, text in (
+        ("crash", "Cut a host's power: link down, and everything on it killed at once."),
+        ("boot", "Power a host on."),
+        ("cut", "Pull a host's network cable."),
+        ("heal", "Plug a host's network cable in again."),
+    ):
+        add(name, run_on_node, text).add_argument("node")
+    logs = add("logs", run_logs, "Print what a host's daemons wrote.")
+    logs.add_argument("node", help="a host, or `sandbox` for the sandbox's own daemon, or `api`")
+    logs.add_argument("--daemon", choices=("agent", "operator", "init"), help="only this one's")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on printing")
+    add("exec", run_exec, "Run a command on a host: exec NODE -- COMMAND ...").add_argument("node")
+    add("client", run_client, "Run a command on the client host: client -- COMMAND ...")
+    add("kubeconfig", run_kubeconfig, "Print the path of the sandbox's kubeconfig.", needs_root=False)
+    add("restart-api", run_restart_api, "Restart the embedded API server; its objects are kept.")
+    add("doctor", run_doctor, "Say what this machine lacks.", needs_root=False)
+    return parser
+
+
+def run_up(args: argparse.Namespace, layout: Layout) -> int:
+    missing = requirements.missing(requirements.HOSTS)
+    if missing:
+        print(requirements.explain(missing), file=sys.stderr)
+        return 1
+    options = SandboxOptions(
+        name=layout.name,
+        nodes=args.nodes,
+        api=args.api,
+        daemons=() if args.bare else DAEMONS,
+        cluster=not args.no_cluster,
+    )
+    background.start(options, progress=lambda step: print(f"- {step}", flush=True))
+    print("\n".join(describe(layout)))
+    if args.api != "none":
+        print(f"\nexport KUBECONFIG={layout.kubeconfig}")
+    return 0
+
+
+def run_down(_: argparse.Namespace, layout: Layout) -> int:
+    found = background.stop(layout)
+    print(f"sandbox {layout.name} is down" if found else f"there was no sandbox {layout.name}")
+    return 0
+
+
+def run_status(_: argparse.Namespace, layout: Layout) -> int:
+    print("\n".join(describe(layout)))
+    return 0
+
+
+def run_on_node(args: argparse.Namespace, layout: Layout) -> int:
+    call(layout.control_socket, args.subcommand, node=args.node)
+    return 0
+
+
+def run_logs(args: argparse.Namespace, layout: Layout) -> int:
+    return follow_log(layout, args.node, daemon=args.daemon, follow=args.follow)
+
+
+def run_exec(args: argparse.Namespace, layout: Layout) -> int:
+    return join_host(host_pid(layout, args.node), args.rest or ["bash"])
+
+
+def run_client(args: argparse.Namespace, layout: Layout) -> int:
+    call(layout.control_socket, "status")
+    return join_namespace(layout.netns_client, args.rest or ["bash"])
+
+
+def run_kubeconfig(_: argparse.Namespace, layout: Layout) -> int:
+    # Not asking the daemon: the path is also of use to a script that runs before `up`.
+    print(layout.kubeconfig)
+    return 0
+
+
+def run_restart_api(_: argparse.Namespace, layout: Layout) -> int:
+    call(layout.control_socket, "restart-api")
+    return 0
+
+
+def run_doctor(_: argparse.Namespace, layout: Layout) -> int:
+    del layout
+    missing = requirements.missing(requirements.ALL)
+    print(requirements.explain(missing) if missing else "nothing is missing")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    main()

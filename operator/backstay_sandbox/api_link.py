@@ -1,0 +1,227 @@
+"""Which Kubernetes API the sandbox uses, and how its hosts reach it.
+
+Embedded: a process of its own serves the object store on two sockets, one on loopback of the root namespace and one
+inside the services namespace.  The daemon opens both and keeps them, so that a restart of the API changes no
+address and refuses no connection.
+
+External: the user's API server stays where it is; the hosts have no way out, so the daemon listens in the services
+namespace and forwards byte for byte (TLS is end to end, checked for the server's own name).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import sys
+from typing import Protocol
+
+from backstay_sandbox import network
+from backstay_sandbox.kubeconfig import Kubeconfig
+from backstay_sandbox.layout import SERVICES_ADDRESS, SERVICES_API_PORT, Layout
+from backstay_sandbox.process_record import forget, record
+
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+RESTART_DELAY_S = 0.5
+FORWARDED_MAX = 256
+CHUNK_BYTES = 64 * 1024
+HOSTS_VIEW = (SERVICES_ADDRESS, SERVICES_API_PORT)
+LOG = logging.getLogger(__name__)
+
+
+class ApiError(RuntimeError):
+    """The API did not come up, or cannot do what was asked; the message is for the user."""
+
+
+class ApiLink(Protocol):
+    """An API that hosts can reach."""
+
+    @property
+    def for_root(self) -> Kubeconfig:
+        """The way in from the root namespace."""
+
+    @property
+    def for_hosts(self) -> Kubeconfig:
+        """The way in from the hosts."""
+
+    async def start(self) -> None: ...
+
+    async def restart(self) -> None:
+        """Stop the API and start it again with the same objects; ApiError where that is not ours to do."""
+
+    async def stop(self) -> None: ...
+
+
+class EmbeddedApi:
+    """The sandbox's own API server, as a supervised child process."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._token = secrets.token_urlsafe(24)
+        self._sockets: list[socket.socket] = []
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+
+    @property
+    def for_root(self) -> Kubeconfig:
+        address, port = self._sockets[0].getsockname()
+        return Kubeconfig(server=f"http://{address}:{port}", token=self._token)
+
+    @property
+    def for_hosts(self) -> Kubeconfig:
+        return Kubeconfig(server=f"http://{HOSTS_VIEW[0]}:{HOSTS_VIEW[1]}", token=self._token)
+
+    async def start(self) -> None:
+        self._sockets = [
+            socket.create_server(("127.0.0.1", 0), backlog=128),
+            network.listen_inside(self._layout, "services", HOSTS_VIEW),
+        ]
+        await self._launch()
+        self._supervisor = asyncio.create_task(self._supervise())
+
+    async def restart(self) -> None:
+        async with self._changing:
+            await self._end()
+            await self._launch()
+
+    async def stop(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._supervisor
+        async with self._changing:
+            await self._end()
+        for one in self._sockets:
+            one.close()
+
+    async def _launch(self) -> None:
+        descriptors = [one.fileno() for one in self._sockets]
+        with (self._layout.logs_dir / "api.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "backstay_sandbox.api_process"),
+                *("--state", str(self._layout.api_state)),
+                *(f"--socket={descriptor}" for descriptor in descriptors),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=descriptors,
+                start_new_session=True,
+            )
+        record(self._layout.processes_dir, "api", self._process.pid)
+        assert self._process.stdin is not None
+        # Not on the command line, where every user of the machine could read it.
+        self._process.stdin.write(self._token.encode() + b"\n")
+        self._process.stdin.close()
+        await self._await_ready(self._process)
+
+    async def _await_ready(self, process: asyncio.subprocess.Process) -> None:
+        ended = asyncio.create_task(process.wait())
+        asked = asyncio.create_task(self._ask_ready())
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await asyncio.wait((ended, asked), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise ApiError(f"the API was not ready in {READY_TIMEOUT_S:.0f} s; see its log") from None
+        finally:
+            ended.cancel()
+            asked.cancel()
+        if process.returncode is not None:
+            raise ApiError(f"the API ended with status {process.returncode}; see its log")
+        try:
+            asked.result()
+        except OSError as error:
+            raise ApiError(f"the API does not answer: {error}") from None
+
+    async def _ask_ready(self) -> None:
+        """Ask once: the listening socket exists already, so the answer comes when the server is up."""
+        reader, writer = await asyncio.open_connection(*self._sockets[0].getsockname())
+        head = f"GET /readyz HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {self._token}\r\n\r\n"
+        writer.write(head.encode())
+        status = await reader.readline()
+        writer.close()
+        if b" 200 " not in status:
+            raise ApiError(f"the API says it is not ready: {status.decode(errors='replace').strip()}")
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            LOG.warning("the API did not end when told to; killing it")
+            process.kill()
+            await process.wait()
+        forget(self._layout.processes_dir, "api")
+
+    async def _supervise(self) -> None:
+        """Start the API again when it dies by itself; a sandbox without its API is of no use."""
+        while True:
+            assert self._process is not None
+            await self._process.wait()
+            await asyncio.sleep(RESTART_DELAY_S)
+            async with self._changing:
+                if self._process.returncode is not None:
+                    LOG.error("the API ended with status %s; starting it again", self._process.returncode)
+                    try:
+                        await self._launch()
+                    except ApiError as error:
+                        LOG.error("%s", error)
+
+
+class ExternalApi:
+    """Somebody else's API server, with a forwarder for the hosts."""
+
+    def __init__(self, layout: Layout, kubeconfig: Kubeconfig) -> None:
+        self._layout = layout
+        self._kubeconfig = kubeconfig
+        self._server: asyncio.Server | None = None
+        self._forwarded = 0
+
+    @property
+    def for_root(self) -> Kubeconfig:
+        return self._kubeconfig
+
+    @property
+    def for_hosts(self) -> Kubeconfig:
+        return self._kubeconfig.seen_through(HOSTS_VIEW)
+
+    async def start(self) -> None:
+        listening = network.listen_inside(self._layout, "services", HOSTS_VIEW)
+        self._server = await asyncio.start_server(self._forward, sock=listening)
+
+    async def restart(self) -> None:
+        raise ApiError("this sandbox uses an API server that is not its own; restart it yourself")
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._forwarded >= FORWARDED_MAX:
+            writer.close()
+            return
+        self._forwarded += 1
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._kubeconfig.address)
+            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        except OSError as error:
+            LOG.info("forwarder: %s", error)
+        finally:
+            self._forwarded -= 1
+            writer.close()
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await source.read(CHUNK_BYTES):
+            sink.write(chunk)
+            await sink.drain()
+    finally:
+        sink.close()
