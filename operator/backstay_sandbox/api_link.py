@@ -32,7 +32,7 @@ HOSTS_VIEW = (SERVICES_ADDRESS, SERVICES_API_PORT)
 LOG = logging.getLogger(__name__)
 
 
-class ApiError(RuntimeError):
+class ApiLinkError(RuntimeError):
     """The API did not come up, or cannot do what was asked; the message is for the user."""
 
 
@@ -50,7 +50,7 @@ class ApiLink(Protocol):
     async def start(self) -> None: ...
 
     async def restart(self) -> None:
-        """Stop the API and start it again with the same objects; ApiError where that is not ours to do."""
+        """Stop the API and start it again with the same objects; ApiLinkError where that is not ours to do."""
 
     async def stop(self) -> None: ...
 
@@ -125,16 +125,16 @@ class EmbeddedApi:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 await asyncio.wait((ended, asked), return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            raise ApiError(f"the API was not ready in {READY_TIMEOUT_S:.0f} s; see its log") from None
+            raise ApiLinkError(f"the API was not ready in {READY_TIMEOUT_S:.0f} s; see its log") from None
         finally:
             ended.cancel()
             asked.cancel()
         if process.returncode is not None:
-            raise ApiError(f"the API ended with status {process.returncode}; see its log")
+            raise ApiLinkError(f"the API ended with status {process.returncode}; see its log")
         try:
             asked.result()
         except OSError as error:
-            raise ApiError(f"the API does not answer: {error}") from None
+            raise ApiLinkError(f"the API does not answer: {error}") from None
 
     async def _ask_ready(self) -> None:
         """Ask once: the listening socket exists already, so the answer comes when the server is up."""
@@ -144,7 +144,7 @@ class EmbeddedApi:
         status = await reader.readline()
         writer.close()
         if b" 200 " not in status:
-            raise ApiError(f"the API says it is not ready: {status.decode(errors='replace').strip()}")
+            raise ApiLinkError(f"the API says it is not ready: {status.decode(errors='replace').strip()}")
 
     async def _end(self) -> None:
         process = self._process
@@ -171,7 +171,7 @@ class EmbeddedApi:
                     LOG.error("the API ended with status %s; starting it again", self._process.returncode)
                     try:
                         await self._launch()
-                    except ApiError as error:
+                    except ApiLinkError as error:
                         LOG.error("%s", error)
 
 
@@ -197,7 +197,7 @@ class ExternalApi:
         self._server = await asyncio.start_server(self._forward, sock=listening)
 
     async def restart(self) -> None:
-        raise ApiError("this sandbox uses an API server that is not its own; restart it yourself")
+        raise ApiLinkError("this sandbox uses an API server that is not its own; restart it yourself")
 
     async def stop(self) -> None:
         if self._server is not None:

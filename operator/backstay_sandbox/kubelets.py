@@ -11,11 +11,16 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from backstay_kube.errors import ApiError
+from backstay_kube.kinds import NODE
 from backstay_sandbox.hosts import Host
-from backstay_sandbox.kubeconfig import Kubeconfig
 from backstay_sandbox.layout import Layout
-from backstay_sandbox.objects import ObjectClient, ObjectError, node_status
+from backstay_sandbox.objects import node_status
+
+if TYPE_CHECKING:
+    from backstay_kube.client import KubeClient
 
 HEARTBEAT_S = 10.0
 GRACE_S = 40.0
@@ -23,12 +28,12 @@ LOG = logging.getLogger(__name__)
 
 
 class Kubelets:
-    """One task for all hosts."""
+    """One task for all hosts; the client is the caller's."""
 
-    def __init__(self, layout: Layout, hosts: Mapping[str, Host], kubeconfig: Kubeconfig) -> None:
+    def __init__(self, layout: Layout, hosts: Mapping[str, Host], client: KubeClient) -> None:
         self._layout = layout
         self._hosts = hosts
-        self._kubeconfig = kubeconfig
+        self._client = client
         self._task: asyncio.Task[None] | None = None
         self._heard_at: dict[str, float] = {}
         self._ready: dict[str, bool] = {}
@@ -36,8 +41,7 @@ class Kubelets:
 
     async def start(self) -> None:
         """Post once for every host, so that Nodes are Ready when this returns, then keep on."""
-        async with ObjectClient(self._kubeconfig) as client:
-            await self._post_all(client)
+        await self._post_all()
         self._task = asyncio.create_task(self._keep_posting())
 
     async def stop(self) -> None:
@@ -47,28 +51,26 @@ class Kubelets:
                 await self._task
 
     async def _keep_posting(self) -> None:
-        async with ObjectClient(self._kubeconfig) as client:
-            while True:
-                await asyncio.sleep(HEARTBEAT_S)
-                try:
-                    await self._post_all(client)
-                except ObjectError as error:
-                    LOG.info("node heartbeat: %s", error)
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            try:
+                await self._post_all()
+            except ApiError as error:
+                LOG.info("node heartbeat: %s", error)
 
-    async def _post_all(self, client: ObjectClient) -> None:
+    async def _post_all(self) -> None:
         now = time.monotonic()
         for name, host in self._hosts.items():
             heard = host.pid is not None and not host.link_cut
             if heard:
                 self._heard_at[name] = now
-            ready = now - self._heard_at.get(name, -GRACE_S) < GRACE_S
+            ready = name in self._heard_at and now - self._heard_at[name] < GRACE_S
             if heard or ready != self._ready.get(name):
-                await self._post(client, name, ready=ready)
+                await self._post(name, ready=ready)
 
-    async def _post(self, client: ObjectClient, name: str, *, ready: bool) -> None:
+    async def _post(self, name: str, *, ready: bool) -> None:
         wall = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         if self._ready.get(name) != ready:
             self._ready[name], self._since[name] = ready, wall
-        await client.patch_status(
-            node_status(self._layout, name, ready=ready, time=wall, since=self._since[name])
-        )
+        status = node_status(self._layout, name, ready=ready, time=wall, since=self._since[name])
+        await self._client.patch(NODE, name, status, subresource="status")

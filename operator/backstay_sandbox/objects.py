@@ -1,4 +1,4 @@
-"""The objects a sandbox puts into its API, and the small client that puts them there.
+"""The objects a sandbox puts into its API.
 
 The sandbox plays the parts that a real cluster has besides Backstay: the chart (definitions and namespace), the
 kubelets (a Node per host, with a heartbeat) and the administrator of the tutorial (the HACluster, the FenceDevice
@@ -7,146 +7,64 @@ and the secret of the power switch).  Everything is a server-side apply, so doin
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import json
-import os
-import ssl
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
-from backstay.api import API_VERSION, GROUP, KINDS, LEASE_NAMESPACE, VERSION
+from backstay.api import API_VERSION, KINDS, LEASE_NAMESPACE
 from backstay.api.crd import custom_resource_definition
-from backstay_sandbox.kubeconfig import Kubeconfig
+from backstay_kube import kinds
+from backstay_kube.errors import ApiNotFound
+from backstay_kube.kinds import Kind
 from backstay_sandbox.layout import SERVICES_ADDRESS, SERVICES_POWER_PORT, Layout
 
+if TYPE_CHECKING:
+    # The client costs half a second to import, and a sandbox of hosts alone needs none.
+    from backstay_kube.client import KubeClient
+
+APPLY_PATCH = "application/apply-patch+yaml"
 CLUSTER = "sandbox"
-NODE_LABEL = "backstay.io/sandbox"
+NODE_LABELS = {"backstay.io/sandbox-host": "true"}
 POWER_SECRET = "sandbox-power-switch"
 FIELD_MANAGER = "backstay-sandbox"
-REQUEST_TIMEOUT_S = 10.0
+SERVED_TIMEOUT_S = 10.0
+SERVED_POLL_S = 0.1
 
 Manifest = dict[str, Any]
 
 
-class ObjectError(RuntimeError):
-    """The API refused or did not answer; ``status`` is the HTTP status, 0 without one."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class ObjectClient:
-    """Just enough of a Kubernetes client: apply, patch a status, get, delete.  Use as a context manager."""
-
-    def __init__(self, kubeconfig: Kubeconfig) -> None:
-        self._base = kubeconfig.server.rstrip("/")
-        headers = {"Authorization": f"Bearer {kubeconfig.token}"} if kubeconfig.token else {}
-        self._session = aiohttp.ClientSession(
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
-            connector=aiohttp.TCPConnector(ssl=ssl_context(kubeconfig)),
-        )
-        self._server_name = kubeconfig.tls_server_name
-
-    async def __aenter__(self) -> ObjectClient:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
-
-    async def apply(self, manifest: Manifest) -> None:
-        """Server-side apply."""
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        await self._call("PATCH", path_of(manifest), manifest, "application/apply-patch+yaml", query)
-
-    async def patch_status(self, manifest: Manifest) -> None:
-        """Merge the manifest's ``status``."""
-        body = {"status": manifest["status"]}
-        await self._call("PATCH", path_of(manifest) + "/status", body, "application/merge-patch+json")
-
-    async def get(self, path: str) -> Any:
-        """An object or a list by its path."""
-        return await self._call("GET", path)
-
-    async def delete(self, manifest: Manifest) -> None:
-        """Delete; an object that is not there is deleted."""
-        try:
-            await self._call("DELETE", path_of(manifest))
-        except ObjectError as error:
-            if error.status != 404:
-                raise
-
-    async def _call(
-        self,
-        verb: str,
-        path: str,
-        body: Manifest | None = None,
-        content_type: str = "application/json",
-        query: dict[str, str] | None = None,
-    ) -> Any:
-        try:
-            async with self._session.request(
-                verb,
-                self._base + path,
-                params=query,
-                data=None if body is None else json.dumps(body),
-                headers={"Content-Type": content_type} if body is not None else {},
-                server_hostname=self._server_name,
-            ) as response:
-                text = await response.text()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ObjectError(f"{verb} {path}: {str(error) or 'no answer in time'}") from None
-        if response.status >= 300:
-            raise ObjectError(f"{verb} {path}: {response.status} {_message(text)}", response.status)
-        return json.loads(text)
-
-
-def ssl_context(kubeconfig: Kubeconfig) -> ssl.SSLContext | bool:
-    """How to check the server, and what to show it."""
-    if not kubeconfig.server.startswith("https"):
-        return True
-    context = ssl.create_default_context(cadata=kubeconfig.authority)
-    if kubeconfig.skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if kubeconfig.client_certificate and kubeconfig.client_key:
-        _load_pair(context, kubeconfig.client_certificate, kubeconfig.client_key)
-    return context
-
-
-def _load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """The ssl module takes files only: a memory file, which no one else sees."""
-    descriptor = os.memfd_create("client-pair", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(certificate + "\n" + key)
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
-
-
-def _message(text: str) -> str:
-    try:
-        return str(json.loads(text).get("message", text))
-    except (ValueError, AttributeError):
-        return text[:300]
-
-
-PLURALS = {
-    "Namespace": "namespaces",
-    "Node": "nodes",
-    "Secret": "secrets",
-    "CustomResourceDefinition": "customresourcedefinitions",
-    **{kind.info.kind: kind.info.plural for kind in KINDS},
+KIND_OF: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (kinds.NAMESPACE, kinds.NODE, kinds.SECRET, kinds.CRD, kinds.HACLUSTER, kinds.FENCEDEVICE)
 }
 
 
-def path_of(manifest: Manifest) -> str:
-    """The address of the object a manifest describes."""
-    version, metadata = manifest["apiVersion"], manifest["metadata"]
-    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    return f"{root}{scope}/{PLURALS[manifest['kind']]}/{metadata['name']}"
+async def apply(client: KubeClient, manifest: Manifest) -> None:
+    """Server-side apply; a kind that was defined a moment ago is waited for, since servers take a moment."""
+    metadata = manifest["metadata"]
+    deadline = asyncio.get_running_loop().time() + SERVED_TIMEOUT_S
+    while True:
+        try:
+            await client.patch(
+                KIND_OF[manifest["kind"]],
+                metadata["name"],
+                manifest,
+                namespace=metadata.get("namespace"),
+                content_type=APPLY_PATCH,
+            )
+            return
+        except ApiNotFound:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(SERVED_POLL_S)
+
+
+async def delete(client: KubeClient, manifest: Manifest) -> None:
+    """Delete; an object that is not there is deleted."""
+    metadata = manifest["metadata"]
+    with contextlib.suppress(ApiNotFound):
+        await client.delete(KIND_OF[manifest["kind"]], metadata["name"], metadata.get("namespace"))
 
 
 def definitions() -> list[Manifest]:
@@ -158,12 +76,12 @@ def system_namespace() -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": LEASE_NAMESPACE}}
 
 
-def node(layout: Layout, name: str) -> Manifest:
+def node(name: str) -> Manifest:
     """A host as Kubernetes knows it."""
     labels = {
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
-        NODE_LABEL: layout.name,
+        **NODE_LABELS,
     }
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
@@ -182,17 +100,17 @@ def node_status(layout: Layout, name: str, *, ready: bool, time: str, since: str
         {"type": "InternalIP", "address": layout.addresses(name).cluster},
         {"type": "Hostname", "address": name},
     ]
-    return {**node(layout, name), "status": {"conditions": [condition], "addresses": addresses}}
+    return {**node(name), "status": {"conditions": [condition], "addresses": addresses}}
 
 
-def cluster(layout: Layout) -> Manifest:
+def cluster() -> Manifest:
     """The tutorial's cluster: fencing on, since the sandbox has a power switch."""
     return {
         "apiVersion": API_VERSION,
         "kind": "HACluster",
         "metadata": {"name": CLUSTER},
         "spec": {
-            "nodeSelector": {NODE_LABEL: layout.name},
+            "nodeSelector": dict(NODE_LABELS),
             "properties": {"stonithEnabled": True},
         },
     }
@@ -223,7 +141,3 @@ def fence_device() -> Manifest:
             "timeout": "20s",
         },
     }
-
-
-HANODES_PATH = f"/apis/{GROUP}/{VERSION}/hanodes"
-CLUSTER_PATH = f"/apis/{GROUP}/{VERSION}/haclusters/{CLUSTER}"

@@ -10,22 +10,25 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from backstay_kube.errors import ApiError
+from backstay_kube.kinds import HACLUSTER, HANODE
 from backstay_sandbox import network, objects, shared_disk
-from backstay_sandbox.api_link import ApiError, ApiLink, EmbeddedApi, ExternalApi
+from backstay_sandbox.api_link import ApiLink, ApiLinkError, EmbeddedApi, ExternalApi
 from backstay_sandbox.command import CommandError
 from backstay_sandbox.hosts import Host, HostError, HostSoftware, fence_agent_program
 from backstay_sandbox.kubeconfig import KubeconfigError, kubeconfig_of
 from backstay_sandbox.kubelets import Kubelets
 from backstay_sandbox.layout import SERVICES_ADDRESS, SERVICES_POWER_PORT
-from backstay_sandbox.objects import ObjectClient, ObjectError
-from backstay_sandbox.options import EMBEDDED, NO_API, SandboxOptions
+from backstay_sandbox.options import DAEMONS, EMBEDDED, NO_API, SandboxOptions
 from backstay_sandbox.power_switch import PowerSwitch
+
+if TYPE_CHECKING:
+    from backstay_kube.client import KubeClient
 
 READY_TIMEOUT_S = 90.0
 READY_POLL_S = 0.2
-SETTLED_NODE_STATES = ("Online", "Standby", "Maintenance")
 LOG = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
@@ -39,7 +42,7 @@ class NotReadyError(SandboxError):
     """Everything was started and the cluster on it did not become ready; the sandbox stays, for a look at it."""
 
 
-FAILURES = (SandboxError, HostError, ApiError, ObjectError, CommandError, KubeconfigError)
+FAILURES = (SandboxError, HostError, ApiLinkError, ApiError, CommandError, KubeconfigError)
 """What can go wrong with a request, as opposed to what is wrong with this program."""
 
 
@@ -53,6 +56,7 @@ class Sandbox:
         self.api: ApiLink | None = None
         self._password = secrets.token_urlsafe(12)
         self._power_switch = PowerSwitch(self.hosts, self._password)
+        self._client: KubeClient | None = None
         self._kubelets: Kubelets | None = None
 
     async def up(self, progress: Progress) -> None:
@@ -78,8 +82,8 @@ class Sandbox:
         await self._power_switch.start(listening)
         await asyncio.gather(*(host.boot() for host in self.hosts.values()))
         progress(f"hosts {', '.join(layout.nodes)} are up")
-        if self.api is not None:
-            await self._make_cluster(progress)
+        if self._client is not None:
+            await self._make_cluster(self._client, progress)
 
     async def down(self) -> None:
         """Kill the hosts, stop the services; the rest is for ``remnants.remove``."""
@@ -87,9 +91,11 @@ class Sandbox:
         await asyncio.gather(*(host.crash() for host in self.hosts.values()))
         if self._kubelets is not None:
             await self._kubelets.stop()
-        if self.api is not None:
+        if self._client is not None:
             if self.options.api != EMBEDDED:
-                await self._unmake_cluster()
+                await self._unmake_cluster(self._client)
+            await self._client.close()
+        if self.api is not None:
             await self.api.stop()
 
     def host(self, node: object) -> Host:
@@ -136,53 +142,39 @@ class Sandbox:
         await self.api.start()
         self.layout.kubeconfig.touch(mode=0o600)
         self.layout.kubeconfig.write_text(self.api.for_root.render())
-        async with ObjectClient(self.api.for_root) as client:
-            for definition in objects.definitions():
-                await client.apply(definition)
-            await self._apply_when_served(client, objects.system_namespace())
-            for node in self.layout.nodes:
-                await client.apply(objects.node(self.layout, node))
-        progress(f"API is ready at {self.api.for_root.server}")
+        self._client = await connect(str(self.layout.kubeconfig))
+        for manifest in (*objects.definitions(), objects.system_namespace()):
+            await objects.apply(self._client, manifest)
+        for node in self.layout.nodes:
+            await objects.apply(self._client, objects.node(node))
+        progress(f"the API is ready at {self.api.for_root.server}")
 
-    async def _make_cluster(self, progress: Progress) -> None:
-        assert self.api is not None
-        self._kubelets = Kubelets(self.layout, self.hosts, self.api.for_root)
+    async def _make_cluster(self, client: KubeClient, progress: Progress) -> None:
+        self._kubelets = Kubelets(self.layout, self.hosts, client)
         await self._kubelets.start()
         if not self.options.cluster:
             return
-        async with ObjectClient(self.api.for_root) as client:
-            await client.apply(objects.power_secret(self._password))
-            await self._apply_when_served(client, objects.fence_device())
-            await client.apply(objects.cluster(self.layout))
-            if set(self.options.daemons) == {"agent", "operator"}:
-                await self._await_ready(client)
-                progress("the cluster has a DC and all nodes are online")
+        for manifest in self._cluster_objects():
+            await objects.apply(client, manifest)
+        if set(self.options.daemons) == set(DAEMONS):
+            await self._await_ready(client)
+            progress("the cluster has a DC, and all its nodes are online")
 
-    async def _unmake_cluster(self) -> None:
+    async def _unmake_cluster(self, client: KubeClient) -> None:
         """Take our objects out of an API that outlives the sandbox; definitions stay, others may use them."""
-        assert self.api is not None
-        manifests = [objects.node(self.layout, node) for node in self.layout.nodes]
+        manifests = [objects.node(node) for node in self.layout.nodes]
         if self.options.cluster:
-            manifests += [objects.cluster(self.layout), objects.fence_device(), objects.power_secret("")]
+            manifests += self._cluster_objects()
         try:
-            async with ObjectClient(self.api.for_root) as client:
-                for manifest in manifests:
-                    await client.delete(manifest)
-        except ObjectError as error:
+            for manifest in reversed(manifests):
+                await objects.delete(client, manifest)
+        except ApiError as error:
             LOG.warning("objects are left in the API: %s", error)
 
-    async def _apply_when_served(self, client: ObjectClient, manifest: objects.Manifest) -> None:
-        """Apply an object of a kind that was defined a moment ago: a server takes a moment to serve it."""
-        deadline = asyncio.get_running_loop().time() + objects.REQUEST_TIMEOUT_S
-        while True:
-            try:
-                return await client.apply(manifest)
-            except ObjectError as error:
-                if error.status != 404 or asyncio.get_running_loop().time() > deadline:
-                    raise
-            await asyncio.sleep(READY_POLL_S)
+    def _cluster_objects(self) -> list[objects.Manifest]:
+        return [objects.power_secret(self._password), objects.fence_device(), objects.cluster()]
 
-    async def _await_ready(self, client: ObjectClient) -> None:
+    async def _await_ready(self, client: KubeClient) -> None:
         waiting_for = "an answer"
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
@@ -197,18 +189,23 @@ class Sandbox:
                 f"not ready after {READY_TIMEOUT_S:.0f} s: waiting for {waiting_for}; {hint}"
             ) from None
 
-    async def _not_ready(self, client: ObjectClient) -> str:
+    async def _not_ready(self, client: KubeClient) -> str:
         """What is still missing, in words; empty when nothing is."""
-        status = (await client.get(objects.CLUSTER_PATH)).get("status") or {}
-        if not status.get("dc"):
+        cluster = await client.get(HACLUSTER, objects.CLUSTER)
+        if not (cluster.get("status") or {}).get("dc"):
             return "a DC"
-        items = (await client.get(objects.HANODES_PATH))["items"]
+        items = (await client.list(HANODE)).items
         states = {
             item["metadata"]["name"]: (item.get("status") or {}).get("state", "unknown") for item in items
         }
-        missing = [
+        return ", ".join(
             f"{node} ({states.get(node, 'unknown')})"
             for node in self.layout.nodes
-            if states.get(node) not in SETTLED_NODE_STATES
-        ]
-        return ", ".join(missing)
+            if states.get(node) != "Online"
+        )
+
+
+async def connect(kubeconfig: str) -> KubeClient:
+    from backstay_kube.client import KubeClient  # half a second, and hosts alone need none
+
+    return await KubeClient.connect(kubeconfig, field_manager="backstay-sandbox")
