@@ -22,7 +22,8 @@ class StartError(RuntimeError):
 
 
 def start(options: SandboxOptions, *, progress: Callable[[str], None]) -> None:
-    """Bring a sandbox up; returns when it is ready.  Raises StartError.
+    """Bring a sandbox up; returns when it is ready.  Raises StartError: then nothing is left, except where only the
+    cluster did not become ready, which is left for a look at it.
 
     The daemon bounds every step itself; an interrupt here makes it take down what it has built so far."""
     process = subprocess.Popen(
@@ -42,6 +43,8 @@ def start(options: SandboxOptions, *, progress: Callable[[str], None]) -> None:
             if "ready" in report:
                 return
             if "error" in report:
+                if not report.get("stays"):
+                    process.wait(END_TIMEOUT_S)  # until it has removed what it had made
                 raise StartError(report["error"])
             progress(report["step"])
     except KeyboardInterrupt:

@@ -94,7 +94,7 @@ async def serve(options: SandboxOptions) -> int:
 
 
 async def come_up(sandbox: Sandbox, stop: asyncio.Event) -> dict[str, Any]:
-    """Bring up, unless told to stop meanwhile; returns the report: ready, error (but up), or failed."""
+    """Bring up, unless told to stop meanwhile; returns the report: ready, error (it stays up), or failed."""
     sandbox.layout.processes_dir.mkdir(parents=True, exist_ok=True)
     record(sandbox.layout.processes_dir, "daemon", os.getpid())
     coming = asyncio.create_task(sandbox.up(lambda step: report({"step": step})))
@@ -109,7 +109,7 @@ async def come_up(sandbox: Sandbox, stop: asyncio.Event) -> dict[str, Any]:
         coming.result()
     except NotReadyError as error:
         LOG.error("%s", error)
-        return {"error": str(error)}
+        return {"error": str(error), "stays": True}
     except (*FAILURES, OSError) as error:
         LOG.error("up failed: %s", error)
         return {"failed": str(error)}

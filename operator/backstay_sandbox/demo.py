@@ -10,7 +10,6 @@ end.  Exit status: 0 if every step did what it promised, 1 if not, with the reas
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
@@ -18,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -35,6 +34,8 @@ GROUP, SINGLE = "resourcegroup/appgroup", "haresource/cluster-ip"
 COMMAND_TIMEOUT_S = 100.0
 START_TIMEOUT_S = 40.0
 MOVE_TIMEOUT_S = 40.0
+OUTAGE_BEGINS_S = 5.0
+SETTLE_S = 0.6
 POLL_S = 0.25
 
 
@@ -132,80 +133,81 @@ class Demo:
     def look(self, watch: OutageWatch) -> None:
         say("The page, through the group's address, as the client host sees it.")
         self.show("backstay-sandbox", "client", "--name", NAME, "--", "curl", "-sS", "--max-time", "5", PAGE)
-        for target in ("page", "address"):
-            if not watch.wait_up(target, timeout_s=START_TIMEOUT_S):
-                raise DemoError(f"the client cannot reach the {target}")
+        self.await_answers(watch)
 
     def stop_cleanly(self, watch: OutageWatch) -> Row:
         node = self.node_of(GROUP)
         say(f"Stop {node}, where the group runs, cleanly: its resources move first, in order.")
-        with self.measured(watch, f"clean stop of {node}") as finish:
+
+        def disturb() -> None:
             self.show("kubectl", "ha", "node", "stop", node)
-            self.await_started("everything on another host", MOVE_TIMEOUT_S, away_from=node)
+
+        row = self.measure(watch, f"clean stop of {node}", disturb, away_from=node)
         self.show("kubectl", "ha", "status")
         say(f"And start {node} again.")
         self.show("kubectl", "ha", "node", "start", node)
-        self.await_online(node)
-        return finish()
+        self.await_true(lambda: self.is_online(node), f"{node} to be online", MOVE_TIMEOUT_S)
+        return row
 
     def break_the_web_server(self, watch: OutageWatch) -> Row:
         node = self.node_of(GROUP)
         say(f"Kill the web server on {node} behind the cluster's back; its monitor runs every 5 s.")
-        with self.measured(watch, f"apache killed on {node}") as finish:
+
+        def disturb() -> None:
             since = time.monotonic()
             self.show("backstay-sandbox", "exec", node, "--name", NAME, "--", "pkill", "-9", "apache2")
-            if not watch.wait_outage("page", since=since, timeout_s=5.0):
-                raise DemoError("the page did not go away with its web server")
-            self.await_page(watch)
-            self.await_started("the web server again", MOVE_TIMEOUT_S)
+            self.await_outage(watch, since)
+
+        row = self.measure(watch, f"apache killed on {node}", disturb)
         self.show("kubectl", "ha", "status")
-        return finish()
+        return row
 
     def cut_the_power(self, watch: OutageWatch) -> Row:
         node = self.node_of(GROUP)
         say(
             f"Cut the power of {node}: link down, everything on it killed at once. The others must fence it first."
         )
-        with self.measured(watch, f"power cut of {node}") as finish:
+
+        def disturb() -> None:
             since = time.monotonic()
             self.show("backstay-sandbox", "crash", node, "--name", NAME)
-            if not watch.wait_outage("page", since=since, timeout_s=5.0):
-                raise DemoError("the page did not go away with its host")
-            self.await_page(watch)
-            self.await_started("everything on another host", MOVE_TIMEOUT_S, away_from=node)
+            self.await_outage(watch, since)
+
+        row = self.measure(watch, f"power cut of {node}", disturb, away_from=node)
         self.show("kubectl", "ha", "status")
         self.show("backstay-sandbox", "client", "--name", NAME, "--", "curl", "-sS", "--max-time", "5", PAGE)
-        return finish()
+        return row
 
-    @contextlib.contextmanager
-    def measured(self, watch: OutageWatch, what: str) -> Iterator[Callable[[], Row]]:
-        """Around a disturbance; what it yields gives the row, once the service is back."""
+    def measure(
+        self, watch: OutageWatch, what: str, disturb: Callable[[], None], *, away_from: str = ""
+    ) -> Row:
+        """Disturb the service, wait until it is whole again, and say how long the client missed it."""
         since, before = time.monotonic(), self.node_of(GROUP)
-        after: list[str] = []
-
-        def finish() -> Row:
-            lost = {
-                target: sum(one.seconds for one in watch.outages(target, since=since))
-                for target in ("page", "address")
-            }
-            return Row(
-                what=what, before=before, after=after[0], page_s=lost["page"], address_s=lost["address"]
-            )
-
-        yield finish
-        self.await_page(watch)
-        after.append(self.node_of(GROUP))
-        row = finish()
-        say(
-            f"{what}: page away for {row.page_s:.1f} s, address for {row.address_s:.1f} s; group now on {row.after}."
+        disturb()
+        self.await_answers(watch)
+        self.await_started("everything to be started again", MOVE_TIMEOUT_S, away_from=away_from)
+        time.sleep(SETTLE_S)  # a move that is over a moment ago may still be an outage to the client
+        self.await_answers(watch)
+        page_s, address_s = (
+            sum(one.seconds for one in watch.outages(target, since=since)) for target in ("page", "address")
         )
+        row = Row(what=what, before=before, after=self.node_of(GROUP), page_s=page_s, address_s=address_s)
+        say(
+            f"{what}: page away for {page_s:.2f} s, address for {address_s:.2f} s; the group is on {row.after}."
+        )
+        return row
 
     # -- waiting
 
-    def await_page(self, watch: OutageWatch) -> None:
+    def await_answers(self, watch: OutageWatch) -> None:
         for target in ("page", "address"):
             if not watch.wait_up(target, timeout_s=MOVE_TIMEOUT_S):
-                raise DemoError(f"the {target} did not come back in {MOVE_TIMEOUT_S:.0f} s")
+                raise DemoError(f"the {target} did not answer again in {MOVE_TIMEOUT_S:.0f} s")
+
+    def await_outage(self, watch: OutageWatch, since: float) -> None:
+        """The disturbance must show, or it proved nothing."""
+        if not watch.wait_outage("page", since=since, timeout_s=OUTAGE_BEGINS_S):
+            raise DemoError("the page did not go away")
 
     def await_started(self, what: str, timeout_s: float, *, away_from: str = "") -> None:
         def started() -> bool:
@@ -217,12 +219,8 @@ class Demo:
 
         self.await_true(started, what, timeout_s)
 
-    def await_online(self, node: str) -> None:
-        self.await_true(
-            lambda: self.status_of(f"hanode/{node}").get("state") == "Online",
-            f"{node} online",
-            MOVE_TIMEOUT_S,
-        )
+    def is_online(self, node: str) -> bool:
+        return self.status_of(f"hanode/{node}").get("state") == "Online"
 
     def await_true(self, condition: Callable[[], bool], what: str, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
