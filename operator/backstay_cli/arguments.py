@@ -1,0 +1,331 @@
+"""The command line: every command, its options and its help. Standard library only, so that --help answers at once.
+
+Global options may stand before or after the command. `command` names the function that runs it (commands/MODULE.py),
+imported only then.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+DEFAULT_WAIT_S = 60
+
+_EPILOG = """examples:
+  kubectl ha status --watch
+  kubectl ha resource create ClusterIP ocf:heartbeat:IPaddr2 ip=10.0.0.3 cidr_netmask=24 op monitor interval=30s
+  kubectl ha node standby n1
+  kubectl ha simulate --node-down n1
+"""
+_CREATE_EPILOG = """examples:
+  kubectl ha resource create ClusterIP ocf:heartbeat:IPaddr2 ip=10.0.0.3 cidr_netmask=24 op monitor interval=30s
+  kubectl ha resource create app_fs Filesystem device=/dev/app_vg/app_lv directory=/var/www fstype=xfs --group appgroup
+  kubectl ha resource create Ping ocf:pacemaker:ping host_list=10.0.0.1 clone interleave=true
+  kubectl ha resource create Web apache op monitor interval=20s meta migration-threshold=3 --dry-run=client -o yaml
+
+Words after AGENT are pcs's: parameters name=value, then op NAME option=value..., meta name=value..., clone or promotable with options.
+The object's name is the id in lower case, with hyphens for humps and underscores (ClusterIP: cluster-ip); spec.resourceId keeps the id.
+"""
+
+Add = Callable[..., argparse.ArgumentParser]
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed command line. Exits with status 2, or 0 after --help, as argparse does."""
+    parser = build_parser()
+    arguments, extra = parser.parse_known_args(_with_wait_value(argv))
+    # argparse hands the positional words that follow an option back as unknown: `create ID AGENT --group g ip=1`.
+    if extra:
+        if not hasattr(arguments, "words") or any(word.startswith("-") for word in extra):
+            parser.error(f"unrecognized arguments: {' '.join(extra)}")
+        arguments.words = [*arguments.words, *extra]
+    return arguments
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kubectl ha",
+        description="High-availability clusters of Backstay: look at them, change them, ask what would happen.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _globals(parser, default=None)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    add = _adder(commands)
+    status = add(
+        "status",
+        "status.status",
+        "how the cluster is: nodes, resources, failures, daemons",
+        output=("text", "json"),
+    )
+    status.add_argument("-w", "--watch", action="store_true", help="repaint whenever something changes")
+    _resource(_family(commands, "resource", "create, show and steer resources"))
+    _group(_family(commands, "group", "resource groups"))
+    _constraint(_family(commands, "constraint", "location, colocation, order and ticket constraints"))
+    _node(_family(commands, "node", "list nodes, take them out of service and back"))
+    _fence(_family(commands, "fence", "fence devices, fencing by hand"))
+    _history(add)
+    _simulate(add)
+    completion = add("completion", "completion.completion", "print a completion script for a shell")
+    completion.add_argument("shell", choices=("bash", "zsh"))
+    add(
+        "version",
+        "version.version",
+        "the version of this program, and of the cluster's agents",
+        output=("text", "json"),
+    )
+    return parser
+
+
+def _with_wait_value(argv: Sequence[str]) -> list[str]:
+    """A bare --wait gets its default written out, so that argparse does not take the next word for its value."""
+    return [f"--wait={DEFAULT_WAIT_S}" if word == "--wait" else word for word in argv]
+
+
+def _globals(parser: argparse.ArgumentParser, *, default: object, namespace: bool = True) -> None:
+    group = parser.add_argument_group("global options")
+    group.add_argument(
+        "--kubeconfig", metavar="FILE", default=default, help="default: $KUBECONFIG, ~/.kube/config"
+    )
+    group.add_argument("--context", metavar="NAME", default=default, help="context of the kubeconfig")
+    group.add_argument("--cluster", metavar="NAME", default=default, help="HACluster; default: the only one")
+    names = ("-n", "--namespace") if namespace else ("--namespace",)
+    group.add_argument(
+        *names, metavar="NAME", dest="namespace", default=default, help="look only in this namespace"
+    )
+
+
+def _adder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Add:
+    """add(name, "module.function", help): a command that takes the global options too."""
+
+    def add(
+        name: str,
+        target: str,
+        text: str,
+        *,
+        output: Sequence[str] = (),
+        epilog: str | None = None,
+        short_n: bool = True,
+    ) -> argparse.ArgumentParser:
+        parser = commands.add_parser(
+            name,
+            help=text,
+            description=text[:1].upper() + text[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        _globals(parser, default=argparse.SUPPRESS, namespace=short_n)
+        if output:
+            parser.add_argument(
+                "-o", "--output", choices=output, default=output[0], help=f"default: {output[0]}"
+            )
+        parser.set_defaults(command=target)
+        return parser
+
+    return add
+
+
+def _family(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> Add:
+    parser = commands.add_parser(
+        name, help=text, description=text[:1].upper() + text[1:] + ".", allow_abbrev=False
+    )
+    _globals(parser, default=argparse.SUPPRESS)
+    return _adder(parser.add_subparsers(metavar="COMMAND", required=True, title="commands"))
+
+
+def _waits(parser: argparse.ArgumentParser, *, default: int | None, optional: bool = True) -> None:
+    text = "wait until it is so, at most SECONDS" + (
+        f" (default {default})" if default else f"; bare: {DEFAULT_WAIT_S}"
+    )
+    parser.add_argument("--wait", type=_seconds, metavar="SECONDS", default=default, help=text)
+    if default is not None and optional:
+        parser.add_argument(
+            "--no-wait", dest="wait", action="store_const", const=None, help="only ask for it"
+        )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError("a wait is between 0 and 86400 seconds")
+    return seconds
+
+
+def _resource(add: Add) -> None:
+    create = add(
+        "create", "create.create", "create a resource", output=("name", "yaml", "json"), epilog=_CREATE_EPILOG
+    )
+    create.add_argument("id", metavar="ID")
+    create.add_argument(
+        "agent", metavar="AGENT", help="ocf:heartbeat:IPaddr2, or IPaddr2 where the nodes know only one"
+    )
+    create.add_argument(
+        "words", metavar="WORD", nargs="*", help="parameters; op, meta, clone, promotable and their options"
+    )
+    create.add_argument(
+        "--group", metavar="GROUP", help="make it a member of the group, which is made if it is new"
+    )
+    place = create.add_mutually_exclusive_group()
+    place.add_argument(
+        "--before", metavar="MEMBER", default="", help="put it before this member of the group"
+    )
+    place.add_argument("--after", metavar="MEMBER", default="", help="put it after this member of the group")
+    create.add_argument("--disabled", action="store_true", help="do not start it (meta target-role=Stopped)")
+    create.add_argument("--no-default-ops", action="store_true", help="only the operations named here")
+    create.add_argument(
+        "--force", action="store_true", help="do not check parameters against the agent's meta-data"
+    )
+    create.add_argument(
+        "--dry-run", choices=("none", "client"), default="none", help="client: print it, create nothing"
+    )
+    _waits(create, default=None)
+    show = add("show", "show.show", "resources and their configuration", output=("text", "yaml", "json"))
+    show.add_argument("ids", metavar="ID", nargs="*")
+    add(
+        "standards",
+        "agents.standards",
+        "classes of resource agents that the nodes have",
+        output=("text", "json"),
+    )
+    add(
+        "providers",
+        "agents.providers",
+        "providers of OCF agents that the nodes have",
+        output=("text", "json"),
+    )
+    agents = add("agents", "agents.agents", "resource agents that the nodes have", output=("text", "json"))
+    agents.add_argument("of", metavar="STANDARD[:PROVIDER]", nargs="?", default="")
+    describe = add(
+        "describe", "agents.describe", "parameters and operations of an agent", output=("text", "json")
+    )
+    describe.add_argument("agent", metavar="AGENT")
+    _waits(describe, default=20)
+    _resource_steering(add)
+
+
+def _resource_steering(add: Add) -> None:
+    for name, text in (
+        ("enable", "let resources run (target-role)"),
+        ("disable", "stop resources and keep them stopped"),
+    ):
+        parser = add(name, f"steer.{name}", text)
+        parser.add_argument("ids", metavar="ID", nargs="+")
+        _waits(parser, default=None)
+    move = add("move", "move.move", "move a resource now; no constraint stays behind")
+    move.add_argument("id", metavar="ID")
+    move.add_argument(
+        "node", metavar="NODE", nargs="?", default=None, help="default: wherever else it may run"
+    )
+    _waits(move, default=DEFAULT_WAIT_S)
+    ban = add("ban", "ban.ban", "keep a resource away from a node, until `clear`, or for a while")
+    ban.add_argument("id", metavar="ID")
+    ban.add_argument("node", metavar="NODE", nargs="?", default=None, help="default: where it is active now")
+    ban.add_argument("--lifetime", metavar="DURATION", default=None, help="for example 30min, 8h, PT1H30M")
+    clear = add("clear", "ban.clear", "take back bans")
+    clear.add_argument("id", metavar="ID")
+    clear.add_argument("node", metavar="NODE", nargs="?", default=None)
+    clear.add_argument("--expired", action="store_true", help="only those whose lifetime is over")
+    for name, text in (
+        ("cleanup", "forget failures, and let the cluster try again"),
+        ("refresh", "forget the whole history, and probe anew"),
+    ):
+        parser = add(name, f"cleanup.{name}", text)
+        parser.add_argument(
+            "id", metavar="ID", nargs="?", default=None, help="default: all resources with failures"
+        )
+        parser.add_argument("--node", metavar="NODE", default=None, help="only there")
+        if name == "cleanup":
+            parser.add_argument(
+                "--operation", metavar="OP", default=None, help="only this operation's failures"
+            )
+        _waits(parser, default=20)
+    restart = add("restart", "steer.restart", "stop a resource and start it again")
+    restart.add_argument("id", metavar="ID")
+    _waits(restart, default=DEFAULT_WAIT_S)
+    delete = add("delete", "delete.delete", "stop resources and delete them, also out of their groups")
+    delete.add_argument("ids", metavar="ID", nargs="+")
+    delete.add_argument("--force", action="store_true", help="delete at once, do not stop it in order first")
+    _waits(delete, default=DEFAULT_WAIT_S, optional=False)
+
+
+def _group(add: Add) -> None:
+    add("list", "group.list_groups", "groups and their members", output=("text", "json"))
+    join = add("add", "group.add", "add resources to a group, which is made if it is new")
+    join.add_argument("group", metavar="GROUP")
+    join.add_argument("ids", metavar="ID", nargs="+")
+    place = join.add_mutually_exclusive_group()
+    place.add_argument("--before", metavar="MEMBER", default="")
+    place.add_argument("--after", metavar="MEMBER", default="")
+    leave = add(
+        "remove", "group.remove", "take resources out of a group; they stay as resources of their own"
+    )
+    leave.add_argument("group", metavar="GROUP")
+    leave.add_argument("ids", metavar="ID", nargs="+")
+
+
+def _constraint(add: Add) -> None:
+    add("list", "constraint.list_constraints", "constraints in words", output=("text", "json"))
+
+
+def _node(add: Add) -> None:
+    add("list", "node.list_nodes", "nodes and their states", output=("text", "json"))
+    for name, text in (
+        ("standby", "run nothing on nodes: resources move away"),
+        ("unstandby", "let nodes run resources again"),
+        ("stop", "stop everything on nodes cleanly, and leave the cluster"),
+        ("start", "let stopped nodes join again"),
+    ):
+        parser = add(name, f"node.{name}", text)
+        parser.add_argument("nodes", metavar="NODE", nargs="+")
+        _waits(parser, default=DEFAULT_WAIT_S)
+    maintenance = add("maintenance", "node.maintenance", "leave everything on nodes as it is, unmonitored")
+    maintenance.add_argument("nodes", metavar="NODE", nargs="+")
+    maintenance.add_argument("--off", action="store_true", help="back to normal")
+    _waits(maintenance, default=DEFAULT_WAIT_S)
+
+
+def _fence(add: Add) -> None:
+    add("list", "fence.list_devices", "fence devices and their targets", output=("text", "json"))
+    add("history", "fence.history", "the last fencing of each node", output=("text", "json"))
+    node = add("node", "fence.node", "power a node off or through a reset, now")
+    node.add_argument("node", metavar="NODE")
+    node.add_argument("--action", choices=("reboot", "off", "on"), default="reboot")
+    _waits(node, default=DEFAULT_WAIT_S)
+    confirm = add("confirm", "fence.confirm", "declare that a lost node is dead: only after you have seen it")
+    confirm.add_argument("node", metavar="NODE")
+    confirm.add_argument("--yes", action="store_true", help="I have checked that this node is off")
+    _waits(confirm, default=20)
+
+
+def _history(add: Add) -> None:
+    history = add(
+        "history", "history.history", "what the cluster did and why", output=("text", "json"), short_n=False
+    )
+    history.add_argument(
+        "number", metavar="NUMBER", nargs="?", type=int, default=None, help="one transition in detail"
+    )
+    history.add_argument("-n", "--last", metavar="N", type=int, default=10, help="the newest N; default 10")
+
+
+def _simulate(add: Add) -> None:
+    simulate = add("simulate", "simulate.simulate", "what would happen; nothing is changed")
+    for name, text in (
+        ("--node-down", "the node is lost"),
+        ("--node-up", "the node joins"),
+        ("--node-standby", "the node goes into standby"),
+    ):
+        simulate.add_argument(name, metavar="NODE", action="append", default=[], help=text)
+    simulate.add_argument(
+        "--quorum", choices=("true", "false"), default=None, help="as if with or without quorum"
+    )
+    simulate.add_argument(
+        "--transition", metavar="NUMBER", type=int, default=None, help="replay a saved input instead"
+    )
+    simulate.add_argument(
+        "--scores", action="store_true", help="show the scores of each resource on each node"
+    )

@@ -1,0 +1,1 @@
+"""The commands: thin asynchronous shells between a Session and the pure parts."""
