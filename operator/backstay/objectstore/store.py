@@ -164,6 +164,10 @@ class ObjectStore:
             resource, self._collection(resource), query, namespace=namespace, version=self._ledger.version
         )
 
+    def count(self, resource: Resource) -> int:
+        """How many objects there are."""
+        return len(self._collection(resource))
+
     def watch(self, resource: Resource, namespace: str | None, query: WatchQuery) -> Watch:
         """A reader of what happens from now (or from `query.version`) on. Raises Expired."""
         if query.version is not None and query.version > self._ledger.version:
