@@ -19,14 +19,17 @@ from backstay.state.cluster import ClusterState, FencingLevel
 from backstay.state.resource import Resource
 
 
-def parse_cib(xml: str | bytes, *, now: float | None = None) -> ClusterState:
+def parse_cib(
+    xml: str | bytes, *, now: float | None = None, override_now: float | None = None
+) -> ClusterState:
     """Read a whole CIB. `now` (epoch seconds) is used unless the CIB carries an execution-date; with
-    neither, CibError, as is every other fault."""
+    neither, CibError, as is every other fault. `override_now` wins over both."""
     root = parse_xml(xml)
     if root.tag != "cib":
         raise CibError(f"not a CIB: the root is {root.tag!r}")
     recorded = execution_date(root)
     now = recorded if recorded is not None else now
+    now = now if override_now is None else override_now
     if now is None:
         raise CibError("no execution-date, and no other time given", element="cib")
     index = Index(root)

@@ -51,6 +51,8 @@ class NodeJudgement:
     released: bool = False
     """It is cut off and its lease has run out: what needs no fencing has been stopped there, by the protocol."""
     fence_requested: bool = False
+    frozen: bool = False
+    """Alive, but its agent has not answered this DC: what runs there is left alone, and nothing new is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ def assemble(
         fail_counts=fail_counts_of(
             objects.plans, judgements=judgements, fatal_start=properties.start_failure_is_fatal
         ),
+        fencing_devices=tuple(sorted(device.metadata.name for device in objects.devices)),
         properties=properties,
         resource_defaults=defaults,
         operation_defaults=operation_defaults(objects.cluster.spec.operation_defaults),
@@ -174,7 +177,7 @@ def _node(node: HANode, judgement: NodeJudgement | None, objects: Objects) -> No
         unclean_reason=verdict.reason if verdict.unclean else "",
         pending=verdict.pending,
         standby=node.spec.standby or node.spec.shutdown,
-        maintenance=node.spec.maintenance,
+        maintenance=node.spec.maintenance or verdict.frozen,
         # Asked to leave in Pacemaker means that the node's daemons end afterwards; our agent stays and votes, so a node that is
         # stopped is one in standby that people see as stopped.
         shutdown=False,

@@ -140,11 +140,16 @@ class Runner:
     def ready(self, now: float) -> tuple[Dispatch, ...]:
         """What to send now, in graph order; it counts as sent from here on."""
         if self.limits.complete_pseudo:
-            self._complete_pseudo()
+            self._complete_pseudo(now)
         batch = [self._send(one, (), now) for one in self._startable()]
         if self.limits.chain and self._aborted is None:
             batch += list(self._chains(now))
         return tuple(batch)
+
+    def send(self, action_id: int, now: float) -> Dispatch:
+        """Pick one action that may start, instead of all (`ready`); it counts as sent from here on."""
+        assert self.may_start(action_id), "its inputs are not done"
+        return self._send(action_id, (), now)
 
     def started(self, action_id: int, now: float) -> None:
         """The executor began; the timeout counts from here. Late and repeated news are ignored."""
@@ -260,14 +265,14 @@ class Runner:
                 self._phase[one] = Phase.SKIPPED
                 self._skip_behind(one)
 
-    def _complete_pseudo(self) -> None:
+    def _complete_pseudo(self, now: float) -> None:
         progress = self._aborted is None
         while progress:
             progress = False
             for one in tuple(self._frontier):
                 if self.graph.actions[one].kind is ActionKind.PSEUDO and self._may_start(one):
                     self._frontier.remove(one)
-                    self._done(one, 0.0)
+                    self._done(one, now)
                     progress = True
 
     def _chains(self, now: float) -> Iterator[Dispatch]:

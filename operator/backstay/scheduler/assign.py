@@ -1,0 +1,248 @@
+"""Decide which node every primitive goes to.
+
+Resources are taken by priority, then by how much they want their current place. Before one is placed,
+everything it follows is placed, and everything that follows it has its wishes added: so a chain of
+colocated resources moves as one. A wish that would leave no node at all is dropped.
+"""
+
+from collections.abc import Callable
+
+from backstay.scheduler.choose import best_node
+from backstay.scheduler.colocations import Colocations, Link
+from backstay.scheduler.contributions import Reason
+from backstay.scheduler.locations import Row, Scores
+from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
+from backstay.state.choices import Role
+from backstay.state.score import INFINITY, add
+
+ScoreLine = tuple[str, str, str, int]  # kind of assignment, resource, node, score
+
+
+class Assigner:
+    """Places resources one by one. `placed` holds the result: a node, or None for "nowhere"."""
+
+    def __init__(self, situation: Situation, scores: Scores, links: Colocations) -> None:
+        self.situation = situation
+        self.scores = scores
+        self.links = links
+        self.placed: dict[Resource, NodeView | None] = {}
+        self.lines: list[ScoreLine] = []
+        self._busy: set[Resource] = set()
+        self._merging: set[Resource] = set()
+        self.assign_clone: Callable[[Assigner, Resource], None] | None = None
+
+    def assign_all(self) -> None:
+        """Place everything."""
+        for resource in sorted(self.situation.resources, key=self._precedence):
+            if not resource.orphan or resource.active_on:
+                self.assign(resource)
+            else:
+                self.placed[resource] = None
+
+    def assign(self, resource: Resource) -> None:
+        """Place one resource and whatever it has to wait for."""
+        if resource in self.placed or resource in self._busy:
+            return
+        parent = resource.parent
+        if parent is not None and parent not in self.placed and parent not in self._busy:
+            self.assign(parent)
+            return
+        self._busy.add(resource)
+        match resource.kind:
+            case Kind.PRIMITIVE:
+                self._assign_primitive(resource)
+            case Kind.GROUP:
+                self._assign_group(resource)
+            case Kind.CLONE:
+                assert self.assign_clone is not None
+                self.assign_clone(self, resource)
+        self._busy.discard(resource)
+
+    # -- order
+
+    def _precedence(self, resource: Resource) -> tuple[int, int, tuple[int, ...], int]:
+        row = self.merged(resource, following=True)
+        current = -INFINITY
+        leaf = next(resource.leaves(), None)
+        if leaf is not None and leaf.active_on:
+            current = row[leaf.active_on[0].index]
+        return (-resource.meta.priority, -current, tuple(-score for score in row), resource.index)
+
+    # -- primitives
+
+    def _assign_primitive(self, resource: Resource) -> None:
+        self.follow(resource)
+        row = self.scores.rows[resource]
+        for link in self.links.of_primary(resource):
+            self.heed(resource, link)
+        row = self.scores.rows[resource]
+        if self._must_not_run(resource):
+            self.scores.ban(resource, reason=Reason.TARGET_ROLE)
+        self.log("primitive", resource)
+        self.placed[resource] = self._node_for(resource, row)
+        node = self.placed[resource]
+        if node is not None:
+            node.count += 1
+
+    def _must_not_run(self, resource: Resource) -> bool:
+        return (
+            resource.meta.target_role is Role.STOPPED
+            or resource.stop_wanted
+            or resource.orphan
+            or self.situation.properties.stop_all_resources
+        )
+
+    def _node_for(self, resource: Resource, row: Row) -> NodeView | None:
+        if not resource.managed:
+            return resource.active_on[0] if resource.active_on else None
+        current = resource.active_on[0] if resource.active_on else None
+        return best_node(self.situation.nodes, row, current=current)
+
+    def log(self, kind: str, resource: Resource) -> None:
+        """Keep the scores as they stand, for whoever asks."""
+        row = self.scores.rows[resource]
+        for node in self.situation.nodes:
+            self.lines.append((kind, resource.id, node.name, row[node.index]))
+
+    # -- groups
+
+    def _assign_group(self, resource: Resource) -> None:
+        for one in (resource, *resource.children):
+            self.log("group", one)
+        for member in resource.children:
+            self.assign(member)
+        self.placed[resource] = self.placed.get(resource.children[0])
+
+    # -- following others
+
+    def follow(self, resource: Resource) -> None:
+        """Place what the resource follows, and apply where that went."""
+        links = self.links.of_dependent(resource)
+        for link in links:
+            self.assign(link.primary)
+        before = list(self.scores.rows[resource])
+        for link in links:
+            if link.primary in self.placed:
+                self.apply(resource, link)
+        if self._open(before) and not self._open(self.scores.rows[resource]):
+            self._without_optional(resource, links, before)
+
+    def _without_optional(self, resource: Resource, links: list[Link], before: Row) -> None:
+        """No node is left: wishes that are not mandatory give way."""
+        if not any(not link.mandatory for link in links):
+            return
+        self.scores.rows[resource][:] = before
+        for link in links:
+            if link.mandatory and link.primary in self.placed:
+                self.apply(resource, link)
+
+    def _open(self, row: Row) -> bool:
+        return any(node.usable and row[node.index] >= 0 for node in self.situation.nodes)
+
+    def apply(self, resource: Resource, link: Link) -> None:
+        """Let the place of the link's primary count for the resource."""
+        if link.dependent_role is Role.PROMOTED or link.primary_role is Role.PROMOTED:
+            return
+        nodes = self.places_of(link.primary)
+        if not nodes:
+            if link.score >= INFINITY:
+                self.scores.ban(resource, reason=Reason.COLOCATION, source=link.id)
+            return
+        wanted = {self._place(node, link.attribute) for node in nodes}
+        for node in self.situation.nodes:
+            if self._place(node, link.attribute) in wanted:
+                if link.score < INFINITY:
+                    self.scores.add(resource, node, link.score, reason=Reason.COLOCATION, source=link.id)
+            elif link.score >= INFINITY:
+                self.scores.add(resource, node, -INFINITY, reason=Reason.COLOCATION, source=link.id)
+
+    def places_of(self, resource: Resource) -> list[NodeView]:
+        """Where a resource was placed; for a group, where its last member was."""
+        if resource.kind is Kind.GROUP:
+            return self.places_of(resource.children[-1])
+        if resource.kind is Kind.CLONE:
+            return [node for child in resource.children for node in self.places_of(child)]
+        node = self.placed.get(resource)
+        return [] if node is None else [node]
+
+    def _place(self, node: NodeView, attribute: str | None) -> str | None:
+        return node.name if attribute is None else node.node.attribute(attribute)
+
+    # -- being followed
+
+    def heed(self, resource: Resource, link: Link) -> None:
+        """Add the wishes of a dependent (and of what follows that) to the resource's scores."""
+        if not link.influences_primary():
+            return
+        before = self.scores.rows[resource]
+        after = self._with_wishes(before, link.dependent, link, factor=link.factor, following=False)
+        for node in self.situation.nodes:
+            delta = after[node.index] - before[node.index]
+            self.scores.journal.note(
+                resource.id, node.name, reason=Reason.DEPENDENT, source=link.dependent.id, score=delta
+            )
+        self.scores.rows[resource] = after
+
+    def merged(self, resource: Resource, *, following: bool) -> Row:
+        """The scores of a resource together with those of what it follows (or what follows it)."""
+        member = self._end(resource, following=following)
+        if member in self._merging:
+            return self.scores.rows[member]
+        row = list(self.scores.rows[member])
+        return self._chain(row, member, factor=1.0, following=following)
+
+    def _end(self, resource: Resource, *, following: bool) -> Resource:
+        if resource.kind is Kind.GROUP:
+            return resource.children[-1 if following else 0]
+        if resource.kind is Kind.CLONE and resource.children:
+            return self._end(resource.children[0], following=following)
+        return resource
+
+    def _with_wishes(self, row: Row, source: Resource, link: Link, *, factor: float, following: bool) -> Row:
+        member = self._end(source, following=following)
+        if member in self._merging:
+            return row
+        work = self._added(row, self.scores.rows[member], link=link, factor=factor)
+        if not self._open(work):
+            return row
+        return self._chain(work, member, factor=factor, following=following)
+
+    def _chain(self, row: Row, member: Resource, *, factor: float, following: bool) -> Row:
+        self._merging.add(member)
+        links = self.links.of_dependent(member) if following else self.links.of_primary(member)
+        for link in links:
+            other = link.primary if following else link.dependent
+            if not following and not link.influences_primary():
+                continue
+            row = self._with_wishes(row, other, link, factor=factor * link.factor, following=following)
+        self._merging.discard(member)
+        return row
+
+    def _added(self, row: Row, wishes: Row, *, link: Link, factor: float) -> Row:
+        best = self._best_by_place(wishes, link.attribute)
+        result = list(row)
+        for node in self.situation.nodes:
+            wish = best.get(self._place(node, link.attribute), -INFINITY)
+            if factor < 0 and wish < 0:
+                continue  # not wanting a place is no wish for the others to take it
+            result[node.index] = add(row[node.index], _scaled(wish, factor))
+        return result
+
+    def _best_by_place(self, wishes: Row, attribute: str | None) -> dict[str | None, int]:
+        best: dict[str | None, int] = {}
+        for node in self.situation.nodes:
+            if node.usable:
+                place = self._place(node, attribute)
+                best[place] = max(best.get(place, -INFINITY), wishes[node.index])
+        return best
+
+
+def _scaled(score: int, factor: float) -> int:
+    """A fraction of a score; what is not zero stays so."""
+    if not score or not factor:
+        return 0
+    scaled = score * factor
+    rounded = int(scaled + 0.5) if scaled > 0 else -int(-scaled + 0.5)
+    if rounded == 0:
+        return 1 if scaled > 0 else -1
+    return max(-INFINITY, min(INFINITY, rounded))

@@ -1,0 +1,54 @@
+"""Why here, not there: every contribution to the score of a resource on a node.
+
+Kept as they are added during placement, so that an explanation costs no second computation.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Reason(Enum):
+    """What kind of thing a contribution to a score is."""
+
+    ASYMMETRIC = "asymmetric"  # the cluster is opt-in and nothing opts in
+    LOCATION = "location"
+    STICKINESS = "stickiness"
+    FAILURES = "failures"  # as many failures as the migration threshold
+    HARD_ERROR = "hard-error"  # the agent says it can not run there
+    COLOCATION = "colocation"  # pulled or pushed by what it is colocated with
+    DEPENDENT = "dependent"  # the wish of what is colocated with it
+    TARGET_ROLE = "target-role"
+    DISCOVERY = "exclusive-discovery"
+    HEALTH = "node-health"
+    TICKET = "ticket"
+    UTILIZATION = "utilization"
+    LOCK = "shutdown-lock"
+    CLONE = "clone"
+    QUORUM = "quorum"
+    ACTIVE_ELSEWHERE = "active-elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """`source` is the id of the constraint or resource behind it, empty if the kind says it all."""
+
+    resource: str
+    node: str
+    reason: Reason
+    source: str
+    score: int
+
+
+class Journal:
+    """Collects contributions in the order they were made."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[str, str, Reason, str, int]] = []
+
+    def note(self, resource: str, node: str, *, reason: Reason, source: str, score: int) -> None:
+        """Remember one contribution; zero is not worth it."""
+        if score:
+            self._entries.append((resource, node, reason, source, score))
+
+    def entries(self) -> tuple[Contribution, ...]:
+        return tuple(Contribution(*entry) for entry in self._entries)

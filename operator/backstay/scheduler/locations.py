@@ -1,0 +1,227 @@
+"""The score of every resource on every node before any colocation: constraints, stickiness, failures,
+health.
+
+Scores of one resource are a list over `Situation.nodes`. For a group, location constraints count for the
+group and for its first member: the others follow it. For a clone they count for every instance.
+"""
+
+from collections.abc import Iterable
+
+from backstay.scheduler.contributions import Journal, Reason
+from backstay.scheduler.failures import FailureLedger
+from backstay.scheduler.health import health_scores
+from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
+from backstay.scheduler.tree import every
+from backstay.state.choices import Discovery, Role
+from backstay.state.constraint import Location
+from backstay.state.rule_match import Facts, matches
+from backstay.state.score import INFINITY, add
+
+Row = list[int]
+
+
+class Scores:
+    """The score table. Rows are changed in place during placement; `journal` tells why."""
+
+    def __init__(self, situation: Situation, journal: Journal) -> None:
+        self.situation = situation
+        self.journal = journal
+        self.rows: dict[Resource, Row] = {}
+        self.discovery: dict[tuple[Resource, int], Discovery] = {}
+        self.exclusive: set[Resource] = set()
+
+    def add(
+        self, resource: Resource, node: NodeView, score: int, *, reason: Reason, source: str = ""
+    ) -> None:
+        """Add to one cell."""
+        row = self.rows[resource]
+        row[node.index] = add(row[node.index], score)
+        self.journal.note(resource.id, node.name, reason=reason, source=source, score=score)
+
+    def ban(self, resource: Resource, *, reason: Reason, source: str = "") -> None:
+        """-INFINITY everywhere."""
+        for node in self.situation.nodes:
+            self.add(resource, node, -INFINITY, reason=reason, source=source)
+
+
+def base_scores(situation: Situation, ledger: FailureLedger, journal: Journal) -> Scores:
+    """The table with everything but colocations in it."""
+    scores = Scores(situation, journal)
+    opted_in: set[tuple[Resource, int]] = set()
+    resources = every(situation)
+    for resource in resources:
+        scores.rows[resource] = [0] * len(situation.nodes)
+    for constraint in situation.state.constraints:
+        if isinstance(constraint, Location):
+            _apply_location(scores, constraint, opted_in)
+    if not situation.properties.symmetric_cluster:
+        _opt_out(scores, resources, opted_in)
+    for resource in resources:
+        if resource.kind is Kind.PRIMITIVE:
+            _stick(scores, resource)
+            _shun_failures(scores, resource, ledger)
+    health = health_scores(situation)
+    if health is not None:
+        _apply_health(scores, resources, health)
+    for resource in resources:
+        if resource in scores.exclusive:
+            _exclude(scores, resource)
+    return scores
+
+
+# -- location constraints
+
+
+def targets_of(situation: Situation, name: str) -> list[Resource]:
+    """What a constraint on this id applies to: the resource, and all instances that it stands for."""
+    found: list[Resource] = []
+    stack = list(situation.instances_of.get(name, ()))
+    while stack:
+        one = stack.pop(0)
+        found.append(one)
+        if one.kind is Kind.CLONE:
+            stack += one.children
+        elif one.kind is Kind.GROUP:
+            stack += one.children[:1]
+    return found
+
+
+def _apply_location(scores: Scores, constraint: Location, opted_in: set[tuple[Resource, int]]) -> None:
+    situation = scores.situation
+    if constraint.role is Role.PROMOTED:
+        return  # counts for promotion only
+    targets = targets_of(situation, constraint.resource)
+    for node, score in location_scores(situation, constraint, promoted=False):
+        for resource in targets:
+            opted_in.add((resource, node.index))
+            scores.add(resource, node, score, reason=Reason.LOCATION, source=constraint.id)
+            if constraint.discovery is not Discovery.ALWAYS:
+                scores.discovery.setdefault((resource, node.index), constraint.discovery)
+    if constraint.discovery is Discovery.EXCLUSIVE:
+        scores.exclusive.update(targets)
+
+
+def location_scores(
+    situation: Situation, constraint: Location, *, promoted: bool
+) -> list[tuple[NodeView, int]]:
+    """(node, score) pairs of a constraint: its plain node, or what its rules make of every node. Rules and
+    constraints for the promoted role count with `promoted`, the others without."""
+    found: list[tuple[NodeView, int]] = []
+    if constraint.node is not None:
+        node = situation.node_by_name.get(constraint.node)
+        if node is not None and (constraint.role is Role.PROMOTED) == promoted:
+            found.append((node, constraint.score))
+    for rule in constraint.rules:
+        role = rule.role or constraint.role
+        if (role is Role.PROMOTED) != promoted:
+            continue
+        for node in situation.nodes:
+            facts = node_facts(situation, node, constraint.resource)
+            if matches(rule.rule, facts):
+                found.append((node, _rule_score(rule.score, rule.score_attribute, node)))
+    return found
+
+
+def node_facts(situation: Situation, node: NodeView, resource: str) -> Facts:
+    """What rules may know about a node."""
+    state = situation.state
+
+    def attribute(name: str) -> str | None:
+        match name:
+            case "#is_dc":
+                return "true" if state.dc == node.name else "false"
+            case "#cluster-name":
+                return state.cluster_name or None
+            case _:
+                return node.node.attribute(name)
+
+    found = situation.by_id.get(resource)
+    primitive = None if found is None else next((leaf.primitive for leaf in found.leaves()), None)
+    params = {} if primitive is None else primitive.params
+    meta = {} if found is None else found.meta.raw.extra
+    return Facts(now=state.now, attribute=attribute, params=params, meta=meta)
+
+
+def _rule_score(score: int, attribute: str | None, node: NodeView) -> int:
+    if attribute is None:
+        return score
+    value = node.node.attribute(attribute)
+    if value is None:
+        return -INFINITY
+    word = value.strip().upper().lstrip("+")
+    if word in ("INFINITY", "-INFINITY"):
+        return INFINITY if word == "INFINITY" else -INFINITY
+    try:
+        return max(-INFINITY, min(INFINITY, int(float(word))))
+    except ValueError:
+        return 0
+
+
+def _opt_out(scores: Scores, resources: Iterable[Resource], opted_in: set[tuple[Resource, int]]) -> None:
+    """In an asymmetric cluster a node is out unless a constraint names it."""
+    for resource in resources:
+        parent = resource.parent
+        if parent is not None and parent.kind is Kind.GROUP and resource is not parent.children[0]:
+            continue  # members follow the first, as constraints on the group do
+        for node in scores.situation.nodes:
+            if (resource, node.index) not in opted_in:
+                scores.add(resource, node, -INFINITY, reason=Reason.ASYMMETRIC)
+
+
+def _exclude(scores: Scores, resource: Resource) -> None:
+    for node in scores.situation.nodes:
+        if scores.discovery.get((resource, node.index)) is not Discovery.EXCLUSIVE:
+            scores.add(resource, node, -INFINITY, reason=Reason.DISCOVERY)
+
+
+# -- stickiness, failures, health
+
+
+def _stick(scores: Scores, resource: Resource) -> None:
+    stickiness = stickiness_of(resource)
+    if not stickiness or not resource.managed or len(resource.active_on) != 1:
+        return
+    node = resource.active_on[0]
+    row = scores.rows[resource]
+    if not scores.situation.properties.symmetric_cluster and row[node.index] <= -INFINITY:
+        return
+    scores.add(resource, node, stickiness, reason=Reason.STICKINESS)
+
+
+def stickiness_of(resource: Resource) -> int:
+    """Instances of anonymous clones stick a little by default, so that they are not shuffled."""
+    clone = resource.clone
+    raw = resource.meta.raw.resource_stickiness
+    if raw is None and clone is not None and not clone.meta.raw.globally_unique:
+        return 1
+    return resource.meta.stickiness
+
+
+def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) -> None:
+    threshold = resource.meta.migration_threshold
+    for node in scores.situation.nodes:
+        if threshold > 0 and (count := _counted(scores.situation, resource, node, ledger)) >= threshold:
+            assert count > 0
+            scores.add(resource, node, -INFINITY, reason=Reason.FAILURES)
+        activity = resource.activities.get(node.name)
+        if activity is None:
+            continue
+        if activity.hard_error is not None:
+            scores.add(resource, node, -INFINITY, reason=Reason.HARD_ERROR)
+        if activity.fatal_error is not None:
+            scores.ban(resource, reason=Reason.HARD_ERROR)
+
+
+def _counted(situation: Situation, resource: Resource, node: NodeView, ledger: FailureLedger) -> int:
+    return ledger.counted(resource, node.name)
+
+
+def _apply_health(scores: Scores, resources: Iterable[Resource], health: Row) -> None:
+    for resource in resources:
+        if resource.meta.allow_unhealthy_nodes:
+            continue
+        parent = resource.parent
+        if parent is not None and parent.kind is Kind.GROUP and resource is not parent.children[0]:
+            continue
+        for node in scores.situation.nodes:
+            scores.add(resource, node, health[node.index], reason=Reason.HEALTH)

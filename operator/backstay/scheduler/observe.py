@@ -1,0 +1,189 @@
+"""Turn a ClusterState into a Situation: what runs where, what failed, which nodes must be fenced.
+
+Assumes a state whose nodes were judged (online, unclean) already; adds what only the histories tell. A
+resource on an unclean node counts as active there until the node is fenced. Results on a node that is
+cleanly offline count for nothing, unless the node is in maintenance and its resources were left running.
+"""
+
+from collections.abc import Iterable
+
+from backstay.scheduler.clone_history import assign_histories
+from backstay.scheduler.failures import FailureLedger
+from backstay.scheduler.health import mark_health
+from backstay.scheduler.situation import Activity, Effective, Kind, NodeView, Resource, Situation
+from backstay.scheduler.tree import every, situation_of
+from backstay.scheduler.verdicts import activity_of
+from backstay.state.choices import MultipleActive, NodeKind, OnFail, Requires, Role
+from backstay.state.cluster import ClusterState
+from backstay.state.history import ResourceHistory
+from backstay.state.resource import Agent, Primitive, ResourceMeta
+from backstay.state.score import INFINITY
+
+
+def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
+    """Everything the histories say, and the fail counts."""
+    situation = situation_of(state)
+    ledger = FailureLedger(state)
+    _apply_quorum(situation)
+    for resource, node, history in assign_histories(situation, _orphan):
+        activity = activity_of(state, resource=resource, node=node, history=history, ledger=ledger)
+        _react(situation, resource, activity)
+    for position, one in enumerate(every(situation)):
+        one.index = position
+    names = [node.name for node in situation.nodes if node.node.kind is NodeKind.MEMBER]
+    for one in situation.resources:
+        if one.kind is Kind.CLONE:
+            one.node_names = names
+    for leaf in situation.leaves():
+        _conclude(situation, leaf)
+    _judge_fencing(situation)
+    mark_health(situation)
+    return situation, ledger
+
+
+def _orphan(situation: Situation, history: ResourceHistory) -> Resource:
+    """A resource that is no longer configured, known from its history only."""
+    name = history.resource
+    agent = history.agent or Agent(standard="ocf", provider="unknown", type="unknown")
+    properties = situation.properties
+    made = Resource(
+        id=name,
+        base_id=name,
+        kind=Kind.PRIMITIVE,
+        orphan=True,
+        primitive=Primitive(id=name, agent=agent),
+        meta=Effective(
+            priority=0,
+            target_role=None,
+            is_managed=properties.stop_removed_resources,
+            maintenance=properties.maintenance_mode,
+            critical=True,
+            stickiness=0,
+            requires=Requires.NOTHING,
+            migration_threshold=INFINITY,
+            failure_timeout_ms=0,
+            multiple_active=MultipleActive.STOP_START,
+            allow_migrate=False,
+            allow_unhealthy_nodes=False,
+            raw=ResourceMeta(),
+        ),
+    )
+    situation.resources.append(made)
+    situation.by_id[name] = made
+    situation.instances_of.setdefault(name, []).append(made)
+    return made
+
+
+def _apply_quorum(situation: Situation) -> None:
+    for node in situation.nodes:
+        node.fence = node.unclean
+        node.fence_reason = node.unclean_reason or "node is unclean"
+
+
+# -- what a node's history means for the node and the resource
+
+
+def _react(situation: Situation, resource: Resource, activity: Activity) -> None:
+    node = activity.node
+    resource.activities[node.name] = activity
+    gone = not node.online and not node.unclean and not node.node.maintenance
+    if gone:
+        activity.role = Role.STOPPED
+        activity.failed = False
+        activity.pending = ""
+        activity.on_fail = None
+        return
+    if activity.on_fail is OnFail.FENCE:
+        _fence(situation, node, f"{resource.id} failed there")
+    elif activity.on_fail is OnFail.STANDBY:
+        node.standby_on_failure = True
+
+
+def _fence(situation: Situation, node: NodeView, reason: str) -> None:
+    if not situation.properties.fencing_enabled or node.unclean:
+        return
+    node.unclean = True
+    node.fence = True
+    node.unclean_reason = reason
+    node.fence_reason = reason
+
+
+def _conclude(situation: Situation, leaf: Resource) -> None:
+    """Sum up what all nodes say about one primitive."""
+    leaf.managed = leaf.meta.is_managed
+    leaf.maintained = leaf.meta.maintenance
+    for node in situation.nodes:
+        activity = leaf.activities.get(node.name)
+        if activity is None:
+            continue
+        leaf.failure_ignored = leaf.failure_ignored or activity.failure_ignored
+        if not activity.active:
+            continue
+        leaf.active_on.append(node)
+        leaf.role = _higher(leaf.role, activity.role)
+        if activity.failed:
+            leaf.failed = True
+        if node.node.maintenance:
+            leaf.maintained = True
+        _apply_on_fail(leaf, activity)
+    if leaf.maintained:
+        leaf.managed = False
+    _judge_multiple(situation, leaf)
+
+
+_RANK = (Role.UNKNOWN, Role.STOPPED, Role.STARTED, Role.UNPROMOTED, Role.PROMOTED)
+
+
+def _higher(left: Role, right: Role) -> Role:
+    return left if _RANK.index(left) >= _RANK.index(right) else right
+
+
+def _apply_on_fail(leaf: Resource, activity: Activity) -> None:
+    match activity.on_fail:
+        case OnFail.BLOCK:
+            leaf.blocked = True
+            leaf.managed = False
+        case OnFail.STOP:
+            leaf.stop_wanted = True
+        case OnFail.DEMOTE:
+            leaf.fail_role = Role.UNPROMOTED
+        case _:
+            pass
+
+
+def _judge_multiple(situation: Situation, leaf: Resource) -> None:
+    if len(leaf.active_on) < 2:
+        return
+    clone = leaf.clone
+    if clone is not None and not clone.meta.raw.globally_unique:
+        return
+    match leaf.meta.multiple_active:
+        case MultipleActive.BLOCK:
+            _block_family(leaf)
+        case MultipleActive.STOP_ONLY:
+            leaf.stop_wanted = True
+        case MultipleActive.STOP_UNEXPECTED:
+            leaf.stop_unexpected = True
+        case MultipleActive.STOP_START:
+            pass
+
+
+def _block_family(leaf: Resource) -> None:
+    """A group is blocked as a whole: its members depend on each other."""
+    family = leaf.parent.children if leaf.parent is not None and leaf.parent.kind is Kind.GROUP else [leaf]
+    for one in family:
+        one.blocked = True
+        one.managed = False
+
+
+def _judge_fencing(situation: Situation) -> None:
+    """A node is fenced only by a partition that may: one with quorum, or one told to ignore it."""
+    if situation.properties.fencing_enabled:
+        return
+    for node in situation.nodes:
+        node.fence = False
+
+
+def unclean_nodes(nodes: Iterable[NodeView]) -> list[NodeView]:
+    """Nodes that may run anything."""
+    return [node for node in nodes if node.unclean]

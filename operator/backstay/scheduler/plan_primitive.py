@@ -1,0 +1,142 @@
+"""Actions of one primitive: stop it where it shall not be, start it where it shall, watch it there.
+
+Stops and starts that would only serve a restart are made too, as optional: something the resource depends
+on may require them. A start never comes before every other copy is known to be stopped.
+"""
+
+from backstay.scheduler.actions import Act, Bond
+from backstay.scheduler.changes import Change, definition_change
+from backstay.scheduler.fencing import can_fence
+from backstay.scheduler.plan import Plan
+from backstay.scheduler.recurring import plan_recurring
+from backstay.scheduler.situation import NodeView, Resource
+from backstay.state.choices import NoQuorumPolicy, Requires
+
+
+def plan_primitive(plan: Plan, resource: Resource) -> None:
+    """Make the acts of one primitive and the relations among them."""
+    target = plan.target(resource)
+    stops = [_plan_stop(plan, resource, node, target) for node in resource.active_on]
+    start = _plan_start(plan, resource, target, stops)
+    for stop in stops:
+        if start is None:
+            continue
+        bond = Bond.NEEDS
+        if stop.node is target:
+            bond |= Bond.RESTART
+        plan.actions.relate(stop, start, bond)
+    _plan_change(plan, resource, target)
+    plan_recurring(plan, resource, target, start=start, stops=stops)
+    if resource.orphan:
+        _plan_delete(plan, resource, stops)
+
+
+# -- stop
+
+
+def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView | None) -> Act:
+    stop = plan.actions.make(resource, "stop", node=node)
+    if _must_stop(resource, node, target):
+        stop.required = True
+        stop.reason = _stop_reason(resource, target)
+    if not resource.managed:
+        stop.runnable = False
+        stop.reason = stop.reason or "unmanaged"
+    elif node.unclean:
+        fence = plan.fencing.get(node.name)
+        if fence is not None:
+            stop.pseudo = True
+            if not resource.is_fencing:
+                plan.actions.relate(fence, stop, Bond.NEEDS)
+        elif not node.online or not can_fence(plan, node):
+            stop.runnable = False
+            stop.reason = "node availability"
+    elif not node.online:
+        stop.runnable = False
+        stop.reason = "node availability"
+    return stop
+
+
+def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> bool:
+    if node is not target:
+        return True
+    if len(resource.active_on) > 1 and not resource.stop_unexpected:
+        return True
+    activity = resource.activities.get(node.name)
+    return activity is not None and activity.failed
+
+
+def _stop_reason(resource: Resource, target: NodeView | None) -> str:
+    return "node availability" if target is None else ""
+
+
+# -- start
+
+
+def _plan_start(plan: Plan, resource: Resource, target: NodeView | None, stops: list[Act]) -> Act | None:
+    if target is None:
+        return None
+    start = plan.actions.make(resource, "start", node=target)
+    running_there = target in resource.active_on
+    pending = running_there and resource.activities[target.name].pending == "start"
+    if not running_there or pending or any(stop.required and stop.node is target for stop in stops):
+        start.required = True
+    if not resource.managed:
+        start.runnable = False
+        start.reason = "unmanaged"
+    elif not target.usable and not running_there:
+        start.runnable = False
+        start.reason = "node availability"
+    _need_quorum(plan, resource, start)
+    return start
+
+
+def _need_quorum(plan: Plan, resource: Resource, start: Act) -> None:
+    policy = plan.quorum_lost
+    if policy is None or resource.meta.requires is Requires.NOTHING:
+        return
+    match policy:
+        case NoQuorumPolicy.STOP | NoQuorumPolicy.DEMOTE | NoQuorumPolicy.FENCE:
+            start.required = True
+            start.runnable = False
+            start.reason = "no quorum"
+        case NoQuorumPolicy.FREEZE:
+            if start.required and not resource.active_on:
+                start.runnable = False
+                start.reason = "quorum freeze"
+        case NoQuorumPolicy.IGNORE:
+            return
+
+
+# -- changes of the definition, removal
+
+
+def _plan_change(plan: Plan, resource: Resource, target: NodeView | None) -> None:
+    if target is None or target not in resource.active_on or not resource.managed:
+        return
+    stop = plan.actions.find(resource, "stop", node=target)
+    start = plan.actions.find(resource, "start", node=target)
+    if stop is None or start is None or stop.required:
+        return
+    match definition_change(plan.situation, resource, target):
+        case Change.RESTART:
+            stop.required = start.required = True
+            stop.reason = start.reason = "resource definition change"
+        case Change.RELOAD:
+            reload = plan.actions.make(resource, "reload-agent", node=target)
+            reload.required = True
+            reload.reason = "resource definition change"
+            plan.actions.relate(stop, reload)
+        case Change.NONE:
+            return
+
+
+def _plan_delete(plan: Plan, resource: Resource, stops: list[Act]) -> None:
+    """Forget what a removed resource did, once it is stopped."""
+    for stop in stops:
+        node = stop.node
+        if node is None or not node.online or node.unclean or not resource.managed:
+            continue
+        delete = plan.actions.make(resource, "delete", node=node)
+        delete.required = True
+        plan.actions.relate(stop, delete, Bond.NEEDS)

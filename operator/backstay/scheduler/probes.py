@@ -1,0 +1,76 @@
+"""Probes: find out what runs on a node before anything is decided for good.
+
+A node is probed for every resource whose state there no result tells. Nodes that are away, unclean, pending
+or excluded from discovery are not.
+"""
+
+from backstay.scheduler.actions import Bond
+from backstay.scheduler.locations import Scores
+from backstay.scheduler.operations import effective
+from backstay.scheduler.plan import Plan
+from backstay.scheduler.situation import NodeView, Resource
+from backstay.state.choices import Discovery, NodeKind
+
+
+def plan_probes(plan: Plan, scores: Scores) -> None:
+    """A probe of every resource on every node that needs one, before its start."""
+    if not plan.situation.properties.enable_startup_probes:
+        return
+    for node in plan.situation.nodes:
+        if not _can_probe(node):
+            continue
+        for leaf in plan.situation.leaves():
+            if _needs_probe(plan, scores, leaf, node):
+                _probe(plan, leaf, node)
+
+
+def _can_probe(node: NodeView) -> bool:
+    return (
+        node.online
+        and not node.unclean
+        and not node.node.pending
+        and node.node.discovery
+        and node.node.kind is NodeKind.MEMBER
+    )
+
+
+def _needs_probe(plan: Plan, scores: Scores, leaf: Resource, node: NodeView) -> bool:
+    if leaf.orphan:
+        return False
+    activity = leaf.activities.get(node.name)
+    if activity is not None and activity.known:
+        return False
+    discovery = scores.discovery.get((leaf, node.index)) or scores.discovery.get((leaf.top, node.index))
+    if leaf in scores.exclusive or leaf.top in scores.exclusive:
+        return discovery is Discovery.EXCLUSIVE
+    if discovery is Discovery.NEVER:
+        return False
+    if leaf.clone is not None and not leaf.clone.meta.raw.globally_unique:
+        return _is_prober(plan, leaf, node)
+    return True
+
+
+def _is_prober(plan: Plan, leaf: Resource, node: NodeView) -> bool:
+    """One instance of an anonymous clone asks for all: the one placed on the node, else the first."""
+    siblings = plan.situation.instances_of[leaf.base_id]
+    if any(one.activities.get(node.name) is not None and one.activities[node.name].known for one in siblings):
+        return False
+    for one in siblings:
+        if plan.target(one) is node:
+            return one is leaf
+    return leaf is siblings[0]
+
+
+def _probe(plan: Plan, leaf: Resource, node: NodeView) -> None:
+    probe = plan.actions.make(leaf, "monitor", node=node)
+    probe.required = True
+    probe.target_rc = 0 if node in leaf.active_on else 7
+    probe.timeout_ms = effective(plan.situation.state, leaf, "monitor", 0).timeout_ms
+    family = [leaf] if leaf.clone is None else plan.situation.instances_of[leaf.base_id]
+    for one in family:
+        for start in plan.actions.of(one, "start"):
+            if leaf.clone is None or one is leaf or start.node is node or leaf.clone.meta.raw.globally_unique:
+                plan.actions.relate(probe, start, Bond.NEEDS)
+    for monitor in plan.actions.recurring(leaf):
+        if monitor.node is node and monitor.target_rc == 7:
+            plan.actions.relate(probe, monitor)

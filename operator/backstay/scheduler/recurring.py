@@ -1,0 +1,161 @@
+"""Recurring monitors: run those that are configured where the resource is (or, with role Stopped, is not),
+and cancel those that are no longer wanted.
+
+A monitor is left alone if its node's history shows it running since the last start. In maintenance none
+runs.
+"""
+
+from backstay.scheduler.actions import Act, Bond
+from backstay.scheduler.operations import effective
+from backstay.scheduler.plan import Plan
+from backstay.scheduler.situation import Activity, NodeView, Resource
+from backstay.state.choices import OpStatus, Role
+from backstay.state.history import OpRecord
+from backstay.state.resource import Operation
+
+
+def plan_recurring(
+    plan: Plan, resource: Resource, target: NodeView | None, *, start: Act | None, stops: list[Act]
+) -> None:
+    """Make monitors and cancellations for one primitive."""
+    wanted = [one for one in resource.operations if one.interval_ms > 0 and one.name != "cancel"]
+    if not resource.orphan and not resource.maintained:
+        for operation in wanted:
+            if operation.enabled is False:
+                continue
+            if operation.role is Role.STOPPED:
+                _watch_stopped(plan, resource, operation, target, stops=stops)
+            elif target is not None and start is not None and _fits_role(plan, resource, operation):
+                _watch(plan, resource, operation, target, start=start)
+    for activity in resource.activities.values():
+        _cancel_unwanted(plan, resource, activity, target, wanted=wanted)
+
+
+def _fits_role(plan: Plan, resource: Resource, operation: Operation) -> bool:
+    role = plan.placement.role.get(resource, Role.STARTED)
+    if operation.role in (None, Role.STARTED):
+        return role in (Role.STARTED, Role.UNPROMOTED) or operation.role is Role.STARTED
+    return operation.role is role
+
+
+def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeView, *, start: Act) -> None:
+    monitor = plan.actions.make(resource, operation.name, node=target, interval_ms=operation.interval_ms)
+    monitor.timeout_ms = effective(
+        plan.situation.state, resource, operation.name, operation.interval_ms
+    ).timeout_ms
+    activity = resource.activities.get(target.name)
+    monitor.required = start.required or not is_running(activity, operation.name, operation.interval_ms)
+    if not target.online or target.unclean or target.node.pending:
+        monitor.runnable = False
+    role = plan.placement.role.get(resource)
+    monitor.target_rc = 8 if role is Role.PROMOTED else None
+    plan.actions.relate(start, monitor, Bond.NEEDS | Bond.PULLS_THEN)
+    for reload in plan.actions.of(resource, "reload-agent"):
+        plan.actions.relate(reload, monitor, Bond.PULLS_THEN)
+
+
+def _watch_stopped(
+    plan: Plan, resource: Resource, operation: Operation, target: NodeView | None, *, stops: list[Act]
+) -> None:
+    for node in plan.situation.nodes:
+        if node is target or not node.online or node.unclean or node.node.pending or node.node.shutdown:
+            continue
+        if node in resource.active_on and not resource.managed:
+            continue
+        activity = resource.activities.get(node.name)
+        running = is_running(activity, operation.name, operation.interval_ms)
+        leaving = node in resource.active_on
+        monitor = plan.actions.make(resource, operation.name, node=node, interval_ms=operation.interval_ms)
+        monitor.target_rc = 7
+        monitor.required = leaving or not running
+        for stop in stops:
+            if stop.node is node:
+                plan.actions.relate(stop, monitor, Bond.NEEDS)
+        probe = plan.actions.find(resource, "monitor", node=node)
+        if probe is not None:
+            plan.actions.relate(probe, monitor)
+
+
+def is_running(activity: Activity | None, name: str, interval_ms: int) -> bool:
+    """Whether the history shows this recurring operation as still being run, and succeeding."""
+    record = last_record(activity, name, interval_ms)
+    if record is None or activity is None:
+        return False
+    if record.status in (OpStatus.CANCELLED, OpStatus.PENDING):
+        return False
+    good = record.rc == record.target_rc if record.target_rc is not None else record.rc in (0, 8)
+    return good and record.status is OpStatus.DONE and _since_last_stop(activity, record)
+
+
+def last_record(activity: Activity | None, name: str, interval_ms: int) -> OpRecord | None:
+    """The latest record of an operation, copies for people left out."""
+    if activity is None:
+        return None
+    for record in reversed(activity.records):
+        if (record.operation, record.interval_ms) == (name, interval_ms) and not record.failure_record:
+            return record
+    return None
+
+
+def _since_last_stop(activity: Activity, record: OpRecord) -> bool:
+    """A start or stop that came later ended it."""
+    for other in activity.records:
+        if other.operation in ("stop", "start") and other.call_id > record.call_id and record.target_rc != 7:
+            return False
+    return True
+
+
+def _cancel_unwanted(
+    plan: Plan,
+    resource: Resource,
+    activity: Activity,
+    target: NodeView | None,
+    *,
+    wanted: list[Operation],
+) -> None:
+    node = activity.node
+    if not node.online or node.unclean or resource.orphan:
+        return
+    for record in activity.records:
+        if record.interval_ms == 0 or record.failure_record or record.status is OpStatus.CANCELLED:
+            continue
+        if not _since_last_stop(activity, record):
+            continue
+        if _still_wanted(plan, resource, record, node, target, wanted=wanted):
+            continue
+        if node in resource.active_on and node is not target:
+            continue  # the stop ends it
+        _cancel(plan, resource, record, node)
+
+
+def _still_wanted(
+    plan: Plan,
+    resource: Resource,
+    record: OpRecord,
+    node: NodeView,
+    target: NodeView | None,
+    *,
+    wanted: list[Operation],
+) -> bool:
+    if resource.maintained and node in resource.active_on:
+        return False
+    for operation in wanted:
+        if (operation.name, operation.interval_ms) != (record.operation, record.interval_ms):
+            continue
+        if operation.enabled is False:
+            return False
+        if operation.role is Role.STOPPED:
+            return node is not target
+        return node is target or node in resource.active_on
+    return not plan.situation.properties.cancel_removed_actions
+
+
+def _cancel(plan: Plan, resource: Resource, record: OpRecord, node: NodeView) -> None:
+    cancel = plan.actions.make(resource, "cancel", node=node, interval_ms=record.interval_ms)
+    cancel.required = True
+    start = plan.actions.find(resource, "start", node=node)
+    if start is not None:
+        plan.actions.relate(cancel, start)
+    stop = plan.actions.find(resource, "stop", node=node)
+    if stop is not None and stop.required:
+        cancel.required = False

@@ -1,0 +1,112 @@
+"""The scheduler: from what is known about a cluster to what shall be done about it.
+
+`schedule` reads like a table of contents. Same input, same output; the clock is the state's `now`.
+"""
+
+from backstay.scheduler.assign import Assigner
+from backstay.scheduler.cleanup import plan_failure_cleanup
+from backstay.scheduler.colocations import Colocations
+from backstay.scheduler.contributions import Journal
+from backstay.scheduler.emit import emit
+from backstay.scheduler.failures import FailureLedger
+from backstay.scheduler.fencing import plan_fencing, plan_shutdown, plan_starts_after_fencing
+from backstay.scheduler.locations import Scores, base_scores
+from backstay.scheduler.observe import observe
+from backstay.scheduler.orders import plan_orders
+from backstay.scheduler.plan import Placement, Plan
+from backstay.scheduler.plan_group import plan_group
+from backstay.scheduler.plan_primitive import plan_primitive
+from backstay.scheduler.probes import plan_probes
+from backstay.scheduler.settle import settle
+from backstay.scheduler.situation import Kind, Resource, Situation
+from backstay.scheduler.summary import summarize
+from backstay.scheduler.transition import Blocked, Placed, ScoreLine, Transition
+from backstay.scheduler.tree import every
+from backstay.state.choices import Role
+from backstay.state.cluster import ClusterState
+
+
+def schedule(state: ClusterState) -> Transition:
+    """Everything that has to happen now, where everything belongs, and why."""
+    situation, ledger = observe(state)
+    return schedule_situation(situation, ledger)
+
+
+def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transition:
+    """The same for a state already observed. The situation must be fresh: placing counts on its nodes."""
+    journal = Journal()
+    scores = base_scores(situation, ledger, journal)
+    assigner = Assigner(situation, scores, Colocations(situation))
+    assigner.assign_all()
+    plan = Plan(situation=situation, placement=_placement(assigner), ledger=ledger)
+    _plan_actions(plan, scores)
+    settle(plan.actions)
+    return Transition(
+        graph=emit(plan),
+        placements=_placed(plan),
+        changes=summarize(plan),
+        scores=tuple(ScoreLine(*line) for line in assigner.lines),
+        contributions=journal.entries(),
+        blocked=_blocked(plan),
+        next_check=_next_check(situation, ledger),
+    )
+
+
+def _placement(assigner: Assigner) -> Placement:
+    node = {one: place for one, place in assigner.placed.items() if one.kind is Kind.PRIMITIVE}
+    role = {one: Role.STOPPED if place is None else Role.STARTED for one, place in node.items()}
+    return Placement(node=node, role=role)
+
+
+def _plan_actions(plan: Plan, scores: Scores) -> None:
+    plan_fencing(plan)
+    resources = every(plan.situation)
+    for resource in resources:
+        if resource.kind is Kind.PRIMITIVE:
+            plan_primitive(plan, resource)
+    for resource in resources:
+        if resource.kind is Kind.GROUP:
+            plan_group(plan, resource)
+    plan_probes(plan, scores)
+    plan_orders(plan)
+    plan_starts_after_fencing(plan)
+    plan_shutdown(plan)
+    plan_failure_cleanup(plan)
+
+
+def _placed(plan: Plan) -> tuple[Placed, ...]:
+    return tuple(
+        Placed(leaf.id, None if (node := plan.target(leaf)) is None else node.name, plan.placement.role[leaf])
+        for leaf in plan.situation.leaves()
+        if leaf in plan.placement.role
+    )
+
+
+def _blocked(plan: Plan) -> tuple[Blocked, ...]:
+    found = []
+    for leaf in plan.situation.leaves():
+        reason = _blocked_reason(plan, leaf)
+        if reason:
+            found.append(Blocked(leaf.id, reason))
+    return tuple(found)
+
+
+def _blocked_reason(plan: Plan, leaf: Resource) -> str:
+    if leaf.blocked:
+        return "failed, and on-fail is block"
+    for operation in ("start", "stop", "promote", "demote"):
+        for act in plan.actions.of(leaf, operation):
+            if act.required and not act.runnable and not act.placeholder:
+                return act.reason
+    return ""
+
+
+def _next_check(situation: Situation, ledger: FailureLedger) -> float | None:
+    """When the next failure expires."""
+    times = []
+    for name, node in ledger.places():
+        for resource in situation.instances_of.get(name, [])[:1]:
+            last = ledger.tally(resource, node).last_failure
+            if last is not None and resource.meta.failure_timeout_ms > 0:
+                times.append(last + resource.meta.failure_timeout_ms / 1000)
+    return min((one for one in times if one > situation.state.now), default=None)

@@ -1,0 +1,76 @@
+"""Work out which actions are required and which can run, by letting relations act until nothing changes.
+
+Both only ever grow: an optional action may become required, a runnable one impossible, never back. So this
+ends, and the order in which relations are looked at is the order in which actions were made.
+"""
+
+from collections import deque
+
+from backstay.scheduler.actions import Act, ActionSet, Bond, Relation
+from backstay.transition.graph import ActionKind
+
+
+def settle(actions: ActionSet) -> None:
+    """Let every relation act until nothing changes."""
+    queue = deque(actions.acts)
+    queued = set(actions.acts)
+    while queue:
+        act = queue.popleft()
+        queued.discard(act)
+        for relation in (*act.after, *act.before):
+            for changed in _act_on(relation):
+                if changed not in queued:
+                    queued.add(changed)
+                    queue.append(changed)
+
+
+def _act_on(relation: Relation) -> list[Act]:
+    first, then, bond = relation.first, relation.then, relation.bond
+    changed: list[Act] = []
+    if Bond.RESTART in bond:
+        return _restart(first, then)
+    if Bond.NEEDS in bond and first.required and not first.runnable and then.runnable:
+        if Bond.NEW_ONLY not in bond or then.required:
+            then.runnable = False
+            then.reason = f"unrunnable {_spoken(first)}"
+            if (
+                not then.required
+                and not then.pseudo
+                and then.interval_ms == 0
+                and then.operation in ("start", "promote")
+            ):
+                then.required = True
+            changed.append(then)
+    if Bond.PULLS_THEN in bond and first.required and first.runnable and not then.required:
+        then.required = True
+        then.reason = then.reason or f"required {_spoken(first)}"
+        changed.append(then)
+    if Bond.PULLS_FIRST in bond and then.required and then.runnable and not first.required:
+        first.required = True
+        first.reason = first.reason or f"required {_spoken(then)}"
+        changed.append(first)
+    return changed
+
+
+def _restart(stop: Act, start: Act) -> list[Act]:
+    """Stop and start on the same node go together; if the start is impossible the stop stays."""
+    changed: list[Act] = []
+    if start.required and not stop.required:
+        stop.required = True
+        stop.reason = start.reason
+        changed.append(stop)
+    if stop.required and not start.required:
+        start.required = True
+        start.reason = start.reason or stop.reason
+        changed.append(start)
+    if stop.required and not stop.runnable and start.runnable:
+        start.runnable = False
+        start.reason = f"unrunnable {_spoken(stop)}"
+        changed.append(start)
+    return changed
+
+
+def _spoken(act: Act) -> str:
+    if act.kind is ActionKind.FENCING:
+        return f"{act.node.name if act.node else ''} fencing"
+    return act.name

@@ -1,0 +1,87 @@
+"""What scheduling answers: the graph, where everything goes, why, and what changes for whom.
+
+Everything here is frozen and typed; words are made of it elsewhere.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from backstay.scheduler.contributions import Contribution
+from backstay.state.choices import Role
+from backstay.transition.graph import Graph
+
+
+class Verb(Enum):
+    """What happens to a resource, in the words of a transition summary."""
+
+    START = "Start"
+    STOP = "Stop"
+    RESTART = "Restart"
+    RECOVER = "Recover"
+    MOVE = "Move"
+    MIGRATE = "Migrate"
+    RELOAD = "Reload"
+    PROMOTE = "Promote"
+    DEMOTE = "Demote"
+    FENCE = "Fence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One line of a transition summary. For FENCE, `resource` is empty and `to_node` the target."""
+
+    verb: Verb
+    resource: str = ""
+    from_node: str | None = None
+    to_node: str | None = None
+    from_role: Role | None = None
+    to_role: Role | None = None
+    reason: str = ""
+    blocked: bool = False  # it would have to happen but can not
+    fencing_action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where an instance shall be; node None: nowhere."""
+
+    resource: str
+    node: str | None
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLine:
+    """The score of an instance on a node at the moment its place was chosen. `stage` is primitive, group,
+    clone."""
+
+    stage: str
+    resource: str
+    node: str
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A resource that the cluster will not touch, or can not bring where it should be, and why."""
+
+    resource: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """The answer of `schedule`. `next_check` is when time alone may change it (a failure expires); None:
+    never."""
+
+    graph: Graph
+    placements: tuple[Placed, ...]
+    changes: tuple[Change, ...]
+    scores: tuple[ScoreLine, ...]
+    contributions: tuple[Contribution, ...]
+    blocked: tuple[Blocked, ...]
+    next_check: float | None = None
+
+    def contributions_for(self, resource: str, node: str) -> tuple[Contribution, ...]:
+        """Why a resource has its score on a node."""
+        return tuple(one for one in self.contributions if (one.resource, one.node) == (resource, node))

@@ -1,0 +1,240 @@
+"""Read one node's history of one resource: is it active there, in which role, and did it fail?
+
+Records are taken in the order they were run (by call id). A success of start, stop, promote or demote wipes
+earlier failures away; so does a success of the very operation that failed. Failures older than the failure
+timeout no longer count, unless they were to block: an administrator has to look at those.
+"""
+
+from backstay.scheduler.failures import FailureLedger
+from backstay.scheduler.operations import configured, on_fail_of, worse
+from backstay.scheduler.situation import Activity, NodeView, Resource
+from backstay.state.choices import OnFail, OpStatus, Role
+from backstay.state.cluster import ClusterState
+from backstay.state.history import OpRecord, ResourceHistory
+
+OCF_OK, OCF_NOT_RUNNING, OCF_PROMOTED, OCF_FAILED_PROMOTED = 0, 7, 8, 9
+OCF_DEGRADED, OCF_DEGRADED_PROMOTED = 190, 191
+_HARD = (2, 3, 4, 5)
+_FATAL = 6
+_NO_EFFECT = ("notify", "delete", "cancel", "meta-data", "reload", "reload-agent", "validate-all")
+
+
+def activity_of(
+    state: ClusterState,
+    *,
+    resource: Resource,
+    node: NodeView,
+    history: ResourceHistory,
+    ledger: FailureLedger,
+) -> Activity:
+    """Judge a history."""
+    records = tuple(sorted(history.operations, key=_run_order))
+    activity = Activity(node=node, history=history, records=records)
+    for record in records:
+        if record.operation in _NO_EFFECT:
+            continue
+        _Reader(state, resource, ledger).step(activity, record)
+    return activity
+
+
+def _run_order(record: OpRecord) -> tuple[int, int, float, bool]:
+    """Pending operations have no call id yet: they are the latest."""
+    if record.call_id < 0:
+        return (1, 0, record.last_rc_change or 0.0, record.failure_record)
+    return (0, record.call_id, record.last_rc_change or 0.0, record.failure_record)
+
+
+def is_probe(record: OpRecord) -> bool:
+    return record.operation == "monitor" and record.interval_ms == 0
+
+
+class _Reader:
+    def __init__(self, state: ClusterState, resource: Resource, ledger: FailureLedger) -> None:
+        self.state = state
+        self.resource = resource
+        self.ledger = ledger
+
+    def step(self, activity: Activity, record: OpRecord) -> None:
+        """Let one record change what is thought of the resource on this node."""
+        if record.status is OpStatus.PENDING:
+            self._pending(activity, record)
+        elif record.status in (OpStatus.CANCELLED, OpStatus.UNKNOWN):
+            return
+        elif self._succeeded(record):
+            self._success(activity, record)
+        else:
+            self._failure(activity, record)
+
+    # -- pending
+
+    def _pending(self, activity: Activity, record: OpRecord) -> None:
+        if is_probe(record):
+            activity.pending = "monitor"
+            return
+        activity.known = True
+        activity.pending = record.operation
+        match record.operation:
+            case "start":
+                activity.role = Role.STARTED
+            case "promote":
+                activity.role = Role.PROMOTED
+            case "migrate_from":
+                activity.role = Role.STARTED
+            case "migrate_to":
+                activity.migrating_to = record.migrate_target
+            case _:
+                if activity.role is Role.UNKNOWN:
+                    activity.role = Role.STARTED
+
+    # -- success
+
+    def _succeeded(self, record: OpRecord) -> bool:
+        rc, target = record.rc, record.target_rc
+        rc = {OCF_DEGRADED: OCF_OK, OCF_DEGRADED_PROMOTED: OCF_PROMOTED}.get(rc, rc)
+        if record.status not in (
+            OpStatus.DONE,
+            OpStatus.ERROR,
+            OpStatus.NOT_INSTALLED,
+            OpStatus.NOT_SUPPORTED,
+        ):
+            return False
+        if is_probe(record):
+            return rc in (OCF_OK, OCF_NOT_RUNNING, OCF_PROMOTED)
+        if record.operation == "monitor":
+            if target is None:
+                return rc in (OCF_OK, OCF_PROMOTED)
+            return rc == target or (target != OCF_NOT_RUNNING and rc in (OCF_OK, OCF_PROMOTED))
+        if record.operation == "stop":
+            return rc in (OCF_OK, OCF_NOT_RUNNING)
+        return rc == OCF_OK or (target is not None and rc == target)
+
+    def _success(self, activity: Activity, record: OpRecord) -> None:
+        activity.known = True
+        rc = record.rc
+        match record.operation:
+            case "monitor":
+                self._monitored(activity, record, rc)
+                failed = activity.failed_record
+                same = failed is not None and (failed.operation, failed.interval_ms) == (
+                    record.operation,
+                    record.interval_ms,
+                )
+                if not same:
+                    return
+            case "start":
+                activity.role = self._started_role()
+            case "promote":
+                activity.role = Role.PROMOTED
+            case "demote":
+                activity.role = Role.UNPROMOTED
+            case "stop":
+                activity.role = Role.STOPPED
+            case "migrate_from":
+                activity.role = Role.STARTED
+            case "migrate_to":
+                activity.role = Role.STOPPED
+                activity.migrating_to = record.migrate_target
+            case _:
+                return
+        _forget_failure(activity)
+        activity.pending = ""
+
+    def _started_role(self) -> Role:
+        clone = self.resource.clone
+        return Role.UNPROMOTED if clone is not None and clone.meta.raw.promotable else Role.STARTED
+
+    def _monitored(self, activity: Activity, record: OpRecord, rc: int) -> None:
+        activity.pending = "" if activity.pending == "monitor" else activity.pending
+        if rc in (OCF_PROMOTED, OCF_DEGRADED_PROMOTED):
+            activity.role = Role.PROMOTED
+        elif rc == OCF_NOT_RUNNING:
+            if is_probe(record):
+                activity.role = Role.STOPPED
+        elif not activity.active:
+            activity.role = self._started_role()
+        elif activity.role is Role.PROMOTED and record.target_rc != OCF_PROMOTED and is_probe(record):
+            activity.role = Role.UNPROMOTED
+
+    # -- failure
+
+    def _failure(self, activity: Activity, record: OpRecord) -> None:
+        on_fail = on_fail_of(self.state, self.resource, record.operation, record.interval_ms)
+        activity.known = True
+        if self._expired(activity, record, on_fail):
+            self._expired_effect(activity, record)
+            return
+        activity.pending = ""
+        if self._disabled_monitor(record):
+            return
+        if on_fail is OnFail.IGNORE:
+            activity.failure_ignored = True
+            self._role_as_if_done(activity, record)
+            return
+        if record.rc in _HARD and record.operation != "stop":
+            activity.hard_error = record
+            if record.rc == 5:
+                activity.not_installed = True
+        elif record.rc == _FATAL and record.operation != "stop":
+            activity.fatal_error = record
+        if is_probe(record) and activity.hard_error is record:
+            activity.role = Role.STOPPED
+            return
+        activity.failed = True
+        activity.failed_record = record
+        activity.on_fail = worse(activity.on_fail, on_fail)
+        activity.stop_failed = activity.stop_failed or record.operation == "stop"
+        self._role_after_failure(activity, record)
+
+    def _disabled_monitor(self, record: OpRecord) -> bool:
+        """A failure of a recurring monitor that is no longer configured says nothing anymore."""
+        if record.interval_ms == 0 or self.resource.orphan:
+            return False
+        return any(
+            one.name == record.operation and one.interval_ms == record.interval_ms and one.enabled is False
+            for one in self.resource.operations
+        )
+
+    def _expired(self, activity: Activity, record: OpRecord, on_fail: OnFail) -> bool:
+        timeout_ms = self.resource.meta.failure_timeout_ms
+        if timeout_ms <= 0 or record.last_rc_change is None:
+            return False
+        if on_fail is OnFail.BLOCK and configured(self.resource, record.operation, record.interval_ms):
+            return False
+        if self.state.now < record.last_rc_change + timeout_ms / 1000:
+            return False
+        return self.ledger.is_expired(self.resource, activity.node.name)
+
+    def _expired_effect(self, activity: Activity, record: OpRecord) -> None:
+        """What an expired failure still tells: something was tried, so it may be running."""
+        if record.operation in ("start", "stop", "promote", "demote") and not activity.active:
+            activity.role = self._started_role()
+
+    def _role_as_if_done(self, activity: Activity, record: OpRecord) -> None:
+        match record.operation:
+            case "stop":
+                activity.role = Role.STOPPED
+            case "promote":
+                activity.role = Role.PROMOTED
+            case "demote":
+                activity.role = Role.UNPROMOTED
+            case _:
+                if not activity.active:
+                    activity.role = self._started_role()
+
+    def _role_after_failure(self, activity: Activity, record: OpRecord) -> None:
+        match record.operation:
+            case "promote" | "demote":
+                activity.role = Role.PROMOTED
+            case "monitor" if record.rc == OCF_FAILED_PROMOTED:
+                activity.role = Role.PROMOTED
+            case _:
+                if not activity.active:
+                    activity.role = self._started_role()
+
+
+def _forget_failure(activity: Activity) -> None:
+    activity.failed = False
+    activity.failed_record = None
+    activity.on_fail = None
+    activity.failure_ignored = False
+    activity.stop_failed = False

@@ -1,0 +1,93 @@
+"""A clone in crm_simulate's words: odd instances one by one, the others summed up by state."""
+
+from collections.abc import Iterator
+
+from backstay.scheduler.situation import Kind, Resource
+from backstay.scheduler.tree import natural
+from backstay.simulate.instance_status import flags_of, instance_text, pending_word
+from backstay.state.choices import Role
+
+
+def clone_lines(clone: Resource) -> Iterator[str]:
+    """The lines for one clone, unindented."""
+    first = clone.children[0].base_id if clone.children else "?"
+    yield f"* Clone Set: {clone.id} [{first}]{_flags(clone)}:"
+    groups: dict[str, list[str]] = {"Promoted": [], "Started": [], "Unpromoted": []}
+    occupied: set[str] = set()
+    inactive: list[Resource] = []
+    for child in clone.children:
+        leaves = list(child.leaves())
+        nodes = sorted({node.name for leaf in leaves for node in leaf.active_on}, key=natural)
+        occupied.update(nodes)
+        if _is_plain(clone, child, leaves, nodes):
+            word = _word(leaves)
+            groups[word].append(nodes[0])
+        elif not nodes and not clone.meta.raw.globally_unique and not any(leaf.failed for leaf in leaves):
+            inactive.append(child)
+        else:
+            yield from _one_by_one(clone, child)
+    promotable = bool(clone.meta.raw.promotable)
+    for word in ("Promoted", "Started", "Unpromoted"):
+        shown = "Unpromoted" if word == "Started" and promotable else word
+        if groups[word]:
+            yield f"  * {shown}: [ {' '.join(sorted(groups[word], key=natural))} ]"
+    yield from _stopped(clone, inactive, occupied)
+
+
+def _word(leaves: list[Resource]) -> str:
+    if any(leaf.role is Role.PROMOTED for leaf in leaves):
+        return "Promoted"
+    return "Unpromoted" if any(leaf.role is Role.UNPROMOTED for leaf in leaves) else "Started"
+
+
+def _is_plain(clone: Resource, child: Resource, leaves: list[Resource], nodes: list[str]) -> bool:
+    if clone.meta.raw.globally_unique or len(nodes) != 1:
+        return False
+    for leaf in leaves:
+        flags = [flag for flag in flags_of(leaf) if flag not in ("disabled", "target-role:Unpromoted")]
+        if leaf.orphan or leaf.failed or pending_word(leaf) or len(leaf.active_on) != 1:
+            return False
+        if flags and not (flags == ["unmanaged"] and not clone.meta.is_managed):
+            return False
+    return True
+
+
+def _one_by_one(clone: Resource, child: Resource) -> Iterator[str]:
+    unique = bool(clone.meta.raw.globally_unique)
+    if child.kind is Kind.GROUP:
+        yield f"  * Resource Group: {child.id}:"
+        for member in child.children:
+            yield f"    * {instance_text(member, name=None if unique else member.base_id)}"
+        return
+    yield f"  * {instance_text(child, name=None if unique else child.base_id)}"
+
+
+def _stopped(clone: Resource, inactive: list[Resource], occupied: set[str]) -> Iterator[str]:
+    if not inactive:
+        return
+    names: list[str] = []
+    for node in _all_nodes(clone):
+        if node not in occupied and len(names) < len(inactive):
+            names.append(node)
+    disabled = " (disabled)" if clone.meta.target_role is Role.STOPPED else ""
+    if names:
+        yield f"  * Stopped{disabled}: [ {' '.join(names)} ]"
+
+
+def _all_nodes(clone: Resource) -> list[str]:
+    return clone.node_names
+
+
+def _flags(clone: Resource) -> str:
+    flags = []
+    if clone.meta.raw.promotable:
+        flags.append("promotable")
+    if clone.meta.raw.globally_unique:
+        flags.append("unique")
+    if clone.meta.target_role is Role.STOPPED:
+        flags.append("disabled")
+    if clone.meta.maintenance:
+        flags.append("maintenance")
+    elif not clone.meta.is_managed:
+        flags.append("unmanaged")
+    return f" ({', '.join(flags)})" if flags else ""

@@ -1,0 +1,135 @@
+"""Pretend that an action was done: the state that follows from its success."""
+
+from dataclasses import replace
+
+from backstay.state.choices import OpStatus
+from backstay.state.cluster import ClusterState
+from backstay.state.history import OpRecord, ResourceHistory
+from backstay.state.node import Node
+from backstay.transition.graph import Action, ActionKind
+
+_RC_NOT_RUNNING = 7
+
+
+class World:
+    """A state that can be changed step by step."""
+
+    def __init__(self, state: ClusterState) -> None:
+        self._state = state
+        self._nodes = {node.name: node for node in state.nodes}
+        self._histories = {(one.node, one.resource): one for one in state.histories}
+        self._fail_counts = list(state.fail_counts)
+
+    @property
+    def state(self) -> ClusterState:
+        """The state as it is now."""
+        return replace(
+            self._state,
+            nodes=tuple(self._nodes.values()),
+            histories=tuple(self._histories.values()),
+            fail_counts=tuple(self._fail_counts),
+        )
+
+    def apply(self, action: Action, *, rc: int | None = None) -> None:
+        """Let an action succeed, or end with the given return code."""
+        match action.kind:
+            case ActionKind.PSEUDO:
+                return
+            case ActionKind.FENCING:
+                self._fence(action)
+            case ActionKind.CLUSTER:
+                self._bookkeeping(action)
+            case ActionKind.RESOURCE:
+                self._operate(action, rc)
+
+    def _fence(self, action: Action) -> None:
+        assert action.node is not None
+        if action.fencing_action == "on":
+            return
+        self.lose(action.node, clean=True)
+
+    def lose(self, name: str, *, clean: bool) -> None:
+        """A node goes away: fenced (clean), or nobody knows how."""
+        node: Node = self._nodes[name]
+        self._nodes[name] = replace(
+            node,
+            online=False,
+            unclean=not clean,
+            unclean_reason="" if clean else "peer is no longer part of the cluster",
+            pending=False,
+            shutdown=False,
+            transient={} if clean else node.transient,
+        )
+        if clean:
+            self._histories = {key: one for key, one in self._histories.items() if key[0] != name}
+            self._fail_counts = [one for one in self._fail_counts if one.node != name]
+
+    def join(self, name: str) -> None:
+        """A node comes (back) up, with nothing running on it."""
+        self.lose(name, clean=True)
+        self._nodes[name] = replace(self._nodes[name], online=True, seen=True)
+
+    def _bookkeeping(self, action: Action) -> None:
+        if action.operation == "clear_failcount":
+            name = action.xml_id or action.resource
+            self._fail_counts = [
+                one
+                for one in self._fail_counts
+                if not (one.node == action.node and one.resource.partition(":")[0] == name)
+            ]
+        elif action.operation == "lrm_delete":
+            self._forget(action)
+
+    def _forget(self, action: Action) -> None:
+        for name in (action.resource, action.xml_id):
+            self._histories.pop((action.node or "", name or ""), None)
+
+    def _operate(self, action: Action, rc: int | None) -> None:
+        if action.operation == "delete":
+            self._forget(action)
+            return
+        if action.operation == "cancel":
+            self._cancel(action)
+            return
+        self.record(action, rc=_natural_rc(action) if rc is None else rc)
+
+    def _history(self, action: Action) -> ResourceHistory:
+        node, resource = action.node or "", action.resource or ""
+        for name in (resource, action.xml_id or resource):
+            found = self._histories.get((node, name))
+            if found is not None:
+                return found
+        return ResourceHistory(resource=action.xml_id or resource, node=node, agent=action.agent)
+
+    def record(self, action: Action, *, rc: int) -> None:
+        """Add a result to the history of the action's node."""
+        history = self._history(action)
+        call_id = 1 + max((one.call_id for one in history.operations), default=0)
+        kept = tuple(
+            one
+            for one in history.operations
+            if (one.operation, one.interval_ms) != (action.operation, action.interval_ms)
+            and one.status is not OpStatus.PENDING
+        )
+        expected = action.target_rc if action.target_rc is not None else 0
+        record = OpRecord(
+            id=f"{action.resource}_{action.operation}_{action.interval_ms}",
+            operation=action.operation,
+            interval_ms=action.interval_ms,
+            call_id=call_id,
+            rc=rc,
+            target_rc=expected,
+            status=OpStatus.DONE,
+            last_rc_change=self._state.now,
+            last_run=self._state.now,
+        )
+        self._histories[(history.node, history.resource)] = replace(history, operations=(*kept, record))
+
+    def _cancel(self, action: Action) -> None:
+        history = self._history(action)
+        kept = tuple(one for one in history.operations if one.interval_ms != action.interval_ms)
+        self._histories[(history.node, history.resource)] = replace(history, operations=kept)
+
+
+def _natural_rc(action: Action) -> int:
+    return action.target_rc if action.target_rc is not None else 0

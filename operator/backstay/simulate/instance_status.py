@@ -1,0 +1,73 @@
+"""One resource instance in crm_simulate's words: `fs\t(ocf:heartbeat:Filesystem):\t Started node1`."""
+
+from backstay.scheduler.situation import Resource
+from backstay.state.choices import Role
+
+_PENDING = {
+    "start": "Starting",
+    "stop": "Stopping",
+    "promote": "Promoting",
+    "demote": "Demoting",
+    "migrate_to": "Migrating",
+    "migrate_from": "Migrating",
+}
+
+
+def instance_text(resource: Resource, *, name: str | None = None) -> str:
+    """Name, agent, state, nodes and flags."""
+    shown = resource.id if name is None else name
+    state = " ".join(part for part in _state(resource) if part)
+    orphan = "ORPHANED " if resource.orphan else ""
+    return f"{shown}\t({resource.agent}):\t {orphan}{state}"
+
+
+def pending_word(resource: Resource) -> str:
+    """`Starting`, `Stopping`, ... if such an operation is under way."""
+    for activity in resource.activities.values():
+        if activity.pending in _PENDING:
+            return _PENDING[activity.pending]
+    return ""
+
+
+def flags_of(resource: Resource) -> list[str]:
+    """What is to be said in parentheses behind the state."""
+    flags = []
+    if any(node.unclean and not node.online for node in resource.active_on):
+        flags.append("UNCLEAN")
+    if resource.lock_node is not None:
+        flags.append("LOCKED")
+    if not pending_word(resource) and any(one.pending == "monitor" for one in resource.activities.values()):
+        flags.append("Monitoring")
+    clone = resource.clone
+    if resource.meta.target_role is Role.STOPPED:
+        flags.append("disabled")
+    elif resource.meta.target_role is Role.UNPROMOTED and clone is not None and clone.meta.raw.promotable:
+        flags.append("target-role:Unpromoted")
+    if resource.blocked:
+        flags.append("blocked")
+    elif not resource.managed:
+        flags.append("maintenance" if resource.maintained else "unmanaged")
+    if resource.failure_ignored:
+        flags.append("failure ignored")
+    return flags
+
+
+def role_word(resource: Resource) -> str:
+    """The state alone: FAILED, a pending word, or the role."""
+    if resource.failed:
+        return "FAILED" + (" Promoted" if resource.role is Role.PROMOTED else "")
+    return pending_word(resource) or resource.role.value
+
+
+def _state(resource: Resource) -> list[str]:
+    word = role_word(resource)
+    flags = flags_of(resource)
+    shown_flags = f"({', '.join(flags)})" if flags else ""
+    if resource.lock_node is not None and not resource.active_on:
+        return [word, resource.lock_node.name, shown_flags]
+    if not resource.active_on:
+        return [word, shown_flags]
+    names = [node.name for node in resource.active_on]
+    if len(names) == 1:
+        return [word, names[0], shown_flags]
+    return [word, shown_flags, f"[ {' '.join(names)} ]"]
