@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from backstay_cli.errors import CliError
+
 if TYPE_CHECKING:
     from backstay_kube.client import ObjectList
     from backstay_kube.kinds import Kind
@@ -70,7 +72,8 @@ class Access:
 
 @asynccontextmanager
 async def open_session(access: Access, *, out: IO[str], err: IO[str]) -> AsyncIterator[Session]:
-    """Connect. Raises backstay_kube's ApiError when there is no usable configuration."""
+    """Connect. Raises CliError for a kubeconfig that is not there, and backstay_kube's ApiError for an unusable one."""
+    _refuse_missing(access, os.environ)
     import uuid
 
     from backstay_kube.client import KubeClient
@@ -89,13 +92,29 @@ async def open_session(access: Access, *, out: IO[str], err: IO[str]) -> AsyncIt
         )
 
 
+def _refuse_missing(access: Access, environ: Mapping[str, str]) -> None:
+    """The client's own message for this speaks of a missing key, and hides which file was meant."""
+    if "KUBERNETES_SERVICE_HOST" in environ and access.kubeconfig is None:
+        return
+    paths = _kubeconfigs(access, environ)
+    if not any(os.path.exists(path) for path in paths):
+        raise CliError(
+            f"there is no kubeconfig: {', '.join(paths)}", hint="name one with --kubeconfig or $KUBECONFIG"
+        )
+
+
+def _kubeconfigs(access: Access, environ: Mapping[str, str]) -> list[str]:
+    """The files that may be read, as kubectl looks for them."""
+    named = [access.kubeconfig] if access.kubeconfig else environ.get("KUBECONFIG", "").split(os.pathsep)
+    return [path for path in named if path] or [os.path.expanduser("~/.kube/config")]
+
+
 def context_namespace(access: Access, environ: Mapping[str, str]) -> str:
     """The namespace of the kubeconfig's context, as kubectl takes it; "default" where none is named."""
     import yaml
 
-    paths = [access.kubeconfig] if access.kubeconfig else environ.get("KUBECONFIG", "").split(os.pathsep)
     documents = []
-    for path in [path for path in paths if path] or [os.path.expanduser("~/.kube/config")]:
+    for path in _kubeconfigs(access, environ):
         try:
             with open(path, encoding="utf-8") as file:
                 document = yaml.safe_load(file)

@@ -202,7 +202,8 @@ def read(kind: type[R], items: Iterable[Obj], warnings: list[str]) -> tuple[R, .
             fault = error.errors()[0]
             name = item.get("metadata", {}).get("name", "?")
             where = ".".join(str(part) for part in fault["loc"])
-            warnings.append(f"{kind.info.kind} {name} cannot be read: {where}: {fault['msg']}")
+            said = f"{fault['input']!r} has a wrong form" if "pattern" in fault["type"] else fault["msg"]
+            warnings.append(f"{kind.info.kind} {name} cannot be read: {where}: {said}")
     return tuple(sorted(found, key=lambda obj: (obj.metadata.namespace or "", obj.metadata.name)))
 
 

@@ -70,14 +70,14 @@ async def _repaint(session: Session, painted: str) -> str:
     try:
         text = status_text(status_document(await gather(session, EVERYTHING)), paint)
     except (ApiError, CliError) as error:
-        text = f"{painted_without_notice(painted)}\n\n{paint.bad('cannot read the cluster:')} {error}"
+        text = f"{without_notice(painted)}\n\n{paint.bad('cannot read the cluster:')} {error}"
     if text == painted:
         return painted
     session.show(_screen(text, terminal=session.out.isatty(), paint=paint))
     return text
 
 
-def painted_without_notice(text: str) -> str:
+def without_notice(text: str) -> str:
     """The last good picture, without the notice that a failed attempt put below it."""
     lines = text.split("\n")
     return "\n".join(lines[:-2]) if "cannot read the cluster:" in lines[-1] else text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from backstay.api.quantities import score_text
 from backstay.ocf.exitcode import exit_code_text
 from backstay_cli.render.paint import Paint, age_text, bracketed
 from backstay_cli.render.status_document import (
@@ -186,7 +187,7 @@ def _marks(row: ResourceStatus, paint: Paint) -> str:
     if row.blocked:
         marks.append(paint.bad("blocked"))
     if row.failures and row.kind == "resource":
-        marks.append(paint.warn(f"failures: {row.failures}"))
+        marks.append(paint.warn(f"failures: {score_text(row.failures)}"))
     return f" ({', '.join(marks)})" if marks else ""
 
 
@@ -218,7 +219,7 @@ def _clone_role(place: Place) -> str:
 
 def _failed_lines(failed: Sequence[FailedAction], paint: Paint) -> Iterator[str]:
     for action in failed:
-        times = f", {action.count} times" if action.count > 1 else ""
+        times = f", {score_text(action.count)} times" if action.count > 1 else ""
         key = f"{action.resource}_{action.operation}_{action.interval_ms}"
         word = paint.bad(exit_code_text(action.rc))
         yield f"  * {key} on {action.node}: {word} ({action.rc}){times}, last at {paint.time(action.last_failure)}"
