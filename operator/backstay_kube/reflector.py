@@ -24,6 +24,9 @@ Key = tuple[str, str]
 OnChange = Callable[[str, Obj], None]
 """Called with ADDED, MODIFIED or DELETED and the object."""
 
+OnHeard = Callable[[float, float | None], None]
+"""Called after every successful read with the time, and with the time at which a list was asked for (None for a watch)."""
+
 
 class Reflector:
     """Run `run()` as a task; `synced` is set after the first list."""
@@ -37,6 +40,7 @@ class Reflector:
         field_selector: str | None = None,
         label_selector: str | None = None,
         on_change: OnChange | None = None,
+        on_heard: OnHeard | None = None,
         relist_s: float = 30.0,
     ) -> None:
         self.kind = kind
@@ -47,6 +51,7 @@ class Reflector:
         self._field_selector = field_selector
         self._label_selector = label_selector
         self._on_change = on_change or (lambda _type, _obj: None)
+        self._on_heard = on_heard or (lambda _now, _sent: None)
         self._relist_s = relist_s
         self._objects: dict[Key, Obj] = {}
 
@@ -70,7 +75,7 @@ class Reflector:
         failures = 0
         while True:
             try:
-                version = await self._list()
+                version = await self.list_now()
                 failures = 0
                 await self._follow(version)
             except ApiGone:
@@ -83,7 +88,9 @@ class Reflector:
                 log.log(level, "cannot follow %s: %s", self.kind.plural, error)
                 await asyncio.sleep(min(5.0, 0.1 * 2**failures) * random.uniform(0.5, 1.0))
 
-    async def _list(self) -> str:
+    async def list_now(self) -> str:
+        """Read everything now; returns the list's resourceVersion. Raises ApiError."""
+        sent_at = time.monotonic()
         listed = await self._client.list(
             self.kind,
             self._namespace,
@@ -91,14 +98,17 @@ class Reflector:
             field_selector=self._field_selector,
         )
         fresh = {_key(obj): obj for obj in listed.items}
+        as_of = int(listed.resource_version) if listed.resource_version.isdigit() else 0
         for key in sorted(self._objects.keys() - fresh.keys()):
-            self._on_change("DELETED", self._objects.pop(key))
+            if _version(self._objects[key]) <= as_of:
+                self._on_change("DELETED", self._objects.pop(key))
         for key, obj in fresh.items():
             present = self._objects.get(key)
             if present is None or _version(present) < _version(obj):
                 self._objects[key] = obj
                 self._on_change("ADDED" if present is None else "MODIFIED", obj)
         self.heard_at = time.monotonic()
+        self._on_heard(self.heard_at, sent_at)
         self.synced.set()
         return listed.resource_version
 
@@ -122,6 +132,7 @@ class Reflector:
                 self.heard_at = time.monotonic()
                 if event.type != "BOOKMARK":
                     self._apply(event.type, event.object)
+                self._on_heard(self.heard_at, None)
         finally:
             await events.aclose()  # type: ignore[attr-defined]
 

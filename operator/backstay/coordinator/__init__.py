@@ -1,0 +1,21 @@
+"""The DC's loop, pure: judge, drive, schedule, one step at a time. `backstay_operator` wires it to the world."""
+
+from backstay.coordinator.coordinator import Coordinator, Finished, Orders, Picture, View
+from backstay.coordinator.run import Fenced, Run
+from backstay.coordinator.story import StoryItem, Tale
+from backstay.coordinator.words import placed_nodes, reason_lines, summary_lines
+
+__all__ = [
+    "Coordinator",
+    "Fenced",
+    "Finished",
+    "Orders",
+    "Picture",
+    "Run",
+    "StoryItem",
+    "Tale",
+    "View",
+    "placed_nodes",
+    "reason_lines",
+    "summary_lines",
+]

@@ -1,0 +1,396 @@
+"""The DC's loop as a step function: `step(view) -> Orders`.
+
+The shell gathers what it knows into a View, calls `step`, writes what the Orders say, and calls again when something
+changed or `wake_in` seconds have passed. All decisions are here; nothing here reads a clock, sleeps, or talks to anybody.
+One Coordinator serves one term of one DC: it is made with the epoch that the election won.
+
+A step: judge the nodes; feed results to the transition under way; abort it on a surprise; when none is under way and something
+changed, schedule; say what every plan shall hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from backstay.api import HANodePlanSpec
+from backstay.api.quantities import duration_ms
+from backstay.coordinator.fingerprint import Fingerprint, fingerprint
+from backstay.coordinator.membership import Membership, MembershipKeeper
+from backstay.coordinator.orders import PlanBook
+from backstay.coordinator.requests import RequestDesk
+from backstay.coordinator.run import Fenced, Run, RunContext
+from backstay.coordinator.story import StoryItem, Tale, Whereabouts, active_map
+from backstay.coordinator.words import placed_nodes
+from backstay.liveness.leases import LeaseTracker, Pulse
+from backstay.liveness.nodes import NodeCondition
+from backstay.liveness.quorum import storm
+from backstay.scheduler import Transition, schedule
+from backstay.scheduler.observe import observe
+from backstay.scheduler.situation import Situation
+from backstay.state.assemble import Assembly, Objects, assemble
+from backstay.state.choices import Requires
+from backstay.transition.runner import Verdict
+
+HOLD_MIN_S = 3.0
+BRAKE_AFTER = 5
+BRAKE_MAX_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything the DC knows at one moment. `now` is monotonic, `wall` epoch seconds."""
+
+    now: float
+    wall: float
+    objects: Objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """For status, metrics and people: what the DC believes."""
+
+    membership: Membership
+    assembly: Assembly
+    situation: Situation
+    active: Mapping[str, tuple[str, ...]]
+    transition: Transition | None
+    run: Run | None
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A transition that ended."""
+
+    run: Run
+    verdict: Verdict
+    duration_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Orders:
+    """What the shell shall do."""
+
+    plans: Mapping[str, HANodePlanSpec]
+    picture: Picture
+    wake_in: float
+    fenced: list[Fenced] = field(default_factory=list)
+    begun: list[Run] = field(default_factory=list)
+    finished: list[Finished] = field(default_factory=list)
+    story: list[StoryItem] = field(default_factory=list)
+
+
+class Coordinator:
+    """One DC term of one cluster."""
+
+    def __init__(
+        self, *, cluster: str, epoch: int, number: int, tracker: LeaseTracker, homes: Mapping[str, str]
+    ) -> None:
+        self.cluster = cluster
+        self.epoch = epoch
+        self.number = number
+        self.desk = RequestDesk(epoch=epoch)
+        self._tracker = tracker
+        self._members = MembershipKeeper(tracker)
+        self._book = PlanBook(cluster=cluster, epoch=epoch)
+        self._whereabouts = Whereabouts(homes)
+        self._run: Run | None = None
+        self._run_print: Fingerprint | None = None
+        self._looked: Fingerprint | None = None
+        self._transition: Transition | None = None
+        self._trigger = ""
+        self._assembly: Assembly | None = None
+        self._membership: Membership | None = None
+        self._fenced: dict[str, str] = {}
+        self._requires: Mapping[str, Requires] = {}
+        self._look_again_at: float | None = None
+        self._hold_since: float | None = None
+        self._not_before = 0.0
+        self._repeats = 0
+
+    # -- one step
+
+    def step(self, view: View) -> Orders:
+        """Decide. Same views, same orders."""
+        orders = Orders(plans={}, picture=None, wake_in=1.0)  # type: ignore[arg-type]
+        membership, assembly = self._judge(view, orders)
+        if not self._requires:
+            # `requires` comes out of the assembly, and judging needs it: the first step judges twice.
+            membership, assembly = self._judge(view, orders)
+        situation, _ = observe(assembly.state)
+        active = active_map(situation)
+        confirmed = self.desk.take(view.objects, assembly, active, view.now, view.wall)
+        self._confirm(confirmed, membership, orders)
+        if self._run is not None:
+            self._drive(view, membership, orders)
+        look = fingerprint(view.objects, membership, tuple(move.key for move in self.desk.moves))
+        if self._run is not None and self._run.verdict is None:
+            self._check_surprise(look, view, membership)
+        if self._run is not None and self._run.verdict is not None:
+            self._finish(view, orders)
+        self._settle_requests(view, membership, active)
+        if self._run is None and not self._held(view, membership):
+            self._maybe_schedule(look, view, membership, assembly, orders)
+        settled = self._run is None
+        refs = assembly.index.objects
+        orders.story += self._whereabouts.update(active, refs, self._trigger, settled=settled)
+        orders.plans = self._plans(view, membership)
+        orders.picture = Picture(
+            membership=membership,
+            assembly=assembly,
+            situation=situation,
+            active=active,
+            transition=self._transition,
+            run=self._run,
+            trigger=self._trigger,
+        )
+        orders.wake_in = self._wake_in(view)
+        return orders
+
+    # -- judging
+
+    def _judge(self, view: View, orders: Orders) -> tuple[Membership, Assembly]:
+        objects = view.objects
+        nodes = {node.metadata.name: node for node in objects.nodes}
+        membership = self._members.look(
+            nodes,
+            objects.plans,
+            fenced=self._fenced,
+            epoch=self.epoch,
+            fencing_enabled=objects.cluster.spec.properties.stonith_enabled,
+            requires=self._requires,
+            now=view.now,
+        )
+        self._tell_nodes(membership, orders)
+        self._membership = membership
+        extra = tuple(one for move in self.desk.moves for one in move.constraints())
+        assembly = assemble(
+            objects,
+            judgements=membership.judgements(self.desk.fence_requested),
+            now=view.wall,
+            quorum=membership.quorum,
+            extra=extra,
+        )
+        self._requires = assembly.requires
+        return membership, assembly
+
+    def _tell_nodes(self, membership: Membership, orders: Orders) -> None:
+        before = self._membership.nodes if self._membership is not None else {}
+        for name, view in membership.nodes.items():
+            condition = view.verdict.condition
+            was = before[name].verdict.condition if name in before else None
+            boots = name in before and before[name].boot_id != view.boot_id
+            if boots:
+                self._book.forget_node(name)
+            if condition is was or (was is None and condition is NodeCondition.PENDING):
+                continue
+            tale = {
+                NodeCondition.UNCLEAN: Tale.NODE_LOST,
+                NodeCondition.ONLINE: Tale.NODE_JOINED,
+                NodeCondition.OFFLINE: Tale.NODE_OFFLINE,
+            }.get(condition)
+            if tale is not None:
+                message = f"Node {name} is {condition.value}: {view.verdict.reason}"
+                facts = {"node": name, "state": condition.value}
+                orders.story.append(
+                    StoryItem(tale=tale, message=message, warning=tale is Tale.NODE_LOST, facts=facts)
+                )
+        if self._membership is not None and self._membership.quorum != membership.quorum:
+            word = "gained" if membership.quorum else "lost"
+            orders.story.append(
+                StoryItem(tale=Tale.QUORUM, message=f"Quorum {word}", warning=not membership.quorum)
+            )
+
+    def _confirm(self, confirmed: list[tuple[str, str]], membership: Membership, orders: Orders) -> None:
+        for name, _request in confirmed:
+            view = membership.nodes.get(name)
+            if view is not None and view.boot_id:
+                self._record_fenced(
+                    Fenced(node=name, boot_id=view.boot_id, action="confirmed", by="administrator"), orders
+                )
+
+    def _record_fenced(self, fenced: Fenced, orders: Orders) -> None:
+        self._fenced[fenced.node] = fenced.boot_id
+        orders.fenced.append(fenced)
+        message = f"Node {fenced.node} fenced ({fenced.action}) by {fenced.by}"
+        orders.story.append(
+            StoryItem(tale=Tale.FENCED, message=message, warning=True, facts={"node": fenced.node})
+        )
+
+    # -- the transition under way
+
+    def _drive(self, view: View, membership: Membership, orders: Orders) -> None:
+        assert self._run is not None
+        progress = self._run.feed(view.objects.plans, membership, view.now)
+        for fenced in progress.fenced:
+            self._record_fenced(fenced, orders)
+        for line in progress.lines:
+            orders.story.append(StoryItem(tale=Tale.FENCING_FAILED, message=line, warning=True))
+        if self._run.runner.aborted is not None:
+            self._run.withdraw(self._book)
+            self._run.settle_withdrawn(view.objects.plans, self._book, view.now)
+        self._run.dispatch(self._book, membership, view.objects.plans, view.now)
+
+    def _check_surprise(self, look: Fingerprint, view: View, membership: Membership) -> None:
+        assert self._run is not None
+        assert self._run_print is not None
+        if self._run.runner.aborted is not None:
+            return
+        surprise = look.surprise_since(self._run_print)
+        if surprise:
+            self._run.abort(surprise)
+            self._run.withdraw(self._book)
+            self._run.settle_withdrawn(view.objects.plans, self._book, view.now)
+
+    def _finish(self, view: View, orders: Orders) -> None:
+        run = self._run
+        assert run is not None
+        assert run.verdict is not None
+        took = view.now - run.context.began
+        orders.finished.append(Finished(run=run, verdict=run.verdict, duration_s=took))
+        number = run.context.number
+        if run.verdict is Verdict.COMPLETE:
+            message = f"Transition {number} complete in {took:.2f} s"
+            orders.story.append(StoryItem(tale=Tale.COMPLETE, message=message, facts={"transition": number}))
+        else:
+            why = run.runner.aborted or "it is stuck: nothing can start"
+            message = f"Transition {number} aborted after {took:.2f} s: {why}"
+            orders.story.append(
+                StoryItem(tale=Tale.ABORTED, message=message, warning=True, facts={"transition": number})
+            )
+        self._brake(run, view.now)
+        self._run = None
+        self._run_print = None
+
+    def _brake(self, run: Run, now: float) -> None:
+        """Transition after transition without a reason from outside is a loop: slow it down, ever more."""
+        inner = run.context.trigger.startswith("news from") or run.verdict is not Verdict.COMPLETE
+        self._repeats = self._repeats + 1 if inner else 0
+        if self._repeats > BRAKE_AFTER:
+            self._not_before = now + min(BRAKE_MAX_S, 0.2 * 2 ** (self._repeats - BRAKE_AFTER))
+
+    # -- scheduling
+
+    def _held(self, view: View, membership: Membership) -> bool:
+        """Whether to wait for answers before deciding anything."""
+        unanswered = [
+            name
+            for name, node in membership.nodes.items()
+            if node.verdict.condition is NodeCondition.PENDING
+            and (node.history_counts or node.stale or node.pulse is Pulse.WAITING)
+        ]
+        if not unanswered:
+            self._hold_since = None
+        elif self._hold_since is None:
+            self._hold_since = view.now
+        lease_s = view.objects.cluster.spec.heartbeat.lease_duration_milliseconds / 1000
+        waiting = self._hold_since is not None and view.now - self._hold_since < max(HOLD_MIN_S, lease_s)
+        lost = [node for node in membership.nodes.values() if node.verdict.condition is NodeCondition.UNCLEAN]
+        brake = not membership.quorum and storm(members=len(membership.nodes), lost_together=len(lost))
+        ignores = view.objects.cluster.spec.properties.no_quorum_policy == "ignore"
+        return waiting or view.now < self._not_before or (brake and ignores)
+
+    def _maybe_schedule(
+        self, look: Fingerprint, view: View, membership: Membership, assembly: Assembly, orders: Orders
+    ) -> None:
+        trigger = look.difference(self._looked)
+        if not trigger and self._look_again_at is not None and view.now >= self._look_again_at:
+            trigger = "time has passed (recheck)"
+        if not trigger:
+            return
+        self._looked = look
+        if self.desk.moves:
+            moves = " ".join(move.key for move in self.desk.moves)
+            trigger = f"{trigger}; request {moves}" if "request" not in trigger else trigger
+        transition = schedule(assembly.state)
+        self._transition = transition
+        self._assembly = assembly
+        self._look_again_at = view.now + self._recheck_s(view, transition)
+        if not transition.graph.actions:
+            self._repeats = 0
+            return
+        self._trigger = trigger
+        self.number += 1
+        properties = view.objects.cluster.spec.properties
+        context = RunContext(
+            number=self.number,
+            epoch=self.epoch,
+            trigger=trigger,
+            transition=transition,
+            assembly=assembly,
+            devices=view.objects.devices,
+            labels=view.objects.node_labels,
+            began=view.now,
+            began_wall=view.wall,
+            decide_ms=0.0,
+        )
+        self._run = Run(context, batch_limit=properties.batch_limit, node_limit=properties.node_action_limit)
+        self._run_print = look
+        orders.begun.append(self._run)
+        orders.story.append(
+            StoryItem(
+                tale=Tale.TRANSITION,
+                message=f"Transition {self.number} ({len(transition.graph)} actions): {trigger}",
+                facts={"transition": self.number, "actions": len(transition.graph)},
+            )
+        )
+        self._run.dispatch(self._book, membership, view.objects.plans, view.now)
+
+    @staticmethod
+    def _recheck_s(view: View, transition: Transition) -> float:
+        """When time alone may change the answer: the recheck interval, or what the scheduler knows of."""
+        recheck = duration_ms(view.objects.cluster.spec.properties.cluster_recheck_interval) / 1000
+        if transition.next_check is not None:
+            recheck = min(recheck, transition.next_check - view.wall + 0.05)
+        return max(0.1, recheck)
+
+    # -- requests
+
+    def _settle_requests(
+        self, view: View, membership: Membership, active: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        moves_before = self.desk.moves
+        ended = self.desk.settle(
+            plans=view.objects.plans,
+            membership=membership,
+            active=active,
+            placed=self._placed(),
+            idle=self._run is None and self._looked is not None and self._knows(moves_before),
+            now=view.now,
+            wall=view.wall,
+        )
+        for chore in ended:
+            self._book.take_back(chore.node, [chore.action.id])
+        for chore in self.desk.chores:
+            if chore.action.id not in self._book.holds(chore.node):
+                self._book.add(chore.node, [chore.action])
+
+    def _knows(self, moves: tuple[object, ...]) -> bool:
+        """Whether the last scheduling took these moves into account."""
+        assert self._looked is not None
+        return self._looked.moves == tuple(getattr(move, "key", "") for move in moves)
+
+    def _placed(self) -> Mapping[str, tuple[str, ...]] | None:
+        if self._transition is None or self._assembly is None:
+            return None
+        return placed_nodes(self._transition, self._assembly)
+
+    # -- plans and time
+
+    def _plans(self, view: View, membership: Membership) -> dict[str, HANodePlanSpec]:
+        syncs = {name: self._members.sync_of(name) for name in membership.nodes}
+        return self._book.specs(membership, heartbeat=view.objects.cluster.spec.heartbeat, syncs=syncs)
+
+    def _wake_in(self, view: View) -> float:
+        times = [view.now + 1.0]
+        expiry = self._tracker.next_expiry(view.now)
+        if expiry is not None:
+            times.append(expiry + 0.002)
+        if self._run is not None and self._run.next_deadline is not None:
+            times.append(self._run.next_deadline)
+        if self._look_again_at is not None and self._run is None:
+            times.append(self._look_again_at)
+        if self._not_before > view.now:
+            times.append(self._not_before)
+        return max(0.002, min(times) - view.now)

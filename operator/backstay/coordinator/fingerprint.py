@@ -1,0 +1,146 @@
+"""What the DC last looked at, so that it can say whether, and why, it has to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from backstay.api import HANodePlan, Resource
+from backstay.coordinator.membership import Membership
+from backstay.liveness.nodes import NodeCondition
+from backstay.state.assemble import Objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """Versions of everything that a scheduling depends on. Two equal ones would be scheduled alike."""
+
+    configuration: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    nodes: Mapping[str, tuple[NodeCondition, str, bool]] = field(default_factory=dict)
+    quorum: bool = False
+    failures: Mapping[tuple[str, str, str, int], int] = field(default_factory=dict)
+    released: tuple[str, ...] = ()
+    histories: Mapping[str, tuple[tuple[str, str, int, int, int], ...]] = field(default_factory=dict)
+    moves: tuple[str, ...] = ()
+
+    def surprise_since(self, older: Fingerprint) -> str:
+        """Why a transition that began with `older` must be aborted; empty when there is no reason."""
+        return (
+            _node_changes(older.nodes, self.nodes)
+            or _configuration_changes(older.configuration, self.configuration)
+            or ("node labels changed" if older.labels != self.labels else "")
+            or ("quorum " + ("gained" if self.quorum else "lost") if older.quorum != self.quorum else "")
+            or ("a request to move came or went" if older.moves != self.moves else "")
+            or _failure_changes(older.failures, self.failures)
+            or (
+                f"{' '.join(self.released)} stopped resources while cut off"
+                if older.released != self.released
+                else ""
+            )
+        )
+
+    def difference(self, older: Fingerprint | None) -> str:
+        """Why to schedule again when nothing is under way; empty when nothing changed."""
+        if older is None:
+            return "a new DC looks at everything"
+        surprise = self.surprise_since(older)
+        if surprise:
+            return surprise
+        gone = sorted(older.failures.keys() - self.failures.keys())
+        if gone:
+            return f"failures of {gone[0][1]} on {gone[0][0]} were forgotten"
+        for node in sorted(self.histories):
+            if self.histories[node] != older.histories.get(node):
+                return f"news from {node}"
+        return ""
+
+
+def fingerprint(objects: Objects, membership: Membership, moves: tuple[str, ...]) -> Fingerprint:
+    """Of this moment."""
+    plans = {
+        name: plan
+        for name, plan in objects.plans.items()
+        if name in membership.nodes and membership.nodes[name].history_counts
+    }
+    return Fingerprint(
+        configuration=_configuration(objects),
+        labels=objects.node_labels,
+        nodes={
+            name: (view.verdict.condition, view.boot_id, view.stale)
+            for name, view in membership.nodes.items()
+        },
+        quorum=membership.quorum,
+        failures={
+            (node, one.resource, one.operation, one.interval_ms): one.count
+            for node, plan in plans.items()
+            for one in plan.status.failures
+        },
+        released=tuple(name for name, plan in sorted(plans.items()) if plan.status.released),
+        histories={name: _history(plan) for name, plan in plans.items()},
+        moves=moves,
+    )
+
+
+def _configuration(objects: Objects) -> dict[str, tuple[str, int]]:
+    everything: list[Resource] = [
+        objects.cluster,
+        *objects.nodes,
+        *objects.resources,
+        *objects.groups,
+        *objects.constraints,
+        *objects.devices,
+    ]
+    return {
+        f"{type(item).info.kind} {item.key}": (item.metadata.uid, item.metadata.generation)
+        for item in everything
+    }
+
+
+def _history(plan: HANodePlan) -> tuple[tuple[str, str, int, int, int], ...]:
+    return tuple(
+        (one.resource, one.operation, one.interval_ms, one.call_id, one.rc) for one in plan.status.history
+    )
+
+
+def _node_changes(
+    older: Mapping[str, tuple[NodeCondition, str, bool]], newer: Mapping[str, tuple[NodeCondition, str, bool]]
+) -> str:
+    for name in sorted(newer.keys() | older.keys()):
+        was, now = older.get(name), newer.get(name)
+        if was == now:
+            continue
+        if now is None:
+            return f"node {name} left the cluster"
+        if was is not None and was[0] is now[0] and was[1] == now[1]:
+            return f"node {name} answered after a silence"
+        match now[0]:
+            case NodeCondition.UNCLEAN:
+                return f"node {name} lost"
+            case NodeCondition.OFFLINE:
+                return f"node {name} is offline"
+            case NodeCondition.ONLINE:
+                return f"node {name} joined"
+            case NodeCondition.PENDING:
+                return f"node {name} is coming up"
+    return ""
+
+
+def _configuration_changes(older: Mapping[str, tuple[str, int]], newer: Mapping[str, tuple[str, int]]) -> str:
+    for name in sorted(newer.keys() | older.keys()):
+        if older.get(name) == newer.get(name):
+            continue
+        if name not in newer:
+            return f"{name} was deleted"
+        return f"{name} was {'changed' if name in older else 'created'}"
+    return ""
+
+
+def _failure_changes(
+    older: Mapping[tuple[str, str, str, int], int], newer: Mapping[tuple[str, str, str, int], int]
+) -> str:
+    for key in sorted(newer):
+        if newer[key] > older.get(key, 0):
+            node, resource, operation, _ = key
+            return f"{operation} of {resource} failed on {node}"
+    return ""

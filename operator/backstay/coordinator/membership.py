@@ -1,0 +1,226 @@
+"""The DC's view of the nodes: verdicts from leases, boots, plan statuses and fencing, and who must answer a sync first.
+
+One instance per DC term. It keeps only what cannot be read back from the objects: what each node was judged last, and which of them
+have answered this DC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backstay.api import HANode, HANodePlan
+from backstay.liveness.leases import LeaseTracker, Pulse
+from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
+from backstay.liveness.quorum import has_quorum
+from backstay.state.assemble import NodeJudgement
+from backstay.state.choices import Requires
+
+_INACTIVE_RC = 7
+_FREE = (Requires.NOTHING, Requires.QUORUM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """What may run on a node, by its plan."""
+
+    anything: bool
+    only_free: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """One node, judged."""
+
+    name: str
+    verdict: NodeVerdict
+    pulse: Pulse
+    boot_id: str
+    synced: bool
+    history_counts: bool
+    stale: bool
+
+    @property
+    def usable(self) -> bool:
+        """Orders may go there."""
+        return self.verdict.condition is NodeCondition.ONLINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """All nodes at one moment."""
+
+    nodes: Mapping[str, NodeView]
+    quorum: bool
+
+    @property
+    def online(self) -> tuple[str, ...]:
+        return tuple(name for name, view in self.nodes.items() if view.usable)
+
+    def judgements(self, fence_requested: frozenset[str]) -> dict[str, NodeJudgement]:
+        """For the scheduler's input."""
+        return {name: _judgement(view, name in fence_requested) for name, view in self.nodes.items()}
+
+
+class MembershipKeeper:
+    """Turns leases and objects into a Membership, again and again."""
+
+    def __init__(self, tracker: LeaseTracker) -> None:
+        self._tracker = tracker
+        self._before: dict[str, NodeCondition] = {}
+        self._synced: dict[str, str] = {}
+        self._sync: dict[str, int] = {}
+        self._stale: set[str] = set()
+
+    def sync_of(self, node: str) -> int:
+        """The sync number that the node's plan shall carry."""
+        return self._sync.get(node, 1)
+
+    def look(
+        self,
+        nodes: Mapping[str, HANode],
+        plans: Mapping[str, HANodePlan],
+        *,
+        fenced: Mapping[str, str],
+        epoch: int,
+        fencing_enabled: bool,
+        requires: Mapping[str, Requires],
+        now: float,
+    ) -> Membership:
+        """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended, whose record may not be read back yet."""
+        views: dict[str, NodeView] = {}
+        for name in sorted(nodes):
+            plan = plans.get(name)
+            pulse = self._tracker.pulse(name, now)
+            self._follow_sync(name, plan, pulse, epoch)
+            facts = self._facts(nodes[name], plan, pulse, now, requires, fencing_enabled, fenced.get(name))
+            verdict = judge_node(facts)
+            self._before[name] = verdict.condition
+            boot = facts.lease_boot or facts.status_boot
+            views[name] = NodeView(
+                name=name,
+                verdict=verdict,
+                pulse=pulse,
+                boot_id=boot,
+                synced=facts.synced,
+                history_counts=bool(boot) and facts.status_boot == boot and facts.fenced_boot != boot,
+                stale=name in self._stale,
+            )
+        members = [view for view in views.values() if view.pulse is not Pulse.ABSENT or view.boot_id]
+        alive = [view for view in members if view.pulse is Pulse.FRESH or self._trusted(view)]
+        return Membership(nodes=views, quorum=has_quorum(members=len(members), alive=len(alive)))
+
+    @staticmethod
+    def _trusted(view: NodeView) -> bool:
+        return view.pulse is Pulse.WAITING and view.verdict.condition is NodeCondition.ONLINE
+
+    def _follow_sync(self, name: str, plan: HANodePlan | None, pulse: Pulse, epoch: int) -> None:
+        """Whether the node has answered this DC since it was last silent; ask anew after a silence."""
+        lease = self._tracker.lease(name)
+        boot = lease.boot_id if lease else ""
+        if pulse is Pulse.EXPIRED:
+            if name not in self._stale:
+                self._stale.add(name)
+                self._sync[name] = self.sync_of(name) + 1
+            self._synced.pop(name, None)
+            return
+        if self._synced.get(name, boot) != boot:
+            del self._synced[name]
+            self._sync[name] = self.sync_of(name) + 1
+        if plan is None or name in self._synced or pulse is not Pulse.FRESH:
+            return
+        answered = (
+            plan.spec.epoch == epoch
+            and plan.spec.sync == self.sync_of(name)
+            and plan.spec.boot_id == boot
+            and plan.status.boot_id == boot
+            and plan.status.observed_epoch == epoch
+            and plan.status.observed_generation >= plan.metadata.generation
+            and not plan.status.released
+        )
+        if answered:
+            self._synced[name] = boot
+            self._stale.discard(name)
+
+    def _facts(
+        self,
+        node: HANode,
+        plan: HANodePlan | None,
+        pulse: Pulse,
+        now: float,
+        requires: Mapping[str, Requires],
+        fencing_enabled: bool,
+        fenced_boot: str | None,
+    ) -> NodeFacts:
+        name = node.metadata.name
+        recorded = node.status.fenced.boot_id if node.status.fenced else ""
+        lease = self._tracker.lease(name)
+        footprint = footprint_of(plan, requires)
+        return NodeFacts(
+            pulse=pulse,
+            lease_boot=lease.boot_id if lease else "",
+            status_boot=plan.status.boot_id if plan else "",
+            fenced_boot=fenced_boot or recorded,
+            synced=name in self._synced,
+            may_run=footprint.anything,
+            only_free=footprint.only_free,
+            shutdown=node.spec.shutdown,
+            fencing_enabled=fencing_enabled,
+            before=self._before.get(name),
+            age_s=self._tracker.age_s(name, now),
+        )
+
+
+def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> Footprint:
+    """Everything that may be active by the node's history, its pending operations, and orders without an answer."""
+    if plan is None:
+        return Footprint(anything=False, only_free=True)
+    newest: dict[str, tuple[int, bool]] = {}
+    for record in plan.status.history:
+        if record.operation not in (
+            "start",
+            "stop",
+            "monitor",
+            "promote",
+            "demote",
+            "migrate_from",
+            "migrate_to",
+        ):
+            continue
+        stopped = (record.operation == "stop" and record.rc == 0) or (
+            record.operation == "monitor" and record.rc == _INACTIVE_RC
+        )
+        missing = record.status == "NotInstalled"
+        if record.call_id >= newest.get(record.resource, (-1, False))[0]:
+            newest[record.resource] = (record.call_id, not (stopped or missing))
+    active = {resource for resource, (_, runs) in newest.items() if runs}
+    active |= {
+        pending.resource for pending in plan.status.pending if pending.verb not in ("monitor", "meta-data")
+    }
+    answered = {result.id for result in plan.status.results}
+    active |= {
+        action.resource
+        for action in plan.spec.actions
+        if action.verb in ("start", "promote", "migrate_from") and action.id not in answered
+    }
+    active.discard("")
+    free = all(requires.get(resource, Requires.FENCING) in _FREE for resource in active)
+    return Footprint(anything=bool(active), only_free=free)
+
+
+def _judgement(view: NodeView, fence_requested: bool) -> NodeJudgement:
+    condition = view.verdict.condition
+    unanswered = condition is NodeCondition.PENDING and view.history_counts
+    return NodeJudgement(
+        name=view.name,
+        online=condition in (NodeCondition.ONLINE, NodeCondition.PENDING)
+        or (condition is NodeCondition.UNCLEAN and view.pulse is Pulse.FRESH),
+        unclean=condition is NodeCondition.UNCLEAN,
+        pending=condition is NodeCondition.PENDING and not unanswered,
+        frozen=unanswered,
+        seen=bool(view.boot_id),
+        reason=view.verdict.reason,
+        history_counts=view.history_counts,
+        released=view.verdict.released or view.stale,
+        fence_requested=fence_requested,
+    )

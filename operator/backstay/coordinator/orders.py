@@ -1,0 +1,178 @@
+"""Actions of the graph as actions in a node's plan, and the book of what each plan shall say.
+
+The book keeps, per node, the actions that were sent and not yet taken back. An action whose result is known stays until the next write,
+because a write only to tidy up would cost a round trip; agents never run an id twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from backstay.api import HANodePlan, HANodePlanSpec, Heartbeat, PlanAction
+from backstay.api.plan import Verb
+from backstay.coordinator.membership import Membership
+from backstay.fencing import FenceStep
+from backstay.state.assemble import Assembly
+from backstay.state.assemble_resources import SECRET_MARK
+from backstay.state.choices import Requires
+from backstay.state.digest import params_digest
+from backstay.state.resource import Primitive, primitives_of
+from backstay.transition.graph import Action, ActionKind
+
+_VERBS: Mapping[str, Verb] = {
+    "start": "start",
+    "stop": "stop",
+    "monitor": "monitor",
+    "promote": "promote",
+    "demote": "demote",
+    "notify": "notify",
+    "reload": "reload",
+    "reload-agent": "reload",
+    "migrate_to": "migrate_to",
+    "migrate_from": "migrate_from",
+    "cancel": "cancel",
+    "clear_failcount": "cleanup",
+    "delete": "forget",
+    "lrm_delete": "forget",
+}
+_DEFAULT_STOP_MS = 20_000
+
+
+class ActionWriter:
+    """Turns graph actions of one transition into plan actions."""
+
+    def __init__(self, assembly: Assembly, *, epoch: int, number: int) -> None:
+        self._assembly = assembly
+        self._epoch = epoch
+        self._number = number
+        self._primitives = {
+            item.id: item for resource in assembly.state.resources for item in primitives_of(resource)
+        }
+
+    def id_of(self, action_id: int) -> str:
+        """The id that is unique over all time."""
+        return f"{self._epoch}-{self._number}-{action_id}"
+
+    def is_for_agent(self, action: Action) -> bool:
+        """Whether a node's agent has to do something."""
+        return action.kind in (ActionKind.RESOURCE, ActionKind.CLUSTER) and action.operation in _VERBS
+
+    def plan_action(self, action: Action, after: Iterable[int]) -> PlanAction:
+        """The order to the node's agent."""
+        instance = action.resource or ""
+        primitive = self._primitives.get(action.xml_id or instance) or self._primitives.get(instance)
+        verb = _VERBS[action.operation]
+        values = self._params(primitive, action)
+        # An agent's own parameters travel with every action, since it may be the first that this node hears of the resource.
+        return PlanAction(
+            id=self.id_of(action.id),
+            verb=verb,
+            resource=instance,
+            group=self._assembly.index.group_of.get(primitive.id, "") if primitive else "",
+            agent=str(action.agent or (primitive.agent if primitive else "")),
+            interval_ms=action.interval_ms,
+            timeout_ms=max(1, action.timeout_ms),
+            start_delay_ms=action.start_delay_ms,
+            params={name: value for name, value in values.items() if not value.startswith(SECRET_MARK)},
+            params_from=self._sources(primitive),
+            namespace=self._namespace(primitive),
+            meta=dict(action.meta),
+            after=[self.id_of(one) for one in after],
+            target_rc=action.target_rc or 0,
+            requires=self._requires(primitive),
+            stop_timeout_ms=_stop_timeout_ms(primitive),
+            digest=params_digest(values),
+            cleanup_operation=str(action.meta.get("operation", "")) if verb == "cleanup" else "",
+        )
+
+    def _params(self, primitive: Primitive | None, action: Action) -> dict[str, str]:
+        own = dict(primitive.params) if primitive else {}
+        return {**own, **action.params}
+
+    def _sources(self, primitive: Primitive | None) -> dict[str, object]:
+        template = self._assembly.index.templates.get(primitive.id) if primitive else None
+        return dict(template.params_from) if template else {}
+
+    def _namespace(self, primitive: Primitive | None) -> str:
+        ref = self._assembly.index.objects.get(primitive.id) if primitive else None
+        return ref.namespace if ref else ""
+
+    def _requires(self, primitive: Primitive | None) -> str:
+        found = self._assembly.requires.get(primitive.id) if primitive else None
+        return (found or Requires.FENCING).value
+
+
+def _stop_timeout_ms(primitive: Primitive | None) -> int:
+    for operation in primitive.operations if primitive else ():
+        if operation.name == "stop" and operation.timeout_ms is not None:
+            return operation.timeout_ms
+    return _DEFAULT_STOP_MS
+
+
+def fence_order(id_: str, step: FenceStep, target: str, *, timeout_ms: int) -> PlanAction:
+    """The order to run a fence agent."""
+    device = step.device
+    return PlanAction(
+        id=id_,
+        verb="fence",
+        resource=device.metadata.name,
+        agent=device.spec.agent,
+        timeout_ms=timeout_ms,
+        params={**device.spec.params, device.spec.host_argument: step.plug},
+        params_from=dict(device.spec.params_from),
+        target=target,
+        fence_action=step.action,
+    )
+
+
+class PlanBook:
+    """What every plan shall say now."""
+
+    def __init__(self, *, cluster: str, epoch: int) -> None:
+        self._cluster = cluster
+        self._epoch = epoch
+        self._actions: dict[str, dict[str, PlanAction]] = {}
+
+    def add(self, node: str, actions: Iterable[PlanAction]) -> None:
+        """Send these along with the next write."""
+        book = self._actions.setdefault(node, {})
+        for action in actions:
+            book[action.id] = action
+
+    def take_back(self, node: str, ids: Iterable[str]) -> None:
+        """These shall not be run any more, if they have not begun."""
+        book = self._actions.get(node, {})
+        for id_ in ids:
+            book.pop(id_, None)
+
+    def forget_node(self, node: str) -> None:
+        """Nothing shall be run there."""
+        self._actions.pop(node, None)
+
+    def tidy(self, plans: Mapping[str, HANodePlan], adding: Iterable[str]) -> None:
+        """Drop answered actions from plans that are about to be written anyway."""
+        for node in adding:
+            plan = plans.get(node)
+            if plan is not None:
+                self.take_back(node, [result.id for result in plan.status.results])
+
+    def holds(self, node: str) -> Mapping[str, PlanAction]:
+        """The actions that the node's plan shall hold."""
+        return self._actions.get(node, {})
+
+    def specs(
+        self, membership: Membership, *, heartbeat: Heartbeat, syncs: Mapping[str, int]
+    ) -> dict[str, HANodePlanSpec]:
+        """The spec of every node's plan. Actions go only to a node that answers, in the boot that they were meant for."""
+        specs = {}
+        for name, view in membership.nodes.items():
+            actions = list(self._actions.get(name, {}).values()) if view.usable else []
+            specs[name] = HANodePlanSpec(
+                cluster=self._cluster,
+                epoch=self._epoch,
+                boot_id=view.boot_id,
+                sync=syncs[name],
+                heartbeat=heartbeat,
+                actions=actions,
+            )
+        return specs

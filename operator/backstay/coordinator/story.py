@@ -1,0 +1,115 @@
+"""What the DC has to tell: typed items that the shell turns into log lines, Events and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from backstay.scheduler.situation import Situation
+from backstay.state.assemble_resources import ObjectRef
+
+
+class Tale(Enum):
+    """What happened. The value is the Event's reason."""
+
+    MOVED = "Moved"
+    STARTED = "Started"
+    RECOVERED = "Recovered"
+    STOPPED = "Stopped"
+    FAILED = "OperationFailed"
+    NODE_LOST = "NodeLost"
+    NODE_JOINED = "NodeJoined"
+    NODE_OFFLINE = "NodeOffline"
+    FENCED = "Fenced"
+    FENCING_FAILED = "FencingFailed"
+    TRANSITION = "Transition"
+    COMPLETE = "TransitionComplete"
+    ABORTED = "TransitionAborted"
+    QUORUM = "Quorum"
+    PROBLEM = "ConfigurationProblem"
+    NOTE = "Note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryItem:
+    """One thing that happened. `subject` is the object that an Event belongs to; None: the HACluster."""
+
+    tale: Tale
+    message: str
+    subject: ObjectRef | None = None
+    warning: bool = False
+    facts: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+class Whereabouts:
+    """Follows where each resource is, to tell moves from starts. Homes are kept while a resource is between two places."""
+
+    def __init__(self, homes: Mapping[str, str]) -> None:
+        self._homes = dict(homes)
+        self._active: dict[str, tuple[str, ...]] | None = None
+
+    def update(
+        self,
+        active: Mapping[str, tuple[str, ...]],
+        refs: Mapping[str, ObjectRef],
+        reason: str,
+        *,
+        settled: bool,
+    ) -> list[StoryItem]:
+        """Compare with the last look. `settled`: no transition is under way, so what is inactive stays so."""
+        items: list[StoryItem] = []
+        before = self._active
+        for resource in sorted(active):
+            where = active[resource]
+            was = () if before is None else before.get(resource, ())
+            if where and where != was and len(where) == 1:
+                item = self._arrived(resource, where[0], reason, fresh=before is None)
+                if item is not None:
+                    items.append(_about(item, refs.get(resource)))
+            elif not where and settled and self._homes.get(resource):
+                home = self._homes.pop(resource)
+                if before is not None:
+                    tale = StoryItem(
+                        tale=Tale.STOPPED,
+                        message=f"Stopped on {home}: {reason}",
+                        facts={"resource": resource},
+                    )
+                    items.append(_about(tale, refs.get(resource)))
+        self._active = dict(active)
+        return items
+
+    def _arrived(self, resource: str, node: str, reason: str, *, fresh: bool) -> StoryItem | None:
+        home = self._homes.get(resource, "")
+        self._homes[resource] = node
+        if fresh and home == node:
+            return None  # a new DC finds it where its predecessor had it
+        facts: dict[str, str | int | float] = {
+            "resource": resource,
+            "from": home,
+            "to": node,
+            "reason": reason,
+        }
+        if not home:
+            return StoryItem(tale=Tale.STARTED, message=f"Started on {node}", facts=facts)
+        if home == node:
+            return StoryItem(tale=Tale.RECOVERED, message=f"Started again on {node}: {reason}", facts=facts)
+        return StoryItem(tale=Tale.MOVED, message=f"Moved {home} -> {node}: {reason}", facts=facts)
+
+
+def _about(item: StoryItem, ref: ObjectRef | None) -> StoryItem:
+    return StoryItem(
+        tale=item.tale, message=item.message, subject=ref, warning=item.warning, facts=item.facts
+    )
+
+
+def active_map(situation: Situation) -> dict[str, tuple[str, ...]]:
+    """Where each primitive is active, and each group: where its last started member is, if all are on one node."""
+    found: dict[str, tuple[str, ...]] = {}
+    for leaf in situation.leaves():
+        found[leaf.id] = tuple(sorted(node.name for node in leaf.active_on))
+    for resource in situation.resources:
+        if resource.children:
+            places = [found[leaf.id] for leaf in resource.leaves()]
+            found[resource.id] = places[0] if places and all(one == places[0] for one in places) else ()
+    return found

@@ -1,0 +1,116 @@
+"""Words for people: a transition's changes in crm_simulate's manner, and why each resource is where it is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from backstay.api.quantities import score_text
+from backstay.scheduler import Change, Contribution, Reason, Transition, Verb
+from backstay.state.assemble import Assembly
+from backstay.state.resource import primitives_of
+from backstay.state.score import INFINITY
+
+
+def summary_lines(transition: Transition) -> tuple[str, ...]:
+    """`Move ClusterIP ( n11 -> n5 )`, one line per change."""
+    return tuple(_line(change) for change in transition.changes)
+
+
+def _line(change: Change) -> str:
+    because = f" due to {change.reason}" if change.reason else ""
+    blocked = " (blocked)" if change.blocked else ""
+    if change.verb is Verb.FENCE:
+        return f"Fence ({change.fencing_action or 'reboot'}) {change.to_node}{because}"
+    if change.from_node and change.to_node and change.from_node != change.to_node:
+        place = f"{change.from_node} -> {change.to_node}"
+    else:
+        place = change.to_node or change.from_node or ""
+    return f"{change.verb.value} {change.resource} ( {place} ){because}{blocked}"
+
+
+def placed_nodes(transition: Transition, assembly: Assembly) -> Mapping[str, tuple[str, ...]]:
+    """Where the scheduler wants each primitive, and each group: where all its members shall be."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for placed in transition.placements:
+        found.setdefault(placed.resource, [])
+        if placed.node is not None:
+            found[placed.resource].append(placed.node)
+    places = {resource: tuple(sorted(set(nodes))) for resource, nodes in found.items()}
+    for top in assembly.state.resources:
+        members = [item.id for item in primitives_of(top)]
+        if members != [top.id]:
+            wanted = [places.get(member, ()) for member in members]
+            same = bool(wanted) and all(one == wanted[0] for one in wanted)
+            places[top.id] = wanted[0] if same else ()
+    return places
+
+
+def reason_lines(transition: Transition, assembly: Assembly) -> Mapping[str, str]:
+    """Resource or group id -> a sentence: where it shall run, its score there, and what that is made of."""
+    blocked = {one.resource: one.reason for one in transition.blocked}
+    scores: dict[tuple[str, str], int] = {}
+    for line in transition.scores:
+        scores[(line.resource, line.node)] = line.score
+    lines: dict[str, str] = {}
+    for placed in transition.placements:
+        if placed.resource in blocked:
+            lines[placed.resource] = f"blocked: {blocked[placed.resource]}"
+        elif placed.node is None:
+            lines[placed.resource] = _nowhere(placed.resource, transition)
+        else:
+            lines[placed.resource] = _here(placed.resource, placed.node, transition, scores)
+    for top in assembly.state.resources:
+        members = [item.id for item in primitives_of(top)]
+        if members and members != [top.id]:
+            stuck = [
+                f"{member}: {lines[member]}"
+                for member in members
+                if lines.get(member, "").startswith("blocked")
+            ]
+            lines[top.id] = stuck[0] if stuck else lines.get(members[0], "")
+    return lines
+
+
+def _here(resource: str, node: str, transition: Transition, scores: Mapping[tuple[str, str], int]) -> str:
+    parts = [
+        f"{_because(one)} {score_text(one.score)}"
+        for one in transition.contributions_for(resource, node)
+        if one.score
+    ]
+    score = scores.get((resource, node))
+    total = f" with score {score_text(score)}" if score is not None else ""
+    return f"{node}{total}" + (f": {', '.join(parts[:6])}" if parts else ": no preference, any node would do")
+
+
+_REASONS = {
+    Reason.ASYMMETRIC: "the cluster is opt-in and nothing opts in",
+    Reason.LOCATION: "location {}",
+    Reason.STICKINESS: "stickiness, since it runs there",
+    Reason.FAILURES: "too many failures there",
+    Reason.HARD_ERROR: "its agent says that it cannot run there",
+    Reason.COLOCATION: "colocation {}",
+    Reason.DEPENDENT: "the wish of {}, which follows it",
+    Reason.TARGET_ROLE: "its targetRole",
+    Reason.DISCOVERY: "exclusive discovery {}",
+    Reason.HEALTH: "node health",
+    Reason.TICKET: "ticket {}",
+    Reason.UTILIZATION: "no capacity left",
+    Reason.LOCK: "shutdown lock",
+    Reason.CLONE: "clone limits",
+    Reason.QUORUM: "no quorum",
+    Reason.ACTIVE_ELSEWHERE: "active elsewhere",
+}
+
+
+def _because(one: Contribution) -> str:
+    return _REASONS[one.reason].format(one.source)
+
+
+def _nowhere(resource: str, transition: Transition) -> str:
+    bans = [
+        f"{one.node}: {_because(one)}"
+        for one in transition.contributions
+        if one.resource == resource and one.score <= -INFINITY
+    ]
+    return f"can run nowhere: {'; '.join(bans[:6])}" if bans else "can run nowhere: no node is able to"

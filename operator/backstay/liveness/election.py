@@ -1,0 +1,91 @@
+"""Election of the DC by a Lease, as a step function: `step(view, now) -> what to do`.
+
+A candidate trusts only its own clock: it takes a Lease over when it has *watched* the holder's record unchanged for the Lease's
+duration. The holder counts from before it sent its last good renewal and stops acting `margin` earlier than others may begin. Writes
+carry the resourceVersion, so two candidates cannot both win. What makes a late writer harmless is the epoch, not this election.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ElectionStep(Enum):
+    """What the shell shall do now."""
+
+    WAIT = "wait"
+    CREATE = "create"
+    RENEW = "renew"
+    TAKE = "take"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseView:
+    """The DC Lease as last read. `token` changes with every write of its holder."""
+
+    holder: str
+    token: str
+    duration_s: float
+
+
+class Candidate:
+    """One operator replica's part in the election of one cluster's DC."""
+
+    def __init__(self, identity: str, *, duration_s: float, renew_s: float, margin_s: float) -> None:
+        assert renew_s < duration_s - margin_s, "no time for a renewal"
+        self.identity = identity
+        self.duration_s = duration_s
+        self._renew_s = renew_s
+        self._margin_s = margin_s
+        self._token: str | None = None
+        self._since = 0.0
+        self._good_send: float | None = None
+        self._last_try = float("-inf")
+
+    def observe(self, view: LeaseView | None, now: float) -> None:
+        """The Lease as read or watched; None when there is none."""
+        token = f"{view.holder}/{view.token}" if view is not None else ""
+        if token != self._token:
+            self._token = token
+            self._since = now
+        if view is None or view.holder != self.identity:
+            self._good_send = None
+
+    def leads(self, now: float) -> bool:
+        """Whether this replica may act as the DC at `now`."""
+        return self._good_send is not None and now < self._good_send + self.duration_s - self._margin_s
+
+    def step(self, view: LeaseView | None, now: float) -> ElectionStep:
+        """What to do; call `sent` before a write and `succeeded` or `failed` after."""
+        if now - self._last_try < min(self._renew_s, 0.05):
+            return ElectionStep.WAIT
+        if view is None:
+            return ElectionStep.CREATE
+        if view.holder == self.identity:
+            due = self._good_send is None or now - self._good_send >= self._renew_s
+            return ElectionStep.RENEW if due else ElectionStep.WAIT
+        if not view.holder or now - self._since >= view.duration_s:
+            return ElectionStep.TAKE
+        return ElectionStep.WAIT
+
+    def sent(self, now: float) -> None:
+        """A write is about to be sent."""
+        self._last_try = now
+
+    def succeeded(self, sent_at: float) -> None:
+        """The write sent at `sent_at` was accepted: we hold the Lease since then."""
+        self._good_send = sent_at
+
+    def lost(self) -> None:
+        """The Lease is somebody else's."""
+        self._good_send = None
+
+    def wake_in(self, view: LeaseView | None, now: float) -> float:
+        """Seconds until `step` may have something new to say."""
+        if view is None:
+            return 0.05
+        if view.holder == self.identity:
+            base = self._good_send if self._good_send is not None else now
+            return max(0.01, base + self._renew_s - now)
+        return max(0.01, self._since + view.duration_s - now)

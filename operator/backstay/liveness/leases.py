@@ -1,0 +1,137 @@
+"""Ages of node Leases by the observer's own clock.
+
+The wall-clock renewTime inside a Lease is never compared with any clock of ours: it only serves, with the sequence, to see that the
+Lease was renewed at all. An age counts from when this observer saw the renewal, so it is never younger than the truth by more than
+the delay of the watch, and a lease expires here no earlier than at its holder (design note 0001).
+
+After a gap in the observer's own successful reads all ages begin again at zero: who could not hear may not judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Pulse(Enum):
+    """What a Lease says about its node."""
+
+    FRESH = "fresh"
+    EXPIRED = "expired"
+    WAITING = "waiting"
+    """Not renewed while watched, but not watched for a whole lease period either."""
+    ABSENT = "absent"
+    """There is no Lease."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLease:
+    """The content of a node's Lease. `token` changes with every renewal."""
+
+    node: str
+    token: str
+    boot_id: str = ""
+    incarnation: str = ""
+    duration_s: float = 3.0
+    agent_present: bool = True
+
+
+@dataclass(slots=True)
+class _Seen:
+    lease: NodeLease
+    since: float
+    renewed: bool
+
+
+class LeaseTracker:
+    """Remembers when each Lease was last seen renewed.
+
+    `read_gap_s` is the longest silence between successful reads that still counts as having listened."""
+
+    def __init__(self, *, read_gap_s: float) -> None:
+        self.read_gap_s = read_gap_s
+        self._seen: dict[str, _Seen] = {}
+        self._read_at: float | None = None
+        self._now = float("-inf")
+
+    def _advance(self, now: float) -> None:
+        assert now >= self._now, f"time ran backwards: {now} < {self._now}"
+        self._now = now
+
+    def read_succeeded(self, now: float, *, sent_at: float | None = None) -> bool:
+        """A read of the Leases succeeded. True when the silence before it was too long and all ages began anew.
+
+        `sent_at` is when a list was asked for: its answer may be as old as that. An event of a watch needs none."""
+        self._advance(now)
+        gap = self._read_at is not None and now - self._read_at > self.read_gap_s
+        self._read_at = max(self._read_at or 0.0, now if sent_at is None else sent_at)
+        if gap:
+            for seen in self._seen.values():
+                seen.since = now
+                seen.renewed = False
+        return gap
+
+    def observe(self, lease: NodeLease, now: float) -> bool:
+        """A Lease as read. True when it was renewed since it was last seen."""
+        self._advance(now)
+        known = self._seen.get(lease.node)
+        if known is None:
+            # Not a renewal that we witnessed: it may be old. It gets a whole period to show life.
+            self._seen[lease.node] = _Seen(lease, now, renewed=False)
+            return False
+        renewed = lease.token != known.lease.token
+        known.lease = lease
+        if renewed:
+            known.since = now
+            known.renewed = True
+        return renewed
+
+    def forget(self, node: str) -> None:
+        """The Lease was deleted."""
+        self._seen.pop(node, None)
+
+    def lease(self, node: str) -> NodeLease | None:
+        """The Lease as last read."""
+        seen = self._seen.get(node)
+        return seen.lease if seen else None
+
+    def age_s(self, node: str, now: float) -> float | None:
+        """Seconds since the last renewal seen, or since the Lease was first seen."""
+        self._advance(now)
+        seen = self._seen.get(node)
+        return None if seen is None else now - seen.since
+
+    def pulse(self, node: str, now: float) -> Pulse:
+        """The judgement. A lease that nobody could read lately is WAITING, not EXPIRED."""
+        self._advance(now)
+        seen = self._seen.get(node)
+        if seen is None:
+            return Pulse.ABSENT
+        age = now - seen.since
+        if age < seen.lease.duration_s:
+            return Pulse.FRESH if seen.renewed else Pulse.WAITING
+        # An expiry counts only when the API was heard after it: silence of the API is not silence of the node.
+        heard_since = self._read_at is not None and self._read_at >= seen.since + seen.lease.duration_s
+        return Pulse.EXPIRED if heard_since else Pulse.WAITING
+
+    def next_expiry(self, now: float) -> float | None:
+        """When the next fresh Lease will run out, if nothing is heard."""
+        times = [
+            seen.since + seen.lease.duration_s
+            for seen in self._seen.values()
+            if now - seen.since < seen.lease.duration_s
+        ]
+        return min(times, default=None)
+
+    def needs_read(self, now: float) -> bool:
+        """Whether some age has run out without a read after it: read the Leases now, then judge."""
+        return any(
+            now - seen.since >= seen.lease.duration_s
+            and (self._read_at is None or self._read_at < seen.since + seen.lease.duration_s)
+            for seen in self._seen.values()
+        )
+
+    def ages(self, now: float) -> Mapping[str, float]:
+        """Age of every Lease, by node, sorted."""
+        return {node: now - self._seen[node].since for node in sorted(self._seen)}

@@ -1,0 +1,281 @@
+"""One cluster's task in an operator replica: take part in the election, and while leading, turn views into orders and carry them out.
+
+Replicas that do not lead follow everything all the same, so that a new DC has watched the Leases by itself and need not begin at zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from backstay.api import HACluster
+from backstay.api.quantities import timestamp
+from backstay.coordinator import (
+    Coordinator,
+    Fenced,
+    Orders,
+    StoryItem,
+    Tale,
+    View,
+    reason_lines,
+    summary_lines,
+)
+from backstay.state.assemble_problem import Problem
+from backstay.state.assemble_resources import ObjectRef
+from backstay_kube import kinds
+from backstay_kube.client import KubeClient
+from backstay_kube.errors import ApiConflict, ApiError
+from backstay_operator.drive import PlanDriver, Superseded
+from backstay_operator.election import Elector
+from backstay_operator.events import EventWriter
+from backstay_operator.history import HistoryWriter
+from backstay_operator.members import ensure_members, remove_strangers
+from backstay_operator.metrics import Metrics
+from backstay_operator.publish import Publisher, uid_of
+from backstay_operator.statuses import Scene
+from backstay_operator.world import World
+
+log = logging.getLogger(__name__)
+
+MEMBERS_EVERY_S = 5.0
+PATH_TIMEOUT_S = 2.0
+
+
+class Term:
+    """One term of one DC: everything that dies with the leadership."""
+
+    def __init__(self, coordinator: Coordinator, driver: PlanDriver, *, since: float) -> None:
+        self.coordinator = coordinator
+        self.driver = driver
+        self.since = since
+        self.told_problems: frozenset[Problem] = frozenset()
+
+
+class ClusterTask:
+    """Runs for as long as the HACluster exists."""
+
+    def __init__(
+        self, world: World, client: KubeClient, *, cluster: str, identity: str, metrics: Metrics
+    ) -> None:
+        self.name = cluster
+        self.identity = identity
+        self._world = world
+        self._client = client
+        self._metrics = metrics
+        self._elector = Elector(client, world.leases, cluster=cluster, identity=identity)
+        self._publisher = Publisher(client, world)
+        self._events = EventWriter(client, component="backstay-operator", host=_host(identity))
+        self._history = HistoryWriter(client, cluster=cluster)
+        self._woken = asyncio.Event()
+        self._term: Term | None = None
+        self._members_at = float("-inf")
+
+    def wake(self) -> None:
+        """Something changed."""
+        self._woken.set()
+        self._elector.poke()
+
+    async def run(self) -> None:
+        """For ever; cancelled when the operator ends or the HACluster is gone."""
+        await asyncio.gather(self._world.plans.synced.wait(), self._world.leases.synced.wait())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._elector.run(self._woken.set))
+                group.create_task(self._publisher.run())
+                group.create_task(self._events.run())
+                group.create_task(self._history.run())
+                group.create_task(self._loop())
+        finally:
+            await self._elector.release()
+
+    async def _loop(self) -> None:
+        while True:
+            self._woken.clear()
+            pause = 1.0
+            if self._elector.leads():
+                try:
+                    pause = await self._lead()
+                except Superseded as error:
+                    log.warning("superseded: %s", error, extra={"cluster": self.name})
+                    self._elector.lost()
+                    self._term = None
+                except ApiError as error:
+                    log.warning("cannot do a DC's work: %s", error, extra={"cluster": self.name})
+                    pause = 0.2
+            elif self._term is not None:
+                log.warning(
+                    "no longer DC", extra={"cluster": self.name, "epoch": self._term.coordinator.epoch}
+                )
+                self._term = None
+                self._metrics.lost(self.name)
+            try:
+                await asyncio.wait_for(self._woken.wait(), timeout=pause)
+            except TimeoutError:
+                continue
+
+    def _cluster(self) -> HACluster | None:
+        return next((one for one in self._world.clusters() if one.metadata.name == self.name), None)
+
+    async def _lead(self) -> float:
+        """One step as the DC; seconds until the next is due."""
+        cluster = self._cluster()
+        if cluster is None:
+            return 1.0
+        if self._term is None:
+            self._term = await self._begin_term(cluster)
+        if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
+            await ensure_members(self._world, cluster)
+            await remove_strangers(self._world, cluster)
+            self._members_at = time.monotonic()
+        if self._world.lease_was_stale():
+            await self._world.read_leases()
+        return await self._step(self._term)
+
+    def _members_missing(self, cluster: HACluster) -> bool:
+        return any(self._world.get(kinds.HANODE, name) is None for name in self._world.nodes_of(cluster))
+
+    async def _begin_term(self, cluster: HACluster) -> Term:
+        """Raise the epoch, which from then on makes every older DC's writes void. Raises ApiError."""
+        async with asyncio.timeout(PATH_TIMEOUT_S):
+            fresh = await self._client.get(kinds.HACLUSTER, self.name)
+            status = fresh.get("status") or {}
+            highest_plan = max(
+                (int((obj.get("spec") or {}).get("epoch", 0)) for obj in self._world.plans.objects()),
+                default=0,
+            )
+            epoch = max(int(status.get("epoch", 0)), highest_plan) + 1
+            body = {
+                "metadata": {"resourceVersion": fresh["metadata"]["resourceVersion"]},
+                "status": {"epoch": epoch, "dc": self.identity, "dcSince": timestamp(time.time())},
+            }
+            try:
+                answer = await self._client.patch(kinds.HACLUSTER, self.name, body, subresource="status")
+            except ApiConflict:
+                log.debug("the HACluster changed meanwhile; trying again")
+                raise
+            number = max(int(status.get("transitionNumber", 0)), await self._history.last_number())
+        self._world.accept(kinds.HACLUSTER, "MODIFIED", answer)
+        log.info("term begins", extra={"cluster": self.name, "dc": self.identity, "epoch": epoch})
+        self._metrics.elected(self.name, self.identity)
+        coordinator = Coordinator(
+            cluster=self.name,
+            epoch=epoch,
+            number=number,
+            tracker=self._world.tracker,
+            homes=self._homes(cluster),
+        )
+        driver = PlanDriver(self._client, self._world.plans, epoch=epoch, may_write=self._elector.leads)
+        return Term(coordinator, driver, since=time.time())
+
+    def _homes(self, cluster: HACluster) -> dict[str, str]:
+        """Where resources were by the last published statuses, so that a move across a change of DC is told as one."""
+        objects, _ = self._world.objects_of(cluster)
+        homes = {item.resource_id: item.status.node for item in objects.resources}
+        for group in objects.groups:
+            homes[group.resource_id] = group.status.node
+            homes.update({member.name: member.node for member in group.status.members})
+        return {id_: node for id_, node in homes.items() if node and " " not in node}
+
+    async def _step(self, term: Term) -> float:
+        cluster = self._cluster()
+        assert cluster is not None
+        objects, unreadable = self._world.objects_of(cluster)
+        started = time.perf_counter()
+        orders = term.coordinator.step(View(now=time.monotonic(), wall=time.time(), objects=objects))
+        decide_ms = (time.perf_counter() - started) * 1000
+        self._metrics.step(self.name, decide_ms / 1000)
+        await term.driver.write(orders.plans)
+        await asyncio.gather(*(self._record_fenced(one) for one in orders.fenced))
+        self._tell(term, orders, unreadable, decide_ms)
+        scene = self._scene(term, orders, unreadable)
+        self._publisher.show(scene)
+        self._metrics.show(self.name, scene)
+        return orders.wake_in
+
+    async def _record_fenced(self, fenced: Fenced) -> None:
+        """At once, because a DC that follows must know that this boot is dead."""
+        status = {
+            "fenced": {
+                "bootId": fenced.boot_id,
+                "action": fenced.action,
+                "by": fenced.by,
+                "time": timestamp(time.time()),
+            }
+        }
+        try:
+            async with asyncio.timeout(PATH_TIMEOUT_S):
+                answer = await self._client.patch(
+                    kinds.HANODE, fenced.node, {"status": status}, subresource="status"
+                )
+        except (ApiError, TimeoutError) as error:
+            log.warning("cannot record the fencing of %s: %s", fenced.node, error)
+            return
+        self._world.accept(kinds.HANODE, "MODIFIED", answer)
+
+    def _tell(self, term: Term, orders: Orders, unreadable: list[Problem], decide_ms: float) -> None:
+        for item in orders.story:
+            self._tell_item(item)
+        for run in orders.begun:
+            for line in summary_lines(run.context.transition):
+                log.info(line, extra={"transition": run.context.number})
+            self._history.begun(run, decide_ms=decide_ms, dc=self.identity)
+        for ended in orders.finished:
+            self._history.ended(ended.run, duration_s=ended.duration_s, dc=self.identity)
+            self._metrics.transition(self.name, ended.verdict.name.lower(), ended.duration_s)
+        problems = frozenset((*orders.picture.assembly.problems, *unreadable))
+        for problem in sorted(problems - term.told_problems, key=str):
+            ref = ObjectRef(problem.kind, problem.namespace, problem.name)
+            self._tell_item(StoryItem(tale=Tale.PROBLEM, message=problem.message, subject=ref, warning=True))
+        term.told_problems = problems
+
+    def _tell_item(self, item: StoryItem) -> None:
+        level = logging.WARNING if item.warning else logging.INFO
+        facts = {
+            f"ha_{key}" if key in ("name", "args", "module") else key: value
+            for key, value in item.facts.items()
+        }
+        where = {"object": f"{item.subject.kind}/{item.subject.name}"} if item.subject else {}
+        log.log(level, item.message, extra={**where, **facts})
+        ref = item.subject or ObjectRef("HACluster", "", self.name)
+        self._events.tell(item, ref, uid_of(self._world, ref.kind, ref.namespace, ref.name))
+        if item.tale is Tale.MOVED:
+            self._metrics.moved(self.name, item)
+
+    def _scene(self, term: Term, orders: Orders, unreadable: list[Problem]) -> Scene:
+        cluster = self._cluster()
+        assert cluster is not None
+        objects, _ = self._world.objects_of(cluster)
+        coordinator = term.coordinator
+        owners = {
+            (type(item).info.kind, item.metadata.namespace or "", item.metadata.name)
+            for item in (*objects.resources, *objects.groups, *objects.nodes)
+        }
+        transition = orders.picture.transition
+        return Scene(
+            picture=orders.picture,
+            objects=objects,
+            problems=(*orders.picture.assembly.problems, *unreadable),
+            acks={owner: coordinator.desk.acks(owner) for owner in sorted(owners)},
+            why=reason_lines(transition, orders.picture.assembly) if transition is not None else {},
+            epoch=coordinator.epoch,
+            number=coordinator.number,
+            dc=self.identity,
+            dc_since=term.since,
+            operators=self._operators(),
+            dc_node=_host(self.identity),
+            now=time.time(),
+        )
+
+    def _operators(self) -> tuple[str, ...]:
+        prefix = "operator-"
+        return tuple(
+            obj["spec"].get("holderIdentity", "")
+            for obj in self._world.leases.objects()
+            if obj["metadata"]["name"].startswith(prefix)
+        )
+
+
+def _host(identity: str) -> str:
+    """Identities are HOST_RANDOM, so that a restarted replica is told from its predecessor."""
+    return identity.rsplit("_", 1)[0]

@@ -1,0 +1,113 @@
+"""Writes plans: only where they differ, each with the epoch and the resourceVersion, all nodes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from backstay.api import HANodePlanSpec
+from backstay_kube import kinds
+from backstay_kube.client import KubeClient, Obj
+from backstay_kube.errors import ApiConflict, ApiError, ApiInvalid, ApiNotFound
+from backstay_kube.reflector import Reflector
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+TIMEOUT_S = 2.0
+
+
+class Superseded(Exception):
+    """A plan carries a higher epoch than ours: another DC is at work."""
+
+
+class PlanDriver:
+    """Makes the plans in the API say what the coordinator wants them to say."""
+
+    def __init__(
+        self, client: KubeClient, plans: Reflector, *, epoch: int, may_write: Callable[[], bool]
+    ) -> None:
+        self._client = client
+        self._plans = plans
+        self._epoch = epoch
+        self._may_write = may_write
+        self.writes = 0
+
+    async def write(self, specs: Mapping[str, HANodePlanSpec]) -> None:
+        """Write what differs. Raises Superseded; other failures are logged and left to the next round."""
+        due = {node: spec.wire() for node, spec in specs.items()}
+        due = {node: spec for node, spec in due.items() if not same_spec(self._plans.get(node), spec)}
+        if not due:
+            return
+        results = await asyncio.gather(
+            *(self._write_one(node, spec) for node, spec in due.items()), return_exceptions=True
+        )
+        for node, result in zip(due, results, strict=True):
+            if isinstance(result, (Superseded, asyncio.CancelledError)):
+                raise result
+            if isinstance(result, (ApiError, TimeoutError)):
+                log.warning("cannot write the plan: %s", result, extra={"node": node})
+            elif isinstance(result, BaseException):
+                raise result
+
+    async def _write_one(self, node: str, spec: Obj) -> None:
+        present = self._plans.get(node)
+        for _ in range(ATTEMPTS):
+            if not self._may_write():
+                return
+            if present is not None and int(present.get("spec", {}).get("epoch", 0)) > self._epoch:
+                raise Superseded(
+                    f"the plan of {node} has epoch {present['spec']['epoch']}, ours is {self._epoch}"
+                )
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    answer = await self._send(node, spec, present)
+            except ApiConflict:
+                present = await self._read(node)
+                continue
+            except ApiNotFound:
+                present = None
+                continue
+            except ApiInvalid as error:
+                present = await self._read(node)
+                if present is not None and int(present.get("spec", {}).get("epoch", 0)) > self._epoch:
+                    raise Superseded(str(error)) from error
+                raise
+            self.writes += 1
+            self._plans.accept(answer)
+            return
+        raise ApiConflict(f"the plan of {node} changed {ATTEMPTS} times under our hands")
+
+    async def _send(self, node: str, spec: Obj, present: Obj | None) -> Obj:
+        if present is None:
+            return await self._client.create(kinds.HANODEPLAN, {"metadata": {"name": node}, "spec": spec})
+        # A merge patch keeps what it does not name: fields that are gone must be said to be gone. Lists are replaced whole.
+        gone = {name: None for name in present.get("spec", {}) if name not in spec}
+        body = {
+            "metadata": {"resourceVersion": present["metadata"]["resourceVersion"]},
+            "spec": {**gone, **spec},
+        }
+        return await self._client.patch(kinds.HANODEPLAN, node, body)
+
+    async def _read(self, node: str) -> Obj | None:
+        try:
+            obj = await self._client.get(kinds.HANODEPLAN, node)
+        except ApiNotFound:
+            return None
+        self._plans.accept(obj)
+        return obj
+
+
+def same_spec(present: Obj | None, wanted: Obj) -> bool:
+    """Whether the plan says it already. Actions are compared by id: an id's content never changes."""
+    if present is None:
+        return False
+    spec = present.get("spec") or {}
+    if any(
+        spec.get(name) != wanted.get(name) for name in ("cluster", "epoch", "bootId", "sync", "heartbeat")
+    ):
+        return False
+    have = [action["id"] for action in spec.get("actions") or []]
+    want = [action["id"] for action in wanted.get("actions") or []]
+    return have == want

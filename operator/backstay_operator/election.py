@@ -1,0 +1,151 @@
+"""The shell around `backstay.liveness.Candidate`: reads and writes the DC Lease of one cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import Any
+
+from backstay.api import LEASE_NAMESPACE
+from backstay.api.quantities import timestamp
+from backstay.liveness import Candidate, ElectionStep, LeaseView
+from backstay_kube import kinds
+from backstay_kube.client import KubeClient, Obj
+from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
+from backstay_kube.reflector import Reflector
+
+log = logging.getLogger(__name__)
+
+DURATION_S = 2.0
+RENEW_S = 0.4
+MARGIN_S = 0.5
+
+
+class Elector:
+    """Takes part in the election for one cluster. `leads()` is true only while our last good renewal is young enough."""
+
+    def __init__(self, client: KubeClient, leases: Reflector, *, cluster: str, identity: str) -> None:
+        self.candidate = Candidate(identity, duration_s=DURATION_S, renew_s=RENEW_S, margin_s=MARGIN_S)
+        self.name = f"dc-{cluster}"
+        self._client = client
+        self._leases = leases
+        self._identity = identity
+        self._changed = asyncio.Event()
+        self._sequence = 0
+
+    def leads(self) -> bool:
+        return self.candidate.leads(time.monotonic())
+
+    def lost(self) -> None:
+        """Another DC was seen at work: stand back."""
+        self.candidate.lost()
+
+    def poke(self) -> None:
+        """The Lease may have changed."""
+        self._changed.set()
+
+    @property
+    def holder(self) -> str:
+        """Identity of the present holder, empty if none."""
+        obj = self._leases.get(self.name, LEASE_NAMESPACE)
+        return str(obj["spec"].get("holderIdentity") or "") if obj else ""
+
+    async def run(self, on_change: Any) -> None:
+        """For ever; `on_change` is called when leading begins or ends."""
+        await self._leases.synced.wait()
+        led = False
+        while True:
+            obj = self._leases.get(self.name, LEASE_NAMESPACE)
+            view = _view(obj)
+            now = time.monotonic()
+            self.candidate.observe(view, now)
+            step = self.candidate.step(view, now)
+            if step is not ElectionStep.WAIT:
+                await self._write(step, obj)
+            if self.leads() != led:
+                led = not led
+                on_change()
+            self._changed.clear()
+            pause = self.candidate.wake_in(
+                _view(self._leases.get(self.name, LEASE_NAMESPACE)), time.monotonic()
+            )
+            if led:
+                pause = min(pause, RENEW_S / 2)
+            try:
+                await asyncio.wait_for(self._changed.wait(), timeout=pause * random.uniform(0.9, 1.0))
+            except TimeoutError:
+                continue
+
+    async def _write(self, step: ElectionStep, obj: Obj | None) -> None:
+        sent_at = time.monotonic()
+        self.candidate.sent(sent_at)
+        try:
+            async with asyncio.timeout(DURATION_S / 2):
+                answer = await self._send(step, obj)
+        except (ApiConflict, ApiNotFound) as error:
+            log.debug("election of %s: %s", self.name, error)
+            await self._look_again()
+        except (ApiError, TimeoutError) as error:
+            log.debug("election of %s: %s", self.name, error)
+        else:
+            self._leases.accept(answer)
+            self.candidate.observe(_view(answer), time.monotonic())
+            self.candidate.succeeded(sent_at)
+            if step is not ElectionStep.RENEW:
+                log.info("elected DC", extra={"lease": self.name, "identity": self._identity})
+
+    async def _send(self, step: ElectionStep, obj: Obj | None) -> Obj:
+        self._sequence += 1
+        spec: Obj = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": round(DURATION_S),
+            "renewTime": timestamp(time.time()),
+        }
+        if step is ElectionStep.CREATE or obj is None:
+            spec["acquireTime"] = spec["renewTime"]
+            spec["leaseTransitions"] = 0
+            body = {"metadata": {"name": self.name, "namespace": LEASE_NAMESPACE}, "spec": spec}
+            return await self._client.create(kinds.LEASE, body, LEASE_NAMESPACE)
+        if step is ElectionStep.TAKE:
+            spec["acquireTime"] = spec["renewTime"]
+            spec["leaseTransitions"] = int(obj["spec"].get("leaseTransitions") or 0) + 1
+        body = {"metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]}, "spec": spec}
+        return await self._client.patch(kinds.LEASE, self.name, body, namespace=LEASE_NAMESPACE)
+
+    async def _look_again(self) -> None:
+        try:
+            async with asyncio.timeout(1.0):
+                self._leases.accept(await self._client.get(kinds.LEASE, self.name, LEASE_NAMESPACE))
+        except (ApiError, TimeoutError) as error:
+            log.debug("cannot read %s: %s", self.name, error)
+
+    async def release(self) -> None:
+        """Give the Lease up on a clean end, so that the next DC need not wait for it to run out."""
+        if not self.leads():
+            return
+        self.candidate.lost()
+        obj = self._leases.get(self.name, LEASE_NAMESPACE)
+        if obj is None:
+            return
+        body = {
+            "metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]},
+            "spec": {"holderIdentity": "", "renewTime": timestamp(time.time())},
+        }
+        try:
+            async with asyncio.timeout(1.0):
+                await self._client.patch(kinds.LEASE, self.name, body, namespace=LEASE_NAMESPACE)
+        except (ApiError, TimeoutError) as error:
+            log.debug("cannot release %s: %s", self.name, error)
+
+
+def _view(obj: Obj | None) -> LeaseView | None:
+    if obj is None:
+        return None
+    spec = obj.get("spec") or {}
+    return LeaseView(
+        holder=str(spec.get("holderIdentity") or ""),
+        token=f"{spec.get('renewTime')}/{obj['metadata'].get('resourceVersion')}",
+        duration_s=float(spec.get("leaseDurationSeconds") or DURATION_S),
+    )

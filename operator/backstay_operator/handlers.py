@@ -1,0 +1,53 @@
+"""kopf: the operator's frame. Its watches feed the World; its events only wake the loops, which read the whole state.
+
+Settings are for a control loop that works in tens of milliseconds: no batching window worth the name, no waiting for consistency, short
+request timeouts; no peering, because the DC is elected per HACluster by a Lease of our own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+
+from backstay_kube.kinds import Kind
+from backstay_operator.world import WATCHED, World
+
+
+def registry_for(world: World) -> kopf.OperatorRegistry:
+    """All handlers."""
+    registry = kopf.OperatorRegistry()
+    for kind in WATCHED:
+        _follow(registry, kind, world)
+
+    @kopf.on.login(registry=registry)  # type: ignore[untyped-decorator]
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    return registry
+
+
+def _follow(registry: kopf.OperatorRegistry, kind: Kind, world: World) -> None:
+    def seen(*, event: Any, **_: Any) -> None:
+        world.accept(kind, event["type"], event["object"])
+
+    kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"see-{kind.plural}")(seen)
+
+
+def settings_for_milliseconds() -> kopf.OperatorSettings:
+    """See the module's docstring."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.queueing.idle_timeout = 5.0
+    settings.queueing.exit_timeout = 0.5
+    settings.persistence.consistency_timeout = 0.0
+    settings.execution.default_backoff = 1.0
+    settings.networking.request_timeout = 10.0
+    settings.networking.connect_timeout = 3.0
+    settings.networking.error_backoffs = (0.1, 0.3, 1.0, 2.0)
+    settings.watching.server_timeout = 60.0
+    settings.watching.client_timeout = 75.0
+    settings.watching.reconnect_backoff = 0.1
+    settings.watching.inactivity_timeout = 20.0
+    return settings

@@ -1,0 +1,148 @@
+"""HATransition objects: written when a transition begins and when it ends, capped in number and size."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import logging
+import time
+from dataclasses import dataclass
+
+from backstay.api import GROUP
+from backstay.api.quantities import timestamp
+from backstay.coordinator import Run, summary_lines
+from backstay.state.codec import dump_state
+from backstay.transition.runner import Verdict
+from backstay_kube import kinds
+from backstay_kube.client import KubeClient, Obj
+from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
+
+log = logging.getLogger(__name__)
+
+INPUT_LIMIT = 512 * 1024
+"""Bytes of an encoded input; larger ones are dropped with a note, far below etcd's 1.5 MiB."""
+ACTIONS_LIMIT = 500
+QUEUE_SIZE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    run: Run
+    decide_ms: float
+    dc: str
+    ended_wall: float | None
+    duration_s: float | None
+
+
+class HistoryWriter:
+    """Writes transitions in the background; a full queue drops the oldest."""
+
+    def __init__(self, client: KubeClient, *, cluster: str) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._queue: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_SIZE)
+        self.keep = 50
+
+    def begun(self, run: Run, *, decide_ms: float, dc: str) -> None:
+        self._put(_Job(run, decide_ms, dc, None, None))
+
+    def ended(self, run: Run, *, duration_s: float, dc: str) -> None:
+        self._put(_Job(run, 0.0, dc, time.time(), duration_s))
+
+    def _put(self, job: _Job) -> None:
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(job)
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            job = await self._queue.get()
+            try:
+                if job.ended_wall is None:
+                    await self._create(job)
+                    await self._prune()
+                else:
+                    await self._finish(job)
+            except ApiError as error:
+                log.warning(
+                    "cannot write the transition: %s", error, extra={"number": job.run.context.number}
+                )
+
+    def _name(self, number: int) -> str:
+        return f"{self._cluster}-{number}"
+
+    async def _create(self, job: _Job) -> None:
+        context = job.run.context
+        text = await asyncio.to_thread(_encoded, job)
+        spec: Obj = {
+            "cluster": self._cluster,
+            "number": context.number,
+            "epoch": context.epoch,
+            "dc": job.dc,
+            "trigger": context.trigger[:1024],
+        }
+        if len(text) <= INPUT_LIMIT:
+            spec["input"] = text
+        else:
+            spec["inputDropped"] = f"{len(text)} bytes are more than the limit of {INPUT_LIMIT}"
+        metadata = {
+            "name": self._name(context.number),
+            "labels": {f"{GROUP}/cluster": self._cluster},
+        }
+        try:
+            await self._client.create(kinds.HATRANSITION, {"metadata": metadata, "spec": spec})
+        except ApiConflict:
+            log.debug("transition %s is recorded already", context.number)
+        status = {
+            "phase": "Running",
+            "summary": list(summary_lines(context.transition))[:100],
+            "started": timestamp(context.began_wall),
+            "decideMs": round(job.decide_ms, 3),
+        }
+        await self._client.patch(
+            kinds.HATRANSITION, self._name(context.number), {"status": status}, subresource="status"
+        )
+
+    async def _finish(self, job: _Job) -> None:
+        run = job.run
+        actions = [action.wire() for action in run.actions()]
+        status: Obj = {
+            "phase": "Complete" if run.verdict is Verdict.COMPLETE else "Aborted",
+            "actions": actions[:ACTIONS_LIMIT],
+            "finished": timestamp(job.ended_wall or 0.0),
+            "durationMs": round((job.duration_s or 0.0) * 1000),
+        }
+        if any(action["state"] in ("Failed", "TimedOut") for action in actions):
+            status["phase"] = "Failed"
+        if len(actions) > ACTIONS_LIMIT:
+            status["actionsDropped"] = len(actions) - ACTIONS_LIMIT
+        if run.runner.aborted:
+            status["abortReason"] = run.runner.aborted[:1024]
+        await self._client.patch(
+            kinds.HATRANSITION, self._name(run.context.number), {"status": status}, subresource="status"
+        )
+
+    async def _prune(self) -> None:
+        listed = await self._client.list(
+            kinds.HATRANSITION, label_selector=f"{GROUP}/cluster={self._cluster}"
+        )
+        by_number = sorted(listed.items, key=lambda obj: int(obj["spec"].get("number", 0)))
+        for obj in by_number[: max(0, len(by_number) - self.keep)]:
+            try:
+                await self._client.delete(kinds.HATRANSITION, obj["metadata"]["name"])
+            except ApiNotFound:
+                continue
+
+    async def last_number(self) -> int:
+        """The highest number given out so far."""
+        listed = await self._client.list(
+            kinds.HATRANSITION, label_selector=f"{GROUP}/cluster={self._cluster}"
+        )
+        return max((int(obj["spec"].get("number", 0)) for obj in listed.items), default=0)
+
+
+def _encoded(job: _Job) -> str:
+    state = dump_state(job.run.context.assembly.state)
+    return base64.b64encode(gzip.compress(state.encode(), mtime=0)).decode()

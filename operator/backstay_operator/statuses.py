@@ -1,0 +1,430 @@
+"""Statuses from the DC's picture: pure, one function per kind. `publish` writes what differs.
+
+Condition `Ready` is what `kubectl wait` waits for: a resource that is active as wished, a group whose members all are, a node that
+takes part, a cluster with a DC, quorum and no node in doubt, a constraint or device that can be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backstay.api import FenceDevice, HACluster, HAConstraint, HANode, HAResource, Resource, ResourceGroup
+from backstay.api.quantities import duration_text, score_text, timestamp
+from backstay.api.resource import RequestAck
+from backstay.coordinator import Picture
+from backstay.coordinator.membership import NodeView
+from backstay.liveness.nodes import NodeCondition
+from backstay.scheduler import situation as seen
+from backstay.state.assemble import Objects
+from backstay.state.assemble_problem import Problem
+from backstay.state.choices import Role
+
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What statuses are made from."""
+
+    picture: Picture
+    objects: Objects
+    problems: tuple[Problem, ...]
+    acks: Mapping[tuple[str, str, str], list[RequestAck]]
+    why: Mapping[str, str]
+    """Resource id -> why it is where it is."""
+    epoch: int
+    number: int
+    dc: str
+    dc_since: float
+    operators: tuple[str, ...]
+    dc_node: str
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A status to be written."""
+
+    kind: type[Resource]
+    namespace: str
+    name: str
+    status: Status
+
+
+def statuses(scene: Scene) -> list[Written]:
+    """All of them."""
+    objects = scene.objects
+    found = [_written(objects.cluster, cluster_status(scene))]
+    found += [_written(node, node_status(scene, node)) for node in objects.nodes]
+    found += [_written(item, resource_status(scene, item)) for item in objects.resources]
+    found += [_written(group, group_status(scene, group)) for group in objects.groups]
+    found += [_written(item, constraint_status(scene, item)) for item in objects.constraints]
+    found += [_written(device, device_status(scene, device)) for device in objects.devices]
+    return found
+
+
+def _written(item: Resource, status: Status) -> Written:
+    return Written(type(item), item.metadata.namespace or "", item.metadata.name, status)
+
+
+def _condition(
+    item: Resource, old: Iterable[Any], *, ok: bool | None, reason: str, message: str, now: float
+) -> list[Status]:
+    """The Ready condition; its time changes only when its status does."""
+    word = {True: "True", False: "False", None: "Unknown"}[ok]
+    since = next(
+        (one.last_transition_time for one in old if one.type == "Ready" and one.status == word),
+        timestamp(now),
+    )
+    return [
+        {
+            "type": "Ready",
+            "status": word,
+            "reason": reason,
+            "message": message[:1024],
+            "observedGeneration": item.metadata.generation,
+            "lastTransitionTime": since,
+        }
+    ]
+
+
+def _acks(scene: Scene, item: Resource) -> list[Status]:
+    key = (type(item).info.kind, item.metadata.namespace or "", item.metadata.name)
+    return [ack.wire() for ack in scene.acks.get(key, [])]
+
+
+# -- the cluster
+
+
+def cluster_status(scene: Scene) -> Status:
+    """DC, quorum, counts."""
+    cluster: HACluster = scene.objects.cluster
+    nodes = scene.picture.membership.nodes
+    online = sum(1 for view in nodes.values() if view.verdict.condition is NodeCondition.ONLINE)
+    leaves = list(scene.picture.situation.leaves())
+    started = sum(1 for leaf in leaves if leaf.active_on)
+    failed = sum(1 for leaf in leaves if leaf.failed)
+    blocked = sum(1 for leaf in leaves if leaf.blocked)
+    transition = _last_transition(scene)
+    status: Status = {
+        "epoch": scene.epoch,
+        "transitionNumber": scene.number,
+        "dc": scene.dc,
+        "dcSince": timestamp(scene.dc_since),
+        "operators": list(scene.operators),
+        "quorum": scene.picture.membership.quorum,
+        "nodes": {"total": len(nodes), "online": online},
+        "nodesSummary": f"{online}/{len(nodes)} online",
+        "resources": {"total": len(leaves), "started": started, "failed": failed, "blocked": blocked},
+        "resourcesSummary": f"{started}/{len(leaves)} started",
+        "conditions": _cluster_condition(scene, cluster),
+    }
+    if transition:
+        status["lastTransition"] = transition
+    return status
+
+
+def _last_transition(scene: Scene) -> Status:
+    run = scene.picture.run
+    if run is not None:
+        return {
+            "number": run.context.number,
+            "phase": "Running",
+            "trigger": run.context.trigger,
+            "time": timestamp(run.context.began_wall),
+        }
+    old = scene.objects.cluster.status.last_transition
+    if old is not None and old.number == scene.number:
+        return {**old.wire(), "phase": "Complete" if old.phase == "Running" else old.phase}
+    return {}
+
+
+def _cluster_condition(scene: Scene, cluster: HACluster) -> list[Status]:
+    old = cluster.status.conditions
+    nodes = scene.picture.membership.nodes
+    unclean = [name for name, view in nodes.items() if view.verdict.condition is NodeCondition.UNCLEAN]
+    if not nodes:
+        message = "nodeSelector: no Node has these labels"
+        return _condition(cluster, old, ok=False, reason="NoNodes", message=message, now=scene.now)
+    if not scene.picture.membership.quorum:
+        message = "fewer than half of the nodes are heard; noQuorumPolicy says what happens to resources"
+        return _condition(cluster, old, ok=False, reason="NoQuorum", message=message, now=scene.now)
+    if unclean:
+        message = f"unclean: {' '.join(unclean)}"
+        return _condition(cluster, old, ok=False, reason="NodeUnclean", message=message, now=scene.now)
+    return _condition(cluster, old, ok=True, reason="Quorate", message=f"DC is {scene.dc}", now=scene.now)
+
+
+# -- nodes
+
+
+def node_status(scene: Scene, node: HANode) -> Status:
+    """Life, boot, agent, what runs there."""
+    name = node.metadata.name
+    view = scene.picture.membership.nodes[name]
+    plan = scene.objects.plans.get(name)
+    state = node_state(node, view)
+    status: Status = {
+        "cluster": scene.objects.cluster.metadata.name,
+        "state": state,
+        "dc": name == scene.dc_node,
+        "reason": _without_seconds(view.verdict.reason),
+        "bootId": view.boot_id,
+        "agentVersion": plan.status.agent_version if plan else "",
+        "resources": sum(
+            1 for leaf in scene.picture.situation.leaves() if any(one.name == name for one in leaf.active_on)
+        ),
+        "standards": list(plan.status.capabilities.standards) if plan and plan.status.capabilities else [],
+        "requests": _acks(scene, node),
+        "conditions": _condition(
+            node,
+            node.status.conditions,
+            ok=view.verdict.condition is NodeCondition.ONLINE,
+            reason=state,
+            message=_without_seconds(view.verdict.reason),
+            now=scene.now,
+        ),
+    }
+    same = node.status.state == state and node.status.since
+    status["since"] = node.status.since if same else timestamp(scene.now)
+    return status
+
+
+def _without_seconds(reason: str) -> str:
+    """A status that counts seconds would be written every second."""
+    return reason.split(" for ", maxsplit=1)[0]
+
+
+def node_state(node: HANode, view: NodeView) -> str:
+    """One word: life first, then wishes."""
+    condition = view.verdict.condition
+    if condition is not NodeCondition.ONLINE:
+        return condition.value
+    if node.spec.shutdown:
+        return "Stopped"
+    if node.spec.standby:
+        return "Standby"
+    return "Maintenance" if node.spec.maintenance else "Online"
+
+
+# -- resources
+
+
+def resource_status(scene: Scene, item: HAResource) -> Status:
+    """Role, place, failures."""
+    id_ = item.resource_id
+    problem = _problem_of(scene, item)
+    leaves = _leaves(scene, id_)
+    status: Status = {
+        "cluster": scene.objects.cluster.metadata.name,
+        **_activity(scene, leaves),
+        "group": scene.picture.assembly.index.group_of.get(id_, ""),
+        "why": scene.why.get(id_, ""),
+        **_failures(scene, [id_]),
+        "requests": _acks(scene, item),
+    }
+    old = item.status.conditions
+    if problem is not None:
+        status["conditions"] = _condition(
+            item, old, ok=False, reason=problem.code, message=problem.message, now=scene.now
+        )
+    else:
+        ok, reason, message = _readiness(leaves, scene.why.get(id_, ""))
+        status["conditions"] = _condition(item, old, ok=ok, reason=reason, message=message, now=scene.now)
+    return status
+
+
+def _problem_of(scene: Scene, item: Resource) -> Problem | None:
+    key = (type(item).info.kind, item.metadata.namespace or "", item.metadata.name)
+    return next((one for one in scene.problems if (one.kind, one.namespace, one.name) == key), None)
+
+
+def _leaves(scene: Scene, id_: str) -> list[seen.Resource]:
+    return [leaf for leaf in scene.picture.situation.leaves() if id_ in (leaf.base_id, leaf.id)]
+
+
+def role_word(leaf: seen.Resource) -> str:
+    """Started, Stopped, Promoted, Unpromoted; Starting or Stopping while under way; Failed; Blocked."""
+    pending = next((one.pending for one in leaf.activities.values() if one.pending), "")
+    words = {"start": "Starting", "stop": "Stopping", "promote": "Promoting", "demote": "Demoting"}
+    word = words.get(pending)
+    if word is not None:
+        return word
+    if leaf.blocked:
+        return "Blocked"
+    if leaf.failed:
+        return "Failed"
+    if not leaf.active_on:
+        return "Stopped"
+    return str(leaf.role.value) if leaf.role is not Role.UNKNOWN else "Started"
+
+
+def _activity(scene: Scene, leaves: list[seen.Resource]) -> Status:
+    active = [
+        {"node": node.name, "role": role_word(leaf)}
+        for leaf in leaves
+        for node in sorted(leaf.active_on, key=lambda one: one.name)
+    ]
+    words = sorted({role_word(leaf) for leaf in leaves}) or ["Stopped"]
+    return {
+        "role": words[0] if len(words) == 1 else " ".join(words),
+        "node": " ".join(sorted({one["node"] for one in active})),
+        "active": active,
+        "managed": all(leaf.managed for leaf in leaves),
+        "blocked": any(leaf.blocked for leaf in leaves),
+    }
+
+
+def _failures(scene: Scene, ids: list[str]) -> Status:
+    reasons = {
+        (node, one.resource, one.operation, one.interval_ms): one.reason
+        for node, plan in scene.objects.plans.items()
+        for one in plan.status.failures
+    }
+    counts = [
+        {
+            "node": one.node,
+            "operation": one.operation,
+            "interval": duration_text(one.interval_ms),
+            "count": one.count if one.count < 1_000_000 else score_text(one.count),
+            "reason": reasons.get((one.node, one.resource, one.operation, one.interval_ms), ""),
+            **({"lastFailure": timestamp(one.last_failure)} if one.last_failure is not None else {}),
+        }
+        for one in scene.picture.assembly.state.fail_counts
+        if one.resource in ids
+    ]
+    worst = max(
+        (one.count for one in scene.picture.assembly.state.fail_counts if one.resource in ids), default=0
+    )
+    return {"failCounts": counts, "failures": worst}
+
+
+def _readiness(leaves: list[seen.Resource], why: str) -> tuple[bool | None, str, str]:
+    if not leaves:
+        return None, "NotScheduled", "the DC has not looked at it yet"
+    words = sorted({role_word(leaf) for leaf in leaves})
+    good = {"Started", "Promoted", "Unpromoted"}
+    places = sorted({node.name for leaf in leaves for node in leaf.active_on})
+    if all(word in good for word in words):
+        return True, words[-1], f"on {' '.join(places)}"
+    bad = next(word for word in words if word not in good)
+    wanted = leaves[0].meta.target_role
+    if bad == "Stopped" and wanted is Role.STOPPED:
+        return False, "Disabled", "meta.targetRole is Stopped"
+    return False, bad, why or f"{bad} on {' '.join(places) or 'no node'}"
+
+
+# -- groups
+
+
+def group_status(scene: Scene, group: ResourceGroup) -> Status:
+    """Members, and the group as a whole."""
+    index = scene.picture.assembly.index
+    ids = [member for member, owner in index.group_of.items() if owner == group.resource_id]
+    leaves = [leaf for id_ in ids for leaf in _leaves(scene, id_)]
+    ready = sum(1 for leaf in leaves if role_word(leaf) in ("Started", "Promoted", "Unpromoted"))
+    members = [
+        {
+            "name": leaf.id,
+            "agent": str(leaf.agent),
+            "role": role_word(leaf),
+            "node": " ".join(sorted(node.name for node in leaf.active_on)),
+            "failures": _failures(scene, [leaf.base_id])["failures"],
+        }
+        for leaf in leaves
+    ]
+    activity = _activity(scene, leaves)
+    status: Status = {
+        "cluster": scene.objects.cluster.metadata.name,
+        "role": _group_word(leaves, ready),
+        "node": activity["node"],
+        "active": activity["active"],
+        "readyMembers": f"{ready}/{len(leaves)}",
+        "members": members,
+        "why": scene.why.get(group.resource_id, ""),
+        **_failures(scene, ids),
+        "requests": _acks(scene, group),
+    }
+    problem = _problem_of(scene, group)
+    old = group.status.conditions
+    if problem is not None:
+        status["conditions"] = _condition(
+            group, old, ok=False, reason=problem.code, message=problem.message, now=scene.now
+        )
+    else:
+        ok, reason, message = _readiness(leaves, scene.why.get(group.resource_id, ""))
+        status["conditions"] = _condition(group, old, ok=ok, reason=reason, message=message, now=scene.now)
+    return status
+
+
+def _group_word(leaves: list[seen.Resource], ready: int) -> str:
+    if leaves and ready == len(leaves):
+        return "Started"
+    words = [role_word(leaf) for leaf in leaves]
+    worst = next((word for word in ("Blocked", "Failed", "Stopping", "Starting") if word in words), "")
+    if worst:
+        return worst
+    return "Partial" if ready else "Stopped"
+
+
+# -- constraints and devices
+
+
+def constraint_status(scene: Scene, item: HAConstraint) -> Status:
+    """Usable or not, and the constraint in a line."""
+    problem = _problem_of(scene, item)
+    return {
+        "cluster": scene.objects.cluster.metadata.name,
+        "summary": constraint_line(item),
+        "conditions": _condition(
+            item,
+            item.status.conditions,
+            ok=problem is None,
+            reason=problem.code if problem else "InForce",
+            message=problem.message if problem else "",
+            now=scene.now,
+        ),
+    }
+
+
+def constraint_line(item: HAConstraint) -> str:
+    """`cluster-ip prefers n1 (100)`."""
+    spec = item.spec
+    if spec.location is not None:
+        where = spec.location
+        what = where.resource or where.resource_pattern or "a set"
+        if where.node is None:
+            return f"{what}: location by rule"
+        score = str(where.score)
+        verb = "avoids" if score.startswith("-") else "prefers"
+        return f"{what} {verb} {where.node} ({score})"
+    if spec.colocation is not None:
+        pair = spec.colocation
+        if pair.sets:
+            return f"colocation of sets ({pair.score})"
+        return f"{pair.resource} with {pair.with_resource} ({pair.score})"
+    if spec.order is not None:
+        order = spec.order
+        if order.sets:
+            return "order of sets"
+        first = f"{order.first_action or 'start'} {order.first}"
+        return f"{first} then {order.then_action or order.first_action or 'start'} {order.then}"
+    return f"{spec.ticket.resource or 'a set'} needs ticket {spec.ticket.ticket}" if spec.ticket else ""
+
+
+def device_status(scene: Scene, device: FenceDevice) -> Status:
+    """Which nodes could run it; the last use is added by whoever saw it."""
+    online = scene.picture.membership.online
+    status = {
+        "conditions": _condition(
+            device,
+            device.status.conditions,
+            ok=bool(online),
+            reason="Usable" if online else "NoExecutor",
+            message="" if online else "no healthy node could run the fence agent",
+            now=scene.now,
+        )
+    }
+    return status

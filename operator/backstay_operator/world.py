@@ -1,0 +1,336 @@
+"""What the operator knows of the API: objects as kopf's watches bring them, parsed once per version.
+
+kopf follows the users' kinds; a periodic list stands behind it, because a deletion that fell into a gap of a watch is never told. Node
+Leases and plans, on which a failover waits, are followed by reflectors of our own. Everything only wakes the loops; they read
+the whole state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from backstay.api import (
+    ANNOTATION_AGENT_ALIVE,
+    ANNOTATION_BOOT_ID,
+    ANNOTATION_INCARNATION,
+    ANNOTATION_LEASE_MS,
+    ANNOTATION_SEQUENCE,
+    LEASE_NAMESPACE,
+    FenceDevice,
+    HACluster,
+    HAConstraint,
+    HANode,
+    HANodePlan,
+    HAResource,
+    Resource,
+    ResourceGroup,
+)
+from backstay.liveness import LeaseTracker, NodeLease
+from backstay.state.assemble import Objects
+from backstay.state.assemble_problem import Problem
+from backstay_kube import kinds
+from backstay_kube.client import KubeClient, Obj
+from backstay_kube.errors import ApiError, ApiNotFound
+from backstay_kube.kinds import Kind
+from backstay_kube.reflector import Reflector
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R", bound=Resource)
+Key = tuple[str, str]
+
+WATCHED: tuple[Kind, ...] = (
+    kinds.HACLUSTER,
+    kinds.HANODE,
+    kinds.HARESOURCE,
+    kinds.RESOURCEGROUP,
+    kinds.HACONSTRAINT,
+    kinds.FENCEDEVICE,
+    kinds.NODE,
+)
+"""Followed through kopf."""
+
+LEASE_PREFIX = "node-"
+READ_GAP_PART = 3
+"""A silence of a third of the shortest lease is a gap: who did not hear for so long may not judge."""
+
+
+class World:
+    """The local copy of everything, and the ages of the Leases."""
+
+    def __init__(self, client: KubeClient, *, relist_s: float = 30.0) -> None:
+        self.client = client
+        self.tracker = LeaseTracker(read_gap_s=1.0)
+        self.api_gaps = 0
+        self._objects: dict[Kind, dict[Key, Obj]] = {kind: {} for kind in WATCHED}
+        self._parsed: dict[tuple[Kind, str, str], Resource | Problem] = {}
+        self._relist_s = relist_s
+        self._listeners: list[Callable[[], None]] = []
+        self._lease_ms = 3000
+        self.plans = Reflector(client, kinds.HANODEPLAN, on_change=self._plan_changed)
+        self.leases = Reflector(
+            client,
+            kinds.LEASE,
+            namespace=LEASE_NAMESPACE,
+            on_change=self._lease_changed,
+            on_heard=self._heard,
+        )
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever something changed."""
+        self._listeners.append(wake)
+
+    def _wake(self) -> None:
+        for wake in self._listeners:
+            wake()
+
+    # -- news
+
+    def accept(self, kind: Kind, type_: str | None, obj: Mapping[str, Any]) -> None:
+        """An event from kopf, or the answer to a write of ours."""
+        metadata = obj["metadata"]
+        key = (metadata.get("namespace", ""), metadata["name"])
+        present = self._objects[kind].get(key)
+        if present is not None and _version(present) > _version(obj):
+            return
+        if type_ == "DELETED":
+            if present is None or present["metadata"].get("uid") == metadata.get("uid"):
+                self._objects[kind].pop(key, None)
+        elif present is None or _version(present) != _version(obj):
+            self._objects[kind][key] = dict(obj)
+        else:
+            return
+        if kind is kinds.NODE and present is not None and _labels(present) == _labels(obj):
+            return  # kubelets write Node statuses all the time; only labels and existence matter
+        self._wake()
+
+    def _plan_changed(self, _type: str, _obj: Obj) -> None:
+        self._wake()
+
+    def _heard(self, _at: float, sent_at: float | None) -> None:
+        # The tracker may have been told of later renewals meanwhile, so this counts as now.
+        if self.tracker.read_succeeded(time.monotonic(), sent_at=sent_at):
+            self.api_gaps += 1
+            log.warning("the API was silent too long: all lease ages begin again at zero")
+            self._wake()
+
+    def _lease_changed(self, type_: str, obj: Obj) -> None:
+        name = obj["metadata"]["name"]
+        if not name.startswith(LEASE_PREFIX):
+            self._wake()
+            return
+        if type_ == "DELETED":
+            self.tracker.forget(name.removeprefix(LEASE_PREFIX))
+            self._wake()
+            return
+        lease = node_lease(obj)
+        before = self.tracker.lease(lease.node)
+        self.tracker.observe(lease, time.monotonic())
+        self._lease_ms = min(3000, round(lease.duration_s * 1000))
+        self.tracker.read_gap_s = self._lease_ms / READ_GAP_PART / 1000
+        if before is None or (before.boot_id, before.agent_present) != (lease.boot_id, lease.agent_present):
+            self._wake()
+
+    def lease_was_stale(self) -> bool:
+        """Whether the Leases must be read before anyone is judged."""
+        return self.tracker.needs_read(time.monotonic())
+
+    # -- tasks
+
+    async def run(self) -> None:
+        """Follow everything, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.plans.run())
+            group.create_task(self.leases.run())
+            group.create_task(self._relist())
+            group.create_task(self._keep_listening())
+
+    async def _keep_listening(self) -> None:
+        """Read the Leases when the watch was silent for a while, so that silence of nodes is told from silence of the API."""
+        while True:
+            period = max(0.05, self.tracker.read_gap_s / 3)
+            await asyncio.sleep(period)
+            silent = time.monotonic() - self.leases.heard_at > period
+            if silent or self.lease_was_stale():
+                await self.read_leases()
+
+    async def read_leases(self) -> None:
+        """List the Leases now. Failure is silence: the tracker draws the conclusion."""
+        try:
+            async with asyncio.timeout(max(0.2, self.tracker.read_gap_s)):
+                await self.leases.list_now()
+        except (ApiError, TimeoutError) as error:
+            log.debug("cannot read the leases: %s", error)
+
+    async def _relist(self) -> None:
+        while True:
+            for kind in WATCHED:
+                try:
+                    listed = await self.client.list(kind)
+                except ApiNotFound:
+                    log.debug("%s is not served", kind.plural)
+                    continue
+                except ApiError as error:
+                    log.debug("cannot list %s: %s", kind.plural, error)
+                    continue
+                self._replace(kind, listed.items, int(listed.resource_version or 0))
+            await asyncio.sleep(self._relist_s)
+
+    def _replace(self, kind: Kind, items: Iterable[Obj], version: int) -> None:
+        fresh = {(obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in items}
+        for key in [one for one in self._objects[kind] if one not in fresh]:
+            if _version(self._objects[kind][key]) <= version:
+                del self._objects[kind][key]
+                self._wake()
+        for obj in fresh.values():
+            self.accept(kind, "MODIFIED", obj)
+
+    # -- reading
+
+    def raw(self, kind: Kind) -> Iterable[Obj]:
+        """All objects of a kind, in order of namespace and name."""
+        return [self._objects[kind][key] for key in sorted(self._objects[kind])]
+
+    def get(self, kind: Kind, name: str, namespace: str = "") -> Obj | None:
+        return self._objects[kind].get((namespace, name))
+
+    def parsed(self, kind: Kind, model: type[R], problems: list[Problem] | None = None) -> list[R]:
+        """All objects of a kind that can be read; what can't becomes a problem."""
+        found: list[R] = []
+        for obj in self.raw(kind):
+            item = self._parse(kind, model, obj)
+            if isinstance(item, Problem):
+                if problems is not None:
+                    problems.append(item)
+            else:
+                found.append(item)
+        return found
+
+    def _parse(self, kind: Kind, model: type[R], obj: Obj) -> R | Problem:
+        metadata = obj["metadata"]
+        cache_key = (kind, metadata.get("uid", ""), metadata.get("resourceVersion", ""))
+        item = self._parsed.get(cache_key)
+        if item is None:
+            item = _read(model, obj)
+            if len(self._parsed) > 20_000:
+                self._parsed.clear()
+            self._parsed[cache_key] = item
+        return item  # type: ignore[return-value]
+
+    def clusters(self) -> list[HACluster]:
+        """Oldest first."""
+        found = self.parsed(kinds.HACLUSTER, HACluster)
+        return sorted(found, key=lambda one: (one.metadata.creation_timestamp or "", one.metadata.name))
+
+    def nodes_of(self, cluster: HACluster) -> list[str]:
+        """Names of the Kubernetes Nodes that belong to the cluster: an older cluster's claim wins."""
+        taken: set[str] = set()
+        for other in self.clusters():
+            mine = {
+                obj["metadata"]["name"]
+                for obj in self.raw(kinds.NODE)
+                if _matches(other.spec.node_selector, _labels(obj))
+            } - taken
+            if other.metadata.name == cluster.metadata.name:
+                return sorted(mine)
+            taken |= mine
+        return []
+
+    def owns_namespace(self, cluster: HACluster, namespace: str) -> bool:
+        """Whether the cluster runs the resources of this namespace."""
+        for other in self.clusters():
+            if not other.spec.namespaces or namespace in other.spec.namespaces:
+                return other.metadata.name == cluster.metadata.name
+        return False
+
+    def objects_of(self, cluster: HACluster) -> tuple[Objects, list[Problem]]:
+        """Everything that the cluster's DC needs, and what could not be read."""
+        problems: list[Problem] = []
+        members = set(self.nodes_of(cluster))
+
+        def mine(items: list[R]) -> tuple[R, ...]:
+            return tuple(one for one in items if self.owns_namespace(cluster, one.metadata.namespace or ""))
+
+        labels = {
+            obj["metadata"]["name"]: _labels(obj)
+            for obj in self.raw(kinds.NODE)
+            if obj["metadata"]["name"] in members
+        }
+        plans = {}
+        for obj in self.plans.objects():
+            if obj["metadata"]["name"] in members:
+                plan = self._parse(kinds.HANODEPLAN, HANodePlan, obj)
+                if isinstance(plan, HANodePlan):
+                    plans[plan.metadata.name] = plan
+        objects = Objects(
+            cluster=cluster,
+            nodes=tuple(
+                one for one in self.parsed(kinds.HANODE, HANode, problems) if one.metadata.name in members
+            ),
+            resources=mine(self.parsed(kinds.HARESOURCE, HAResource, problems)),
+            groups=mine(self.parsed(kinds.RESOURCEGROUP, ResourceGroup, problems)),
+            constraints=mine(self.parsed(kinds.HACONSTRAINT, HAConstraint, problems)),
+            devices=tuple(
+                one
+                for one in self.parsed(kinds.FENCEDEVICE, FenceDevice, problems)
+                if one.spec.cluster == cluster.metadata.name
+            ),
+            plans=plans,
+            node_labels=labels,
+        )
+        return objects, problems
+
+
+def node_lease(obj: Obj) -> NodeLease:
+    """A node's Lease as the tracker reads it. A sub-second duration stands in an annotation."""
+    metadata = obj["metadata"]
+    annotations = metadata.get("annotations") or {}
+    spec = obj.get("spec") or {}
+    try:
+        duration_s = int(annotations[ANNOTATION_LEASE_MS]) / 1000
+    except (KeyError, ValueError):
+        duration_s = float(spec.get("leaseDurationSeconds") or 3)
+    return NodeLease(
+        node=metadata["name"].removeprefix(LEASE_PREFIX),
+        token=f"{spec.get('renewTime')}/{annotations.get(ANNOTATION_SEQUENCE)}/{annotations.get(ANNOTATION_BOOT_ID)}",
+        boot_id=annotations.get(ANNOTATION_BOOT_ID, ""),
+        incarnation=annotations.get(ANNOTATION_INCARNATION, ""),
+        duration_s=max(0.1, duration_s),
+        agent_present=annotations.get(ANNOTATION_AGENT_ALIVE, "present") != "absent",
+    )
+
+
+def _read(model: type[R], obj: Obj) -> R | Problem:
+    try:
+        return model.parse(obj)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        metadata = obj["metadata"]
+        return Problem(
+            kind=model.info.kind,
+            namespace=metadata.get("namespace", ""),
+            name=metadata["name"],
+            code="Invalid",
+            message=f"{path}: {first['msg']}",
+            field=path,
+        )
+
+
+def _version(obj: Mapping[str, Any]) -> int:
+    text = str(obj["metadata"].get("resourceVersion", "0"))
+    return int(text) if text.isdigit() else 0
+
+
+def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    return obj["metadata"].get("labels") or {}
+
+
+def _matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in selector.items())
