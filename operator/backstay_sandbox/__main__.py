@@ -84,7 +84,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("exec", run_exec, "Run a command on a host: exec NODE -- COMMAND ...").add_argument("node")
     add("client", run_client, "Run a command on the client host: client -- COMMAND ...")
     add("kubeconfig", run_kubeconfig, "Print the path of the sandbox's kubeconfig.", needs_root=False)
-    add("restart-api", run_restart_api, "Restart the embedded API server; its objects are kept.")
+    for name, text in (
+        ("stop-api", "Make an outage of the embedded API server: it answers nobody until start-api."),
+        ("start-api", "End the outage; nothing that was stored is lost."),
+        ("restart-api", "Restart the embedded API server; its objects are kept."),
+    ):
+        add(name, run_on_api, text)
     add("doctor", run_doctor, "Say what this machine lacks.", needs_root=False)
     return parser
 
@@ -143,8 +148,8 @@ def run_kubeconfig(_: argparse.Namespace, layout: Layout) -> int:
     return 0
 
 
-def run_restart_api(_: argparse.Namespace, layout: Layout) -> int:
-    call(layout.control_socket, "restart-api")
+def run_on_api(args: argparse.Namespace, layout: Layout) -> int:
+    call(layout.control_socket, args.subcommand)
     return 0
 
 

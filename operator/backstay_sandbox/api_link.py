@@ -15,19 +15,22 @@ import contextlib
 import logging
 import secrets
 import socket
+import ssl
 import sys
 from typing import Protocol
 
 from backstay_sandbox import network
+from backstay_sandbox.apiserver.certificates import Certificate, CertificateError, make_certificate
 from backstay_sandbox.kubeconfig import Kubeconfig
 from backstay_sandbox.layout import SERVICES_ADDRESS, SERVICES_API_PORT, Layout
 from backstay_sandbox.process_record import forget, record
 
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
-RESTART_DELAY_S = 0.5
+SUPERVISE_INTERVAL_S = 0.5
 FORWARDED_MAX = 256
 CHUNK_BYTES = 64 * 1024
+LOOPBACK = "127.0.0.1"
 HOSTS_VIEW = (SERVICES_ADDRESS, SERVICES_API_PORT)
 LOG = logging.getLogger(__name__)
 
@@ -49,8 +52,11 @@ class ApiLink(Protocol):
 
     async def start(self) -> None: ...
 
-    async def restart(self) -> None:
-        """Stop the API and start it again with the same objects; ApiLinkError where that is not ours to do."""
+    async def pause(self) -> None:
+        """Make an outage: end the server, keep its address and objects; ApiLinkError where it is not ours."""
+
+    async def resume(self) -> None:
+        """End the outage; does nothing when there is none."""
 
     async def stop(self) -> None: ...
 
@@ -60,33 +66,54 @@ class EmbeddedApi:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._certificate: Certificate | None = None
         self._token = secrets.token_urlsafe(24)
         self._sockets: list[socket.socket] = []
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
+        self._paused = False
 
     @property
     def for_root(self) -> Kubeconfig:
         address, port = self._sockets[0].getsockname()
-        return Kubeconfig(server=f"http://{address}:{port}", token=self._token)
+        return self._seen_at(f"{address}:{port}")
 
     @property
     def for_hosts(self) -> Kubeconfig:
-        return Kubeconfig(server=f"http://{HOSTS_VIEW[0]}:{HOSTS_VIEW[1]}", token=self._token)
+        return self._seen_at(f"{HOSTS_VIEW[0]}:{HOSTS_VIEW[1]}")
+
+    def _seen_at(self, location: str) -> Kubeconfig:
+        assert self._certificate is not None, "not started"
+        # kubectl sends a token over TLS only.
+        authority = self._certificate.authority_pem().decode()
+        return Kubeconfig(server=f"https://{location}", token=self._token, authority=authority)
 
     async def start(self) -> None:
+        try:
+            self._certificate = await asyncio.to_thread(
+                make_certificate, self._layout.state_dir, addresses=[LOOPBACK, SERVICES_ADDRESS]
+            )
+        except CertificateError as error:
+            raise ApiLinkError(str(error)) from None
         self._sockets = [
-            socket.create_server(("127.0.0.1", 0), backlog=128),
+            socket.create_server((LOOPBACK, 0), backlog=128),
             network.listen_inside(self._layout, "services", HOSTS_VIEW),
         ]
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise())
 
-    async def restart(self) -> None:
+    async def pause(self) -> None:
+        """Connections go on being accepted by the kernel, and get no answer: what a hung API server looks like."""
         async with self._changing:
+            self._paused = True
             await self._end()
-            await self._launch()
+
+    async def resume(self) -> None:
+        async with self._changing:
+            if self._paused:
+                await self._launch()
+                self._paused = False
 
     async def stop(self) -> None:
         if self._supervisor is not None:
@@ -99,11 +126,13 @@ class EmbeddedApi:
             one.close()
 
     async def _launch(self) -> None:
+        assert self._certificate is not None
         descriptors = [one.fileno() for one in self._sockets]
         with (self._layout.logs_dir / "api.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "backstay_sandbox.api_process"),
                 *("--state", str(self._layout.api_state)),
+                *("--certificate", str(self._certificate.certificate), "--key", str(self._certificate.key)),
                 *(f"--socket={descriptor}" for descriptor in descriptors),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
@@ -138,7 +167,8 @@ class EmbeddedApi:
 
     async def _ask_ready(self) -> None:
         """Ask once: the listening socket exists already, so the answer comes when the server is up."""
-        reader, writer = await asyncio.open_connection(*self._sockets[0].getsockname())
+        context = ssl.create_default_context(cadata=self.for_root.authority)
+        reader, writer = await asyncio.open_connection(*self._sockets[0].getsockname(), ssl=context)
         head = f"GET /readyz HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {self._token}\r\n\r\n"
         writer.write(head.encode())
         status = await reader.readline()
@@ -163,16 +193,16 @@ class EmbeddedApi:
     async def _supervise(self) -> None:
         """Start the API again when it dies by itself; a sandbox without its API is of no use."""
         while True:
-            assert self._process is not None
-            await self._process.wait()
-            await asyncio.sleep(RESTART_DELAY_S)
+            await asyncio.sleep(SUPERVISE_INTERVAL_S)
             async with self._changing:
-                if self._process.returncode is not None:
-                    LOG.error("the API ended with status %s; starting it again", self._process.returncode)
-                    try:
-                        await self._launch()
-                    except ApiLinkError as error:
-                        LOG.error("%s", error)
+                assert self._process is not None
+                if self._paused or self._process.returncode is None:
+                    continue
+                LOG.error("the API ended with status %s; starting it again", self._process.returncode)
+                try:
+                    await self._launch()
+                except ApiLinkError as error:
+                    LOG.error("%s", error)
 
 
 class ExternalApi:
@@ -196,8 +226,11 @@ class ExternalApi:
         listening = network.listen_inside(self._layout, "services", HOSTS_VIEW)
         self._server = await asyncio.start_server(self._forward, sock=listening)
 
-    async def restart(self) -> None:
-        raise ApiLinkError("this sandbox uses an API server that is not its own; restart it yourself")
+    async def pause(self) -> None:
+        raise ApiLinkError("this sandbox uses an API server that is not its own; stop it yourself")
+
+    async def resume(self) -> None:
+        await self.pause()
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -152,8 +152,13 @@ class Operations:
                 await sandbox.host(node).cut()
             case "heal":
                 await sandbox.host(node).heal()
+            case "stop-api":
+                await sandbox.pause_api()
+            case "start-api":
+                await sandbox.resume_api()
             case "restart-api":
-                await sandbox.restart_api()
+                await sandbox.pause_api()
+                await sandbox.resume_api()
             case "down":
                 self._stop.set()
             case other:

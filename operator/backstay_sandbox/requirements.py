@@ -43,6 +43,7 @@ HOSTS = (
     Requirement("nsenter", "util-linux", "running commands on hosts"),
     Requirement("losetup", "mount", "the shared disk"),
     Requirement("mkfs.xfs", "xfsprogs", "the file system on the shared disk"),
+    Requirement("openssl", "openssl", "the embedded API's certificate"),
     Requirement("/dev/loop-control", "", "the shared disk (kernel module loop)"),
 )
 AGENTS = (

@@ -103,10 +103,16 @@ class Sandbox:
             raise SandboxError(f"no host {node!r}; there are {', '.join(self.hosts)}")
         return self.hosts[node]
 
-    async def restart_api(self) -> None:
+    async def pause_api(self) -> None:
+        await self._existing_api().pause()
+
+    async def resume_api(self) -> None:
+        await self._existing_api().resume()
+
+    def _existing_api(self) -> ApiLink:
         if self.api is None:
             raise SandboxError("this sandbox has no API")
-        await self.api.restart()
+        return self.api
 
     def status(self) -> dict[str, Any]:
         """Everything `backstay-sandbox status` shows."""

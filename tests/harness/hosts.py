@@ -44,8 +44,9 @@ class SandboxUnderTest:
 
     layout: Layout
 
-    def ask(self, op: str, **arguments: object) -> Any:
-        return call(self.layout.control_socket, op, **arguments)
+    def ask(self, op: str, *, node: str | None = None) -> Any:
+        """One request to the sandbox's daemon."""
+        return call(self.layout.control_socket, op, node=node)
 
     def host_status(self, node: str) -> dict[str, Any]:
         return next(host for host in self.ask("status")["hosts"] if host["node"] == node)

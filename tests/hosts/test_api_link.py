@@ -73,7 +73,7 @@ async def test_an_api_that_is_down_drops_the_connection_and_not_the_forwarder(
         server.close()
 
 
-async def test_somebody_elses_api_is_not_ours_to_restart(sandbox: SandboxUnderTest) -> None:
+async def test_somebody_elses_api_is_not_ours_to_stop(sandbox: SandboxUnderTest) -> None:
     api = ExternalApi(sandbox.layout, Kubeconfig(server="http://127.0.0.1:1"))
     with pytest.raises(ApiLinkError, match="not its own"):
-        await api.restart()
+        await api.pause()

@@ -30,23 +30,23 @@ def test_every_example_is_a_valid_object(path: Path) -> None:
         assert model.metadata.name == document["metadata"]["name"]
 
 
-def test_the_tutorials_cluster_is_what_up_makes() -> None:
-    written = documents(EXAMPLES / "tutorial/1-cluster.yaml")
+def test_the_sandbox_cluster_is_what_up_makes() -> None:
+    written = documents(EXAMPLES / "sandbox/cluster.yaml")
     assert written == [objects.cluster(), objects.fence_device()]
 
 
 def test_the_tutorial_has_its_resources_in_order_on_the_shared_disk() -> None:
-    (group,) = documents(EXAMPLES / "tutorial/3-appgroup.yaml")
+    (group,) = documents(EXAMPLES / "tutorial/2-appgroup.yaml")
     members = group["spec"]["members"]
     assert [member["name"] for member in members] == ["app_fs", "VIP", "Website-Testes"]
     assert members[0]["template"]["params"]["device"] == SHARED_DISK_IN_HOST
-    (address,) = documents(EXAMPLES / "tutorial/2-cluster-ip.yaml")
+    (address,) = documents(EXAMPLES / "tutorial/1-cluster-ip.yaml")
     assert address["spec"]["resourceId"] == "ClusterIP"
     assert address["spec"]["meta"] == {"requires": "quorum"}
 
 
 def test_the_group_with_lvm_differs_only_in_its_volume() -> None:
-    (plain,) = documents(EXAMPLES / "tutorial/3-appgroup.yaml")
+    (plain,) = documents(EXAMPLES / "tutorial/2-appgroup.yaml")
     (with_lvm,) = documents(EXAMPLES / "tutorial-lvm/appgroup.yaml")
     lvm, disk, *rest = with_lvm["spec"]["members"]
     assert lvm["template"]["agent"] == "ocf:heartbeat:LVM"
