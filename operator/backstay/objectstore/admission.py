@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from backstay.objectstore import metadata as object_meta
-from backstay.objectstore.cel import check_rules
 from backstay.objectstore.document import MISSING, Json, JsonObject, graft, with_key
 from backstay.objectstore.errors import ApiError, bad_request, conflict, invalid, invalid_value
 from backstay.objectstore.ids import IdSource
 from backstay.objectstore.ownership import Writer, after_update, with_entries
 from backstay.objectstore.resource import Resource
+from backstay.objectstore.rules import check_rules
 from backstay.objectstore.structural import fill_defaults, prune
 from backstay.objectstore.timestamps import rfc3339
 from backstay.objectstore.validation import Findings, validate

@@ -42,12 +42,9 @@ _DEFINITION_SCHEMA: JsonObject = {
 
 
 class Definitions:
-    """Compiles definitions; keeps what it compiled, so that an unchanged schema is compiled once.
+    """Compiles definitions; keeps what it compiled, so that an unchanged schema is compiled once."""
 
-    `rules` is the CEL compiler; without one, rules are not enforced.
-    """
-
-    def __init__(self, rules: RuleCompiler | None) -> None:
+    def __init__(self, rules: RuleCompiler) -> None:
         self._rules = rules
         self._compiled: dict[str, Schema] = {}
 

@@ -1,7 +1,7 @@
 """Structural schemas (the OpenAPI v3 subset of CustomResourceDefinitions), compiled once into nodes to walk fast.
 
 A node answers four questions about a value: what is unknown in it (`structural`), what is missing (`structural`),
-what is wrong (`validation`, `cel`), and how it merges (`apply`, `strategic`). Assumes the schema's JSON was
+what is wrong (`validation`, `rules`), and how it merges (`apply`, `strategic`). Assumes the schema's JSON was
 accepted by `crd`; refuses, with SchemaError, what cannot be compiled at all.
 """
 

@@ -38,6 +38,7 @@ from backstay.objectstore.errors import (
     not_found,
     unsupported_media_type,
 )
+from backstay.objectstore.expressions import CelRules
 from backstay.objectstore.history import Change, EventType
 from backstay.objectstore.ids import IdSource
 from backstay.objectstore.ledger import Ledger, Listener
@@ -55,6 +56,7 @@ HISTORY_LIMIT = 4096
 OBJECT_BYTES_MAX = 1_572_864
 """etcd's request limit: a larger object would not be stored by a real server either."""
 
+CEL: RuleCompiler = CelRules()
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 NAME_ATTEMPTS_MAX = 8
 
@@ -116,13 +118,13 @@ class Deleted:
 
 
 class ObjectStore:
-    """See the module. `ids` names new objects, `rules` compiles CEL (None: rules are not enforced)."""
+    """See the module. `ids` names new objects, `rules` compiles the CEL rules of definitions."""
 
     def __init__(
         self,
         *,
         ids: IdSource,
-        rules: RuleCompiler | None = None,
+        rules: RuleCompiler = CEL,
         history_limit: int = HISTORY_LIMIT,
         object_bytes_max: int | None = OBJECT_BYTES_MAX,
     ) -> None:

@@ -21,7 +21,6 @@ from pathlib import Path
 import yaml
 
 from backstay.objectstore import ObjectStore
-from backstay_sandbox.apiserver.celpy_rules import CelpyRules
 from backstay_sandbox.apiserver.certificates import CertificateError, make_certificate
 from backstay_sandbox.apiserver.random_ids import RandomIds
 from backstay_sandbox.apiserver.server import serving
@@ -71,7 +70,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _open_store(arguments: argparse.Namespace) -> ObjectStore:
-    store = ObjectStore(ids=RandomIds(), rules=CelpyRules(), history_limit=arguments.history)
+    store = ObjectStore(ids=RandomIds(), history_limit=arguments.history)
     if arguments.state is not None:
         snapshot = load_state(arguments.state)
         if snapshot is not None:
