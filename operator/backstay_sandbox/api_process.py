@@ -18,7 +18,6 @@ from pathlib import Path
 
 from backstay.objectstore import ObjectStore
 from backstay_sandbox.apiserver import serve
-from backstay_sandbox.apiserver.celpy_rules import CelpyRules
 from backstay_sandbox.apiserver.certificates import Certificate
 from backstay_sandbox.apiserver.random_ids import RandomIds
 from backstay_sandbox.apiserver.state_file import StateFileError, load_state, save_state
@@ -37,7 +36,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     token = sys.stdin.readline().strip()
-    store = ObjectStore(ids=RandomIds(), rules=CelpyRules())
+    store = ObjectStore(ids=RandomIds())
     try:
         snapshot = load_state(args.state)
     except StateFileError as error:
