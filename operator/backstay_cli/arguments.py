@@ -26,6 +26,11 @@ _CREATE_EPILOG = """examples:
 Words after AGENT are pcs's: parameters name=value, then op NAME option=value..., meta name=value..., clone or promotable with options.
 The object's name is the id in lower case, with hyphens for humps and underscores (ClusterIP: cluster-ip); spec.resourceId keeps the id.
 """
+_SIMULATE_EPILOG = """examples:
+  kubectl ha simulate                      what the cluster would do now (nothing, when it is at rest)
+  kubectl ha simulate --node-down n1       what if n1 dies?
+  kubectl ha simulate --transition 41      the input of transition 41 again
+"""
 
 Add = Callable[..., argparse.ArgumentParser]
 
@@ -313,7 +318,13 @@ def _history(add: Add) -> None:
 
 
 def _simulate(add: Add) -> None:
-    simulate = add("simulate", "simulate.simulate", "what would happen; nothing is changed")
+    simulate = add(
+        "simulate",
+        "simulate.simulate",
+        "what would happen; nothing is changed",
+        output=("text", "json"),
+        epilog=_SIMULATE_EPILOG,
+    )
     for name, text in (
         ("--node-down", "the node is lost"),
         ("--node-up", "the node joins"),

@@ -111,6 +111,15 @@ async def chosen_cluster(session: Session) -> HACluster:
     return clusters[0]
 
 
+async def node_labels(session: Session) -> dict[str, dict[str, str]]:
+    """Labels of the Nodes, which rules may speak of; none where they may not be listed."""
+    warnings: list[str] = []
+    nodes = await _list(session, kinds.NODE, (), warnings)
+    for warning in warnings:
+        session.say(f"warning: {warning}")
+    return {obj["metadata"]["name"]: obj["metadata"].get("labels") or {} for obj in nodes}
+
+
 async def _list(
     session: Session, kind: Kind, namespaces: Sequence[str], warnings: list[str]
 ) -> list[dict[str, Any]]:

@@ -44,8 +44,11 @@ def still_on(view: View, node: str) -> list[str]:
 
 
 def settled(target: Target, *, running: bool) -> bool:
-    """Whether a resource runs (or is stopped), and is not on its way."""
-    return target.role in RUNNING if running else target.role == "Stopped" and not target.nodes
+    """Whether a resource runs (or is stopped), and is not on its way. A clone runs where some instances do and none is on its way."""
+    roles = set(target.role.split())
+    if running:
+        return bool(roles & set(RUNNING)) and roles <= {*RUNNING, "Stopped"}
+    return roles == {"Stopped"} and not target.nodes
 
 
 def is_managed(target: Target) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from backstay_cli.build.placement import lasting
+from backstay_cli.build.placement import lasting, pull
 from backstay_cli.edit import holder, request
 from backstay_cli.errors import CliError
-from backstay_cli.gather import Wanted, gather
+from backstay_cli.gather import Wanted, gather, node_labels
 from backstay_cli.session import Session
 from backstay_cli.view import Target, TargetKind, View, find
 from backstay_cli.wait import state_text
@@ -30,13 +30,12 @@ async def move(session: Session, arguments: argparse.Namespace) -> int:
     if ack is None:
         session.say(f"{target.id}: move asked for")
         return 0
-    if ack.get("message"):
-        session.say(ack["message"])
-    after = await gather(session, Wanted(constraints=True))
+    after = await gather(session, Wanted(plans=True, constraints=True, fencing=True))
     moved = find(after, target.id, namespace=session.namespace)
     session.say(state_text(moved))
     if len(moved.nodes) == 1:
-        session.say(f"  {lasting(after, moved, moved.nodes[0])}")
+        change = pull(after, moved, node_labels=await node_labels(session))
+        session.say(f"  {lasting(after, moved, moved.nodes[0], change=change)}")
     return 0
 
 

@@ -407,12 +407,20 @@ def _problems(view: View) -> Iterator[Problem]:
     ]
     for obj, found in conditions:
         for condition in found:
-            if _is_trouble(condition.type, condition.status) and condition.message:
+            told = condition.reason in _TOLD_ELSEWHERE
+            if _is_trouble(condition.type, condition.status) and condition.message and not told:
                 of = f"{obj.info.kind} {obj.key}"
                 yield Problem(of=of, reason=condition.reason, message=condition.message)
     for warning in view.warnings:
         yield Problem(of="", reason="Unreadable", message=warning)
 
+
+_STATES = (
+    "Starting Stopping Promoting Demoting Started Stopped Promoted Unpromoted Failed Blocked Partial Disabled"
+)
+_NODE_STATES = "Online Standby Maintenance Pending Unclean Offline"
+_TOLD_ELSEWHERE = frozenset((*_STATES.split(), *_NODE_STATES.split(), "NotScheduled", "NodeUnclean"))
+"""Reasons of conditions that only repeat a state which stands in the lists of nodes and resources, with its reason."""
 
 _GOOD_WHEN_TRUE = ("Ready", "Accepted", "Quorum", "Valid", "Unique", "Scheduled")
 

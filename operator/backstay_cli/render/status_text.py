@@ -167,6 +167,8 @@ def _state(row: ResourceStatus, paint: Paint) -> str:
             painted = paint.good(row.role)
         case "Failed":
             painted = paint.bad("FAILED")
+        case "Blocked":
+            painted = paint.bad("Blocked")
         case "Stopped":
             painted = row.role if row.disabled else paint.warn(row.role)
         case "Unseen":
@@ -184,7 +186,7 @@ def _marks(row: ResourceStatus, paint: Paint) -> str:
         marks.append(paint.warn("maintenance"))
     elif not row.managed:
         marks.append(paint.warn("unmanaged"))
-    if row.blocked:
+    if row.blocked and row.role != "Blocked":
         marks.append(paint.bad("blocked"))
     if row.failures and row.kind == "resource":
         marks.append(paint.warn(f"failures: {score_text(row.failures)}"))

@@ -75,8 +75,8 @@ async def test_a_move_is_asked_for_and_leaves_no_constraint() -> None:
     [
         (None, None, "resource-stickiness is 0: it may move again"),
         (100, None, "it stays there (resource-stickiness 100)"),
-        (100, ("n3", 500), "prefers n3 with 500, and resource-stickiness is 100: it will pull it back"),
-        (100, ("n1", "INFINITY"), "will pull it back once n1 is online"),
+        (100, ("n3", 500), "prefers n3 with 500, and resource-stickiness is 100, so it will go back there"),
+        (100, ("n1", "INFINITY"), "will go there once n1 is online"),
         (1000, ("n3", 500), "it stays there"),
     ],
 )
