@@ -201,7 +201,7 @@ def node_state(node: HANode, view: NodeView) -> str:
     """One word: life first, then wishes."""
     condition = view.verdict.condition
     if condition is not NodeCondition.ONLINE:
-        return condition.value
+        return str(condition.value)
     if node.spec.shutdown:
         return "Stopped"
     if node.spec.standby:

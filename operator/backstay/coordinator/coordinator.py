@@ -108,6 +108,7 @@ class Coordinator:
         self._hold_since: float | None = None
         self._not_before = 0.0
         self._repeats = 0
+        self._again = ""
 
     # -- one step
 
@@ -259,16 +260,21 @@ class Coordinator:
             orders.story.append(
                 StoryItem(tale=Tale.ABORTED, message=message, warning=True, facts={"transition": number})
             )
+            self._again = f"transition {number} was aborted: {why}"
         self._brake(run, view.now)
         self._run = None
         self._run_print = None
 
     def _brake(self, run: Run, now: float) -> None:
-        """Transition after transition without a reason from outside is a loop: slow it down, ever more."""
-        inner = run.context.trigger.startswith("news from") or run.verdict is not Verdict.COMPLETE
+        """Transition after transition without a reason from outside is a loop: slow it down, ever more.
+
+        What changes outside (a node, the configuration, a failure) is never held up by this, see `_maybe_schedule`."""
+        inner = run.context.trigger.startswith(("news from", "transition ")) or run.verdict is not Verdict.COMPLETE
         self._repeats = self._repeats + 1 if inner else 0
-        if self._repeats > BRAKE_AFTER:
-            self._not_before = now + min(BRAKE_MAX_S, 0.2 * 2 ** (self._repeats - BRAKE_AFTER))
+        if run.fencing_failed:
+            self._not_before = now + min(BRAKE_MAX_S, 2.0 ** min(self._repeats, 6))
+        elif self._repeats > BRAKE_AFTER:
+            self._not_before = now + min(BRAKE_MAX_S, 0.2 * 2 ** min(self._repeats - BRAKE_AFTER, 10))
 
     # -- scheduling
 
@@ -289,17 +295,21 @@ class Coordinator:
         lost = [node for node in membership.nodes.values() if node.verdict.condition is NodeCondition.UNCLEAN]
         brake = not membership.quorum and storm(members=len(membership.nodes), lost_together=len(lost))
         ignores = view.objects.cluster.spec.properties.no_quorum_policy == "ignore"
-        return waiting or view.now < self._not_before or (brake and ignores)
+        return waiting or (brake and ignores)
 
     def _maybe_schedule(
         self, look: Fingerprint, view: View, membership: Membership, assembly: Assembly, orders: Orders
     ) -> None:
-        trigger = look.difference(self._looked)
+        surprise = look.surprise_since(self._looked) if self._looked is not None else ""
+        if not surprise and view.now < self._not_before:
+            return
+        trigger = surprise or look.difference(self._looked) or self._again
         if not trigger and self._look_again_at is not None and view.now >= self._look_again_at:
             trigger = "time has passed (recheck)"
         if not trigger:
             return
         self._looked = look
+        self._again = ""
         if self.desk.moves:
             moves = " ".join(move.key for move in self.desk.moves)
             trigger = f"{trigger}; request {moves}" if "request" not in trigger else trigger

@@ -100,6 +100,11 @@ class Run:
     def verdict(self) -> Verdict | None:
         return self.runner.verdict
 
+    @property
+    def fencing_failed(self) -> bool:
+        """Whether some node could not be fenced."""
+        return any(self.runner.phase(id_) is Phase.FAILED for id_ in self._fencings)
+
     def abort(self, reason: str) -> None:
         """Send nothing new; what has begun is waited for."""
         self.runner.abort(reason)

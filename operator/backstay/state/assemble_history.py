@@ -46,13 +46,16 @@ def histories_of(
             continue
         by_resource: dict[str, list[OpRecord]] = defaultdict(list)
         agents: dict[str, str] = {}
+        let_go = _let_go(requires) if verdict.released else frozenset()
+        for resource in sorted(let_go):
+            by_resource[resource].append(_KNOWN_STOPPED)
         for record in plans[node].status.history:
-            if verdict.released and requires.get(record.resource, Requires.FENCING) in _FREE:
+            if record.resource in let_go:
                 continue
             by_resource[record.resource].append(_record(record, node))
             agents[record.resource] = record.agent or agents.get(record.resource, "")
         for pending in plans[node].status.pending:
-            if verdict.released and requires.get(pending.resource, Requires.FENCING) in _FREE:
+            if pending.resource in let_go:
                 continue
             if pending.resource and pending.verb in _RECORDED:
                 by_resource[pending.resource].append(
@@ -75,6 +78,14 @@ def histories_of(
         ]
     return tuple(found)
 
+
+def _let_go(requires: Mapping[str, Requires]) -> frozenset[str]:
+    """What a cut-off agent has stopped by the time its lease runs out."""
+    return frozenset(resource for resource, needs in requires.items() if needs in _FREE)
+
+
+_KNOWN_STOPPED = OpRecord(operation="monitor", rc=7, target_rc=7, call_id=0)
+"""Stands for the protocol's promise; a probe's answer, because "not known" would make a start elsewhere wait for the fencing."""
 
 _RECORDED = ("start", "stop", "monitor", "promote", "demote", "migrate_to", "migrate_from")
 _NEWEST = 2**31

@@ -1,0 +1,42 @@
+# What people run. `make venv` is the root of everything; as root it also installs the Debian packages that are missing.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PYTHONSAFEPATH := 1
+
+.PHONY: help venv system lint crds test demo tidy clean
+
+help:
+	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
+	@echo "make demo    the tutorial on an embedded sandbox: three hosts, a power cut, a summary"
+	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
+	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
+	@echo "make crds    write crds/ from the models"
+
+venv: $(VENV)/.ready system
+
+$(VENV)/.ready: pyproject.toml uv.lock tools/bootstrap.sh
+	@PYTHON=$(PYTHON) tools/bootstrap.sh
+
+system: $(VENV)/.ready
+	@$(BIN)/python -m backstay_sandbox.requirements --install
+
+crds: $(VENV)/.ready
+	@$(BIN)/python tools/generate_crds.py
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/generate_crds.py --check
+	$(BIN)/python tools/tidy.py
+
+test: venv lint
+	@PYTHONHASHSEED=random $(BIN)/pytest
+
+demo: venv
+	@$(BIN)/python -m backstay_sandbox.demo
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

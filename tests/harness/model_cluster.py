@@ -1,0 +1,347 @@
+"""A whole cluster in memory: the real coordinator, and nodes that do what their plans say, under a clock of the test's own.
+
+Nodes answer a plan at once, operations succeed unless the test says otherwise, and everything that ran is in `log`. `DoubleActive` is
+raised at the moment a resource is started where another live node still runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from backstay.api import (
+    FenceDevice,
+    HACluster,
+    HANode,
+    HANodePlan,
+    HAResource,
+    OperationRecord,
+    ResourceGroup,
+)
+from backstay.api.node import FencedStatus
+from backstay.api.plan import ActionResult, FailureRecord, PlanAction
+from backstay.api.quantities import timestamp
+from backstay.coordinator import Coordinator, Orders, View
+from backstay.liveness import LeaseTracker, NodeLease
+from backstay.state.assemble import Objects
+
+EPOCH_WALL = 1_790_000_000.0
+
+
+class DoubleActive(AssertionError):
+    """Two live copies."""
+
+
+@dataclass
+class ModelNode:
+    """One host: its kernel's boot, its agent's memory."""
+
+    name: str
+    boot: int = 1
+    up: bool = True
+    linked: bool = True
+    active: dict[str, str] = field(default_factory=dict)
+    """Resource -> requires, of what runs."""
+    plan: HANodePlan | None = None
+    done: set[str] = field(default_factory=set)
+    calls: int = 0
+    renewals: int = 0
+    released: bool = False
+    synced: int = 0
+
+    @property
+    def boot_id(self) -> str:
+        return f"{self.name}-boot{self.boot}"
+
+
+Verdict = Callable[[ModelNode, PlanAction], int]
+
+
+class ModelCluster:
+    """Drive with `run(seconds)`; break with `crash`, `cut`, `heal`, `boot`, `outcome`."""
+
+    def __init__(self, *names: str, cluster: HACluster) -> None:
+        self.nodes = {name: ModelNode(name) for name in names}
+        self.cluster = cluster
+        self.hanodes = {
+            name: HANode.parse({"metadata": {"name": name, "uid": name, "generation": 1}}) for name in names
+        }
+        self.resources: list[HAResource] = []
+        self.groups: list[ResourceGroup] = []
+        self.constraints: list[object] = []
+        self.devices: list[FenceDevice] = []
+        self.now = 1000.0
+        self.log: list[str] = []
+        self.story: list[str] = []
+        self.summaries: list[str] = []
+        self.outcome: Verdict = lambda _node, action: action.target_rc
+        self.tracker = LeaseTracker(read_gap_s=1.0)
+        self.epoch = 0
+        self.dc: Coordinator | None = None
+        self.orders: Orders | None = None
+        self.new_dc()
+
+    # -- the administrator
+
+    def add(self, *items: HAResource | ResourceGroup | FenceDevice) -> None:
+        for item in items:
+            item.metadata.uid = item.metadata.uid or f"{type(item).__name__}-{item.metadata.name}"
+            item.metadata.generation = item.metadata.generation or 1
+            if isinstance(item, HAResource):
+                self.resources.append(item)
+            elif isinstance(item, ResourceGroup):
+                self.groups.append(item)
+            else:
+                self.devices.append(item)
+
+    def set_node(self, name: str, **fields: object) -> None:
+        node = self.hanodes[name]
+        spec = node.spec.model_copy(update=fields)
+        metadata = node.metadata.model_copy(update={"generation": node.metadata.generation + 1})
+        self.hanodes[name] = node.model_copy(update={"spec": spec, "metadata": metadata})
+
+    # -- the adversary
+
+    def new_dc(self, *, fresh_eyes: bool = False) -> None:
+        """A new DC takes over; with `fresh_eyes` one that has not watched before."""
+        self.epoch += 1
+        if fresh_eyes:
+            self.tracker = LeaseTracker(read_gap_s=1.0)
+        self.dc = Coordinator(cluster="c", epoch=self.epoch, number=0, tracker=self.tracker, homes={})
+
+    def crash(self, name: str) -> None:
+        node = self.nodes[name]
+        node.up = False
+        node.active.clear()
+
+    def cut(self, name: str) -> None:
+        self.nodes[name].linked = False
+
+    def heal(self, name: str) -> None:
+        self.nodes[name].linked = True
+
+    def boot(self, name: str) -> None:
+        node = self.nodes[name]
+        self.nodes[name] = ModelNode(name, boot=node.boot + 1, plan=node.plan, renewals=node.renewals)
+
+    # -- time
+
+    def run(self, seconds: float, *, step: float = 0.05) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.now += step
+            for node in self.nodes.values():
+                self._live(node)
+            self._decide()
+
+    def _live(self, node: ModelNode) -> None:
+        if not node.up:
+            return
+        if not node.linked:
+            self._cut_off(node)
+            return
+        node.renewals += 1
+        lease = NodeLease(node=node.name, token=str(node.renewals), boot_id=node.boot_id, duration_s=3.0)
+        self.tracker.observe(lease, self.now)
+        node.renewed_at = self.now  # type: ignore[attr-defined]
+        if node.plan is not None:
+            self._obey(node)
+
+    def _cut_off(self, node: ModelNode) -> None:
+        if self.now - getattr(node, "renewed_at", self.now) < 2.0 or node.released:
+            return
+        free = [name for name, requires in node.active.items() if requires in ("quorum", "nothing")]
+        for name in free:
+            del node.active[name]
+            self._record(node, name, "stop", 0, 0)
+        node.released = bool(free)
+
+    def _obey(self, node: ModelNode) -> None:
+        plan = node.plan
+        assert plan is not None
+        status = plan.status
+        if status.boot_id != node.boot_id:
+            status = type(status)(boot_id=node.boot_id, agent_version="model")
+            plan = plan.model_copy(update={"status": status})
+            node.plan = plan
+        if node.released and plan.spec.sync > node.synced:
+            node.released = False
+        node.synced = plan.spec.sync
+        results = [one for one in status.results if any(one.id == action.id for action in plan.spec.actions)]
+        failed = {one.id for one in results if one.state != "Done"}
+        for action in plan.spec.actions:
+            if action.id in node.done or plan.spec.boot_id != node.boot_id:
+                continue
+            node.done.add(action.id)
+            state, rc = self._execute(node, action, failed)
+            if state != "Done":
+                failed.add(action.id)
+            results.append(ActionResult(id=action.id, state=state, rc=rc))
+        status.results = results
+        status.observed_generation = plan.metadata.generation
+        status.observed_epoch = plan.spec.epoch
+        status.released = node.released
+
+    def _execute(self, node: ModelNode, action: PlanAction, failed: set[str]) -> tuple[str, int | None]:
+        if any(one in failed for one in action.after):
+            return "Skipped", None
+        if action.verb == "fence":
+            self.log.append(f"{node.name} fence {action.target}")
+            if self.outcome(node, action) != 0:
+                return "Failed", 1
+            self.crash(action.target)
+            return "Done", 0
+        if action.verb in ("cancel", "cleanup", "forget", "meta-data"):
+            self._forget(node, action)
+            return "Done", 0
+        rc = self._operate(node, action)
+        expected = rc == action.target_rc or (action.verb == "monitor" and action.interval_ms == 0)
+        self._record(node, action.resource, action.verb, rc, action.target_rc, action=action)
+        if not expected:
+            self._count_failure(node, action, rc)
+        return ("Done" if expected else "Failed"), rc
+
+    def _operate(self, node: ModelNode, action: PlanAction) -> int:
+        rc = self.outcome(node, action)
+        self.log.append(
+            f"{node.name} {action.verb} {action.resource}" + ("" if rc == action.target_rc else f" rc={rc}")
+        )
+        if action.verb == "start" and rc == 0:
+            for other in self.nodes.values():
+                if other is not node and other.up and action.resource in other.active:
+                    raise DoubleActive(f"{action.resource} on {node.name} and {other.name} at {self.now}")
+            node.active[action.resource] = action.requires
+        if action.verb == "stop" and rc == 0:
+            node.active.pop(action.resource, None)
+        if action.verb == "monitor":
+            natural = 0 if action.resource in node.active else 7
+            return natural if rc == action.target_rc else rc
+        return rc
+
+    def _record(
+        self,
+        node: ModelNode,
+        resource: str,
+        verb: str,
+        rc: int,
+        target: int,
+        *,
+        action: PlanAction | None = None,
+    ) -> None:
+        node.calls += 1
+        assert node.plan is not None
+        interval = action.interval_ms if action else 0
+        kept = [
+            one
+            for one in node.plan.status.history
+            if (one.resource, one.operation, one.interval_ms) != (resource, verb, interval)
+        ]
+        if verb == "stop":
+            kept = [one for one in kept if one.resource != resource or one.interval_ms == 0]
+        record = OperationRecord(
+            resource=resource,
+            operation=verb,
+            interval_ms=interval,
+            agent=action.agent if action else "ocf:heartbeat:Dummy",
+            action_id=action.id if action else "",
+            call_id=node.calls,
+            rc=rc,
+            target_rc=target,
+            status="Done" if rc in (target, 0, 7) else "Error",
+            last_run=timestamp(self.wall),
+            last_change=timestamp(self.wall),
+            digest=action.digest if action else "",
+        )
+        node.plan.status.history = [*kept, record]
+
+    def _count_failure(self, node: ModelNode, action: PlanAction, rc: int) -> None:
+        assert node.plan is not None
+        failures = {(one.resource, one.operation, one.interval_ms): one for one in node.plan.status.failures}
+        key = (action.resource, action.verb, action.interval_ms)
+        count = failures[key].count + 1 if key in failures else 1
+        failures[key] = FailureRecord(
+            resource=action.resource,
+            operation=action.verb,
+            interval_ms=action.interval_ms,
+            count=count,
+            rc=rc,
+            last_failure=timestamp(self.wall),
+        )
+        node.plan.status.failures = list(failures.values())
+
+    def fail_monitor(self, name: str, resource: str, rc: int = 7) -> None:
+        """A recurring monitor finds the resource gone, behind the cluster's back."""
+        node = self.nodes[name]
+        assert node.plan is not None
+        node.active.pop(resource, None)
+        record = next(
+            one
+            for one in node.plan.status.history
+            if one.resource == resource and one.operation == "monitor" and one.interval_ms
+        )
+        action = PlanAction(
+            id=record.action_id,
+            verb="monitor",
+            resource=resource,
+            interval_ms=record.interval_ms,
+            agent=record.agent,
+            digest=record.digest,
+        )
+        self._record(node, resource, "monitor", rc, 0, action=action)
+        self._count_failure(node, action, rc)
+
+    def _forget(self, node: ModelNode, action: PlanAction) -> None:
+        assert node.plan is not None
+        status = node.plan.status
+        if action.verb in ("cleanup", "forget"):
+            status.failures = [one for one in status.failures if one.resource != action.resource]
+        if action.verb == "forget":
+            status.history = [one for one in status.history if one.resource != action.resource]
+        if action.verb == "cancel":
+            status.history = [
+                one
+                for one in status.history
+                if (one.resource, one.operation, one.interval_ms)
+                != (action.resource, "monitor", action.interval_ms)
+            ]
+
+    @property
+    def wall(self) -> float:
+        return EPOCH_WALL + self.now
+
+    def _decide(self) -> None:
+        assert self.dc is not None
+        self.tracker.read_succeeded(self.now)
+        objects = Objects(
+            cluster=self.cluster,
+            nodes=tuple(self.hanodes.values()),
+            resources=tuple(self.resources),
+            groups=tuple(self.groups),
+            constraints=tuple(self.constraints),  # type: ignore[arg-type]
+            devices=tuple(self.devices),
+            plans={name: node.plan for name, node in self.nodes.items() if node.plan is not None},
+        )
+        orders = self.dc.step(View(now=self.now, wall=self.wall, objects=objects))
+        self.orders = orders
+        self.story += [item.message for item in orders.story]
+        for name, spec in orders.plans.items():
+            node = self.nodes[name]
+            if node.plan is None:
+                node.plan = HANodePlan.parse({"metadata": {"name": name, "uid": name, "generation": 1}})
+                node.plan.spec = spec
+            elif node.plan.spec.wire() != spec.wire():
+                node.plan.spec = spec
+                node.plan.metadata.generation += 1
+        for fenced in orders.fenced:
+            record = FencedStatus(boot_id=fenced.boot_id, time=timestamp(self.wall))
+            status = self.hanodes[fenced.node].status.model_copy(update={"fenced": record})
+            self.hanodes[fenced.node] = self.hanodes[fenced.node].model_copy(update={"status": status})
+
+    # -- questions
+
+    def where(self, resource: str) -> list[str]:
+        return [name for name, node in self.nodes.items() if resource in node.active]
+
+    def actions(self, *, since: int = 0) -> list[str]:
+        """What ran, without probes and recurring monitors."""
+        return [line for line in self.log[since:] if " monitor " not in line]

@@ -1,0 +1,190 @@
+"""The DC's loop against model nodes: what starts, what moves, what is fenced first, and what is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
+from harness.model_cluster import ModelCluster
+
+DUMMY = "ocf:heartbeat:Dummy"
+
+
+def cluster(**properties: object) -> HACluster:
+    spec = {"properties": properties, "resourceDefaults": {"resourceStickiness": 1}}
+    return HACluster.parse({"metadata": {"name": "c", "uid": "c", "generation": 1}, "spec": spec})
+
+
+def resource(name: str, **meta: object) -> HAResource:
+    operations = [{"name": "monitor", "interval": "10s"}]
+    spec = {"agent": DUMMY, "operations": operations, "meta": meta}
+    return HAResource.parse({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+
+
+def group(name: str, *members: str) -> ResourceGroup:
+    spec = {"members": [{"resource": member} for member in members]}
+    return ResourceGroup.parse({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+
+
+def power_switch() -> FenceDevice:
+    return FenceDevice.parse(
+        {"metadata": {"name": "pdu"}, "spec": {"cluster": "c", "agent": "stonith:fence_sandbox"}}
+    )
+
+
+@pytest.fixture
+def trio() -> ModelCluster:
+    made = ModelCluster("n1", "n2", "n3", cluster=cluster())
+    made.add(power_switch())
+    return made
+
+
+def test_group_starts_in_order_with_one_plan_write(trio: ModelCluster) -> None:
+    trio.add(resource("fs"), resource("vip"), resource("web"), group("app", "fs", "vip", "web"))
+    trio.run(5)
+    (home,) = trio.where("web")
+    assert trio.actions() == [f"{home} start fs", f"{home} start vip", f"{home} start web"]
+
+
+def test_lost_node_is_fenced_before_its_group_starts_elsewhere(trio: ModelCluster) -> None:
+    trio.add(resource("fs"), resource("web"), group("app", "fs", "web"))
+    trio.run(5)
+    (home,) = trio.where("web")
+    seen = len(trio.log)
+    trio.crash(home)
+    trio.run(6)
+    (new,) = trio.where("web")
+    assert new != home
+    after = trio.actions(since=seen)
+    assert after[0].endswith(f"fence {home}")
+    assert after[1:] == [f"{new} start fs", f"{new} start web"]
+
+
+def test_what_requires_quorum_moves_on_lease_expiry_without_waiting_for_the_fence(trio: ModelCluster) -> None:
+    trio.add(resource("ip", requires="quorum"))
+    trio.run(5)
+    (home,) = trio.where("ip")
+    trio.outcome = lambda _node, action: 1 if action.verb == "fence" else action.target_rc
+    trio.crash(home)
+    trio.run(4)
+    assert trio.where("ip") not in ([], [home])
+
+
+def test_nothing_moves_from_a_lost_node_that_cannot_be_fenced(trio: ModelCluster) -> None:
+    trio.add(resource("fs"))
+    trio.run(5)
+    (home,) = trio.where("fs")
+    seen = len(trio.log)
+    trio.outcome = lambda _node, action: 1 if action.verb == "fence" else action.target_rc
+    trio.nodes[home].up = False  # silent, and for all we know still running
+    trio.run(30)
+    assert not [line for line in trio.actions(since=seen) if " start " in line]
+
+
+def test_cut_off_node_has_released_the_address_before_another_takes_it(trio: ModelCluster) -> None:
+    trio.add(resource("ip", requires="quorum"))
+    trio.run(5)
+    (home,) = trio.where("ip")
+    trio.cut(home)
+    trio.run(6)  # DoubleActive would have been raised
+    (new,) = trio.where("ip")
+    assert new != home
+
+
+def test_clean_stop_of_a_node_moves_its_resources_in_order(trio: ModelCluster) -> None:
+    trio.add(resource("fs"), resource("web"), group("app", "fs", "web"))
+    trio.run(5)
+    (home,) = trio.where("web")
+    seen = len(trio.log)
+    trio.set_node(home, shutdown=True)
+    trio.run(3)
+    (new,) = trio.where("web")
+    assert trio.actions(since=seen) == [
+        f"{home} stop web",
+        f"{home} stop fs",
+        f"{new} start fs",
+        f"{new} start web",
+    ]
+
+
+def test_failed_monitor_recovers_in_place(trio: ModelCluster) -> None:
+    trio.add(resource("web", migrationThreshold=3))
+    trio.run(5)
+    (home,) = trio.where("web")
+    seen = len(trio.log)
+    trio.fail_monitor(home, "web")
+    trio.run(3)
+    assert trio.actions(since=seen) == [f"{home} stop web", f"{home} start web"]
+
+
+def test_resource_moves_when_failures_reach_the_threshold(trio: ModelCluster) -> None:
+    trio.add(resource("web", migrationThreshold=2))
+    trio.run(5)
+    (home,) = trio.where("web")
+    for _ in range(2):
+        trio.fail_monitor(home, "web")
+        trio.run(3)
+    (new,) = trio.where("web")
+    assert new != home
+    assert any(line.startswith(f"Moved {home} -> {new}") for line in trio.story)
+
+
+@pytest.mark.parametrize("fresh_eyes", [False, True])
+def test_change_of_dc_touches_no_healthy_resource(trio: ModelCluster, fresh_eyes: bool) -> None:
+    trio.add(resource("fs"), resource("web"), group("app", "fs", "web"), resource("ip", requires="quorum"))
+    trio.run(5)
+    seen = len(trio.log)
+    trio.new_dc(fresh_eyes=fresh_eyes)
+    trio.run(10)
+    assert trio.actions(since=seen) == []
+
+
+def test_dc_lost_together_with_the_active_node_still_fences_first(trio: ModelCluster) -> None:
+    trio.add(resource("fs"))
+    trio.run(5)
+    (home,) = trio.where("fs")
+    seen = len(trio.log)
+    trio.crash(home)
+    trio.run(1)
+    trio.new_dc()
+    trio.run(6)
+    (new,) = trio.where("fs")
+    assert new != home
+    assert f"fence {home}" in trio.actions(since=seen)[0]
+
+
+def test_fenced_node_comes_back_and_nothing_moves_to_it(trio: ModelCluster) -> None:
+    trio.add(resource("fs"))
+    trio.run(5)
+    (home,) = trio.where("fs")
+    trio.crash(home)
+    trio.run(6)
+    (new,) = trio.where("fs")
+    seen = len(trio.log)
+    trio.boot(home)
+    trio.run(6)
+    assert trio.where("fs") == [new]
+    assert trio.actions(since=seen) == []
+    assert trio.orders is not None
+    assert home in trio.orders.picture.membership.online
+
+
+def test_minority_stops_what_it_has(trio: ModelCluster) -> None:
+    trio.add(resource("ip", requires="quorum"))
+    trio.run(5)
+    (home,) = trio.where("ip")
+    for name in trio.nodes:
+        if name != home:
+            trio.crash(name)
+    trio.run(8)
+    assert trio.where("ip") == []
+    assert "Quorum lost" in trio.story
+
+
+def test_quiet_cluster_begins_no_transition(trio: ModelCluster) -> None:
+    trio.add(resource("fs"), resource("ip", requires="quorum"))
+    trio.run(5)
+    assert trio.dc is not None
+    number = trio.dc.number
+    trio.run(30)
+    assert trio.dc.number == number
