@@ -111,7 +111,7 @@ class KubeClient:
     def credentials(self) -> Credentials:
         """For a process of our own that must not import this package (the keeper)."""
         configuration = self._api.configuration
-        token = str(configuration.get_api_key_with_prefix("BearerToken") or "")
+        token = str(configuration.api_key.get("BearerToken") or "")
         return Credentials(
             server=self.server,
             token=token.removeprefix("Bearer ").strip(),
@@ -125,9 +125,7 @@ class KubeClient:
     async def authorization(self) -> dict[str, str]:
         """Headers that authenticate, with a token as fresh as the configuration gives it."""
         configuration = self._api.configuration
-        if configuration.refresh_api_key_hook is not None:
-            await configuration.refresh_api_key_hook(configuration)
-        key = configuration.get_api_key_with_prefix("BearerToken")
+        key = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         return {"Authorization": str(key)} if key else {}
 
     async def request(
