@@ -1,0 +1,202 @@
+"""The agent: the brain, and the hands that do what it says.
+
+Everything happens in one asyncio loop. The brain's commands are carried out in order; what takes time runs as a task and comes
+back as an event. A task that fails in a way nobody foresaw ends the agent: its supervisor starts it anew, the keeper holds the
+lease meanwhile, and the journal tells the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+import uuid
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+from backstay.ocf.exitcode import ExitCode, OpStatus
+from backstay_nodeagent import commands as do
+from backstay_nodeagent import events as ev
+from backstay_nodeagent.brain import Brain
+from backstay_nodeagent.executor import Executor
+from backstay_nodeagent.heartbeat import JOURNAL_FILE, RELEASE_FILE
+from backstay_nodeagent.host_process import ProcessControl
+from backstay_nodeagent.host_state import load_epochs, store_epoch, write_atomically
+from backstay_nodeagent.invocation import Invoker
+from backstay_nodeagent.journal import Journal
+from backstay_nodeagent.keeper_link import KeeperLink, last_renewal
+from backstay_nodeagent.operation import Instant, Operation, Outcome, Process
+from backstay_nodeagent.orphans import OrphanKeeper
+from backstay_nodeagent.proc_stat import start_ticks
+from backstay_nodeagent.release_plan import release_plan
+from backstay_nodeagent.secret_store import SecretError, SecretStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the command line says. `kubeconfig` None: the pod's service account."""
+
+    node: str
+    state_dir: Path
+    run_dir: Path
+    boot_id: str
+    kubeconfig: str | None = None
+    slots: int = max(2, 2 * (os.cpu_count() or 1))
+
+
+class Hands:
+    """Carries out commands and posts events back. `api` is attached as soon as the API's client is loaded."""
+
+    def __init__(self, settings: Settings, *, invoker: Invoker, secrets: SecretStore) -> None:
+        self.settings = settings
+        self.incarnation = uuid.uuid4().hex[:12]
+        self.brain = Brain(node=settings.node, boot_id=settings.boot_id, slots=settings.slots)
+        self.executor = Executor(invoker, boot_id=settings.boot_id)
+        self.secrets = secrets
+        self.keeper: KeeperLink | None = None
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_status_change: list[Any] = []
+        self.on_read_plan: list[Any] = []
+        self._journal = Journal(settings.run_dir / JOURNAL_FILE, boot_id=settings.boot_id)
+        self._inbox: deque[ev.Event] = deque()
+        self._stepping = False
+        self._controls: dict[int, ProcessControl] = {}
+        self._orphans = OrphanKeeper(settings.boot_id, post=self.post)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._status_revision = -1
+        self._release_revision = -1
+        self._release_text = ""
+
+    # -- the loop
+
+    def recover(self) -> None:
+        """The first event: what this boot knows so far."""
+        settings = self.settings
+        self.post(
+            ev.Recovered(
+                journal=dict(self._journal.entries),
+                epochs=load_epochs(settings.state_dir),
+                last_renewal=last_renewal(settings.run_dir, settings.boot_id),
+            )
+        )
+
+    def post(self, event: ev.Event) -> None:
+        """Tell the brain; events that come up while it is being told wait their turn."""
+        self._inbox.append(event)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._inbox:
+                for command in self.brain.step(self._inbox.popleft(), instant()):
+                    self._carry_out(command)
+        finally:
+            self._stepping = False
+        self._after_step()
+
+    def _after_step(self) -> None:
+        if self.brain.resources.revision != self._release_revision:
+            self._release_revision = self.brain.resources.revision
+            self._write_release_plan()
+        if self.brain.status_revision != self._status_revision:
+            self._status_revision = self.brain.status_revision
+            for notify in self.on_status_change:
+                notify()
+        self._arm_timer()
+
+    def _arm_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake_at = self.brain.next_wake()
+        if wake_at != float("inf"):
+            delay_s = min(3600.0, max(0.0, wake_at - instant().at))
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self.post, ev.Tick())
+
+    # -- commands
+
+    def _carry_out(self, command: do.Command) -> None:
+        match command:
+            case do.WriteJournal():
+                self._journal.write(command.entries)
+            case do.StoreEpoch():
+                self.spawn(self._store_epoch(command.cluster, command.epoch))
+            case do.StartOperation():
+                control = ProcessControl()
+                self._controls[command.operation.call_id] = control
+                self.spawn(self._run(command.operation, control))
+            case do.EndOperation():
+                control_or_none = self._controls.get(command.call_id)
+                if control_or_none is not None:
+                    control_or_none.end(command.reason)
+                else:
+                    self._orphans.end(command.call_id)
+            case do.EndOrphan():
+                self.spawn(self._orphans.await_end(command))
+            case do.ReadPlan():
+                for notify in self.on_read_plan:
+                    notify()
+            case do.SetTimings():
+                if self.keeper is not None:
+                    self.keeper.set_timings(command.timings)
+            case do.Tell():
+                level = logging.WARNING if command.warning else logging.INFO
+                log.log(level, command.event, extra={"fields": dict(command.fields)})
+            case _:
+                assert_never(command)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it as a task; a defect in it ends the agent."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)
+
+    async def _run(self, operation: Operation, control: ProcessControl) -> None:
+        order = operation.order
+
+        def on_spawn(pid: int) -> None:
+            deadline = operation.started.at + order.timeout_ms / 1000
+            process = Process(pid=pid, start_ticks=start_ticks(pid), deadline=deadline)
+            self.post(ev.OperationSpawned(operation.call_id, process))
+
+        control.on_spawn = on_spawn
+        try:
+            params = await self.secrets.params(order)
+        except SecretError as error:
+            outcome = Outcome(rc=ExitCode.ERROR_GENERIC, status=OpStatus.ERROR, reason=str(error))
+        else:
+            outcome = await self.executor.run(operation, params, control)
+        del self._controls[operation.call_id]
+        self.post(ev.OperationFinished(operation.call_id, outcome))
+
+    async def _store_epoch(self, cluster: str, epoch: int) -> None:
+        """In a thread, and nobody waits for it: the journal has it for this boot, and plans are meant for one boot only."""
+        try:
+            await asyncio.to_thread(store_epoch, self.settings.state_dir, cluster, epoch)
+        except OSError as error:
+            log.warning("epoch can't be stored", extra={"fields": {"error": str(error)}})
+
+    def _write_release_plan(self) -> None:
+        text = json.dumps(release_plan(self.brain.resources, self.executor.invoker, self.secrets))
+        if text != self._release_text:
+            self._release_text = text
+            write_atomically(self.settings.run_dir / RELEASE_FILE, text)
+
+
+def instant() -> Instant:
+    """Now."""
+    return Instant(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())

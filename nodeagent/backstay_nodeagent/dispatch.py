@@ -1,0 +1,128 @@
+"""Operations in flight: their numbers, their marks in the journal, and how many may run.
+
+The queue behind the slots is not stored anywhere: it is the plan's ready orders (at most 1024) and the recurring monitors that are
+due (one per resource and interval), looked at again whenever something ends. So it is bounded, and nothing stays in it that was
+taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from backstay_nodeagent.operation import Instant, Operation, Origin, PendingMark, Process
+from backstay_nodeagent.orders import Order
+from backstay_nodeagent.resources import ResourceBook
+
+
+class Dispatch:
+    """Knows each operation from before it begins until it has ended."""
+
+    def __init__(self, *, slots: int, journal: dict[str, Any]) -> None:
+        assert slots >= 1
+        self._slots = slots
+        self._journal = journal
+        self._running: dict[int, Operation] = {}
+        self._marks: dict[int, PendingMark] = {}
+        self._ending: dict[int, None] = {}
+        self._calls = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the node has enough to do."""
+        return self._busy >= self._slots
+
+    @property
+    def _busy(self) -> int:
+        """Slots in use. A release waits for nobody; probes of adoption are as few as slots were."""
+        return sum(one.origin in (Origin.ORDER, Origin.RECURRING) for one in self._running.values())
+
+    @property
+    def running(self) -> list[Operation]:
+        """By call id."""
+        return [self._running[call_id] for call_id in sorted(self._running)]
+
+    def runs(self, origin: Origin) -> bool:
+        return any(operation.origin is origin for operation in self._running.values())
+
+    def next_call_id(self) -> int:
+        self._calls += 1
+        self._journal["calls"] = self._calls
+        return self._calls
+
+    def begin(self, order: Order, *, origin: Origin, ready: Instant, instant: Instant) -> Operation:
+        """Number the operation and mark it as pending."""
+        operation = Operation(
+            call_id=self.next_call_id(), order=order, origin=origin, ready=ready, started=instant
+        )
+        mark = PendingMark(call_id=operation.call_id, origin=origin, order=order, started=instant)
+        self._put(operation, mark)
+        return operation
+
+    def adopt(self, mark: PendingMark, instant: Instant) -> Operation:
+        """Take up what an earlier agent of this boot had begun."""
+        operation = Operation(
+            call_id=mark.call_id, order=mark.order, origin=mark.origin, ready=instant, started=mark.started
+        )
+        self._put(operation, mark)
+        return operation
+
+    def spawned(self, call_id: int, process: Process) -> None:
+        mark = self._marks.get(call_id)
+        if mark is not None:
+            self._marks[call_id] = replace(mark, process=process)
+            self._journal[f"pending/{call_id}"] = self._marks[call_id].to_json()
+
+    def end(self, call_id: int) -> bool:
+        """Note that it is being ended; False if it was already, or does not run."""
+        if call_id not in self._running or call_id in self._ending:
+            return False
+        self._ending[call_id] = None
+        return True
+
+    def finish(self, call_id: int) -> Operation | None:
+        """Forget it; None if it was not known."""
+        operation = self._running.pop(call_id, None)
+        if operation is not None:
+            del self._marks[call_id]
+            self._ending.pop(call_id, None)
+            self._journal[f"pending/{call_id}"] = None
+        return operation
+
+    def due(self, resources: ResourceBook, now: float) -> list[Order]:
+        """Recurring monitors to run now, the most overdue first, as many as there are slots for."""
+        due = [
+            (recurring.due_at, state.id, recurring)
+            for state in resources
+            if state.running is None
+            for recurring in state.recurring.values()
+            if recurring.due_at <= now
+        ]
+        due.sort(key=lambda entry: (entry[0], entry[1], entry[2].order.interval_ms))
+        taken: dict[str, Order] = {}
+        for _, resource, recurring in due:
+            if len(taken) + self._busy < self._slots and resource not in taken:
+                recurring.due_at = float("inf")
+                taken[resource] = recurring.order
+        return list(taken.values())
+
+    def due_at(self, resources: ResourceBook) -> float:
+        """When the next recurring monitor of an idle resource is due; infinite while there is no slot."""
+        if self.full:
+            return float("inf")
+        times = (
+            recurring.due_at
+            for state in resources
+            if state.running is None
+            for recurring in state.recurring.values()
+        )
+        return min(times, default=float("inf"))
+
+    def load(self, journal: Mapping[str, Any]) -> None:
+        self._calls = max(self._calls, int(journal.get("calls", 0)))
+
+    def _put(self, operation: Operation, mark: PendingMark) -> None:
+        self._running[operation.call_id] = operation
+        self._marks[operation.call_id] = mark
+        self._journal[f"pending/{operation.call_id}"] = mark.to_json()

@@ -1,0 +1,443 @@
+"""The keeper: a small process that renews the node's Lease, whatever the agent is doing (design note 0001).
+
+Standard library only, and nothing imported late: it outlives the agent that started it, and an upgrade may replace the files
+under it. It renews in a thread of its own, so that a slow answer delays neither the agent's pings nor a release. One keeper per
+run directory (a lock); the agent configures it by a file, and speaks with it over a socket in JSON lines.
+
+From the agent: hello, ping, reload (the configuration file), taken (the release's results), stop. To the agent: state, renewed,
+failed, releasing, released.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import queue
+import random
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
+from backstay_nodeagent.lease_client import LeaseClient, RenewalError, micro_time
+from backstay_nodeagent.release_runner import ReleaseRunner, read_pending, read_plan, results_to_json
+
+GROUP = "ha.backstay.io"
+CONFIG_FILE, SOCKET_FILE, LOCK_FILE = "keeper.json", "keeper.sock", "keeper.lock"
+RENEWAL_FILE, RELEASE_FILE, JOURNAL_FILE = "last-renewal", "release.json", "journal"
+LINE_MAX = 1 << 16
+PEERS_MAX = 4
+LOCK_WAIT_S = 10.0
+ABANDONED_MAX = 4
+RELEASE_POLL_S = 0.02
+
+
+def boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def log(event: str, **fields: Any) -> None:
+    """One line on standard error, in the agent's text form; a log that can't be written is no reason to miss a renewal."""
+    words = " ".join(f"{name}={json.dumps(str(value))}" for name, value in fields.items())
+    with contextlib.suppress(OSError):
+        os.write(2, f"{micro_time()} info    keeper: {event} {words}\n".encode())
+
+
+class Renewer:
+    """A thread with a client: takes a try at a time, answers through `answers` and a byte on the wake pipe."""
+
+    def __init__(self, client: LeaseClient, wake: int) -> None:
+        self._client = client
+        self._wake = wake
+        self._tries: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=2)
+        self.answers: queue.Queue[tuple[dict[str, Any], str]] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def submit(self, attempt: dict[str, Any]) -> None:
+        self._tries.put_nowait(attempt)
+
+    def abort(self) -> None:
+        self._client.abort()
+
+    def abandon(self) -> None:
+        """Let it end by itself, whenever that will be."""
+        self._client.abort()
+        with contextlib.suppress(queue.Full):
+            self._tries.put_nowait(None)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (attempt := self._tries.get()) is not None:
+            reason = ""
+            try:
+                self._client.renew(attempt["spec"], attempt["annotations"], timeout_s=attempt["timeout_s"])
+            except RenewalError as error:
+                reason = str(error)
+            self.answers.put((attempt, reason))
+            with contextlib.suppress(OSError):
+                os.write(self._wake, b".")
+        self._client.close()
+
+
+@dataclass
+class _Peer:
+    """A connection: the agent's, once it has said hello."""
+
+    sock: socket.socket
+    agent: bool = False
+    buffer: bytes = b""
+
+
+class Keeper:
+    """The keeper of one run directory; `run` returns when it was told to stop."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._config: dict[str, Any] = {}
+        self._incarnation = ""
+        self._sequence = 0
+        self._stopping = False
+        self._peers: dict[int, _Peer] = {}
+        self._release: ReleaseRunner | None = None
+        self._release_results: list[dict[str, Any]] | None = None
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self.logic = KeeperLogic(boottime(), KeeperTimings())
+        self._renewer: Renewer | None = None
+        self._abandoned: list[Renewer] = []
+        self._in_flight: dict[str, Any] | None = None
+        self._reload()
+        self._recall_renewal()
+        self._listener = self._listen()
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_signal)
+        log("begins", pid=os.getpid(), node=self._config["node"])
+        while not self._stopping:
+            self._turn()
+        log("ends")
+
+    # -- one turn of the loop
+
+    def _turn(self) -> None:
+        now = boottime()
+        self._renew_if_due(now)
+        if self.logic.must_release(now) and self._release is None:
+            self._begin_release()
+        if self._release is not None:
+            self._continue_release(now)
+        wait_s = max(0.0, self.logic.wake_at(now) - now)
+        if self._release is not None:
+            wait_s = min(wait_s, RELEASE_POLL_S)
+        if self._in_flight is not None:
+            wait_s = max(0.01, min(wait_s, self._in_flight["give_up_at"] - now)) if wait_s else 0.05
+        for key, _ in self._selector.select(wait_s):
+            self._serve(key.fileobj)
+
+    def _serve(self, source: Any) -> None:
+        if source is self._listener:
+            self._accept()
+        elif source == self._wake_read:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+            self._take_answers()
+        else:
+            self._receive(self._peers[source.fileno()])
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    # -- renewals
+
+    def _renew_if_due(self, now: float) -> None:
+        attempt = self._in_flight
+        if attempt is not None:
+            if now >= attempt["give_up_at"]:
+                self._give_up_attempt(attempt, now)
+            return
+        if now < self.logic.next_attempt_at or not self.logic.renews(now):
+            return
+        self._sequence += 1
+        timings = self.logic.timings
+        timeout_s = timings.attempt_timeout_s
+        attempt = {
+            "sent_at": now,
+            "lease_s": timings.lease_duration_s,
+            "timeout_s": timeout_s,
+            "give_up_at": now + timeout_s + 0.05,
+            "aborted": False,
+            "spec": {
+                "holderIdentity": self._config["node"],
+                "leaseDurationSeconds": max(1, -int(-timings.lease_duration_s // 1)),
+                "renewTime": micro_time(),
+            },
+            "annotations": self._annotations(now),
+        }
+        if self._renewer is None and not self._new_renewer():
+            self.logic.failed(now, random.random())
+            return
+        assert self._renewer is not None
+        self._renewer.submit(attempt)
+        self._in_flight = attempt
+
+    def _annotations(self, now: float) -> dict[str, str]:
+        return {
+            f"{GROUP}/boot-id": self._config["boot_id"],
+            f"{GROUP}/incarnation": self._incarnation,
+            f"{GROUP}/lease-duration-ms": str(round(self.logic.timings.lease_duration_s * 1000)),
+            f"{GROUP}/agent": "absent" if self.logic.absent(now) else "alive",
+            f"{GROUP}/sequence": str(self._sequence),
+        }
+
+    def _new_renewer(self) -> bool:
+        """False while too many threads hang in a resolver or a kernel call."""
+        self._abandoned = [one for one in self._abandoned if one.alive]
+        if len(self._abandoned) >= ABANDONED_MAX:
+            return False
+        client = LeaseClient(
+            self._config["access"],
+            namespace=self._config["lease_namespace"],
+            name=f"node-{self._config['node']}",
+        )
+        self._renewer = Renewer(client, self._wake_write)
+        return True
+
+    def _drop_renewer(self) -> None:
+        if self._renewer is not None:
+            self._renewer.abandon()
+            self._abandoned.append(self._renewer)
+            self._renewer = None
+
+    def _give_up_attempt(self, attempt: dict[str, Any], now: float) -> None:
+        """Time is up though the socket's timeout did not strike: the server drips, or the thread hangs elsewhere."""
+        assert self._renewer is not None
+        if not attempt["aborted"]:
+            attempt["aborted"] = True
+            attempt["give_up_at"] = now + 0.1
+            self._renewer.abort()
+            return
+        self._drop_renewer()
+        self._in_flight = None
+        self._failed("no answer in time", now)
+
+    def _take_answers(self) -> None:
+        renewer = self._renewer
+        while renewer is not None and not renewer.answers.empty():
+            attempt, reason = renewer.answers.get_nowait()
+            if attempt is not self._in_flight:
+                continue
+            self._in_flight = None
+            if reason:
+                self._failed(reason, boottime())
+            else:
+                self._renewed(attempt)
+
+    def _renewed(self, attempt: dict[str, Any]) -> None:
+        self.logic.renewed(attempt["sent_at"], attempt["lease_s"])
+        renewal = {"sent_at": attempt["sent_at"], "lease_s": attempt["lease_s"]}
+        with contextlib.suppress(OSError):
+            _write(self._run_dir / RENEWAL_FILE, json.dumps(renewal | {"boot_id": self._config["boot_id"]}))
+        self._tell({"kind": "renewed", **renewal})
+
+    def _failed(self, reason: str, now: float) -> None:
+        self.logic.failed(now, random.random())
+        log("renewal failed", reason=reason)
+        self._tell({"kind": "failed", "reason": reason})
+
+    # -- release
+
+    def _begin_release(self) -> None:
+        plan = read_plan(self._run_dir / RELEASE_FILE)
+        self._release = ReleaseRunner(plan, read_pending(self._run_dir / JOURNAL_FILE))
+        log("agent is absent and the node is cut off: releasing", chains=len(plan.get("chains", [])))
+        self._tell({"kind": "releasing"})
+
+    def _continue_release(self, now: float) -> None:
+        assert self._release is not None
+        self._release.poll(now)
+        if not self._release.done:
+            return
+        self._release_results = results_to_json(self._release.results)
+        self.logic.released = True
+        log("released", stops=len(self._release_results))
+        self._release = None
+        self._tell({"kind": "released", "stops": self._release_results})
+
+    # -- the socket
+
+    def _listen(self) -> socket.socket:
+        path = self._run_dir / SOCKET_FILE
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        old_mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(old_mask)
+        listener.listen(PEERS_MAX)
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ)
+        return listener
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return
+        sock.setblocking(False)
+        if len(self._peers) >= PEERS_MAX:
+            sock.close()
+            return
+        self._peers[sock.fileno()] = _Peer(sock)
+        self._selector.register(sock, selectors.EVENT_READ)
+
+    def _receive(self, peer: _Peer) -> None:
+        try:
+            data = peer.sock.recv(LINE_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        peer.buffer += data
+        if not data or len(peer.buffer) > LINE_MAX:
+            self._drop(peer)
+            return
+        *lines, peer.buffer = peer.buffer.split(b"\n")
+        for line in lines:
+            try:
+                message = json.loads(line)
+                kind = message["kind"]
+            except (ValueError, KeyError, TypeError):
+                self._drop(peer)
+                return
+            self._obey(peer, kind, message)
+
+    def _obey(self, peer: _Peer, kind: str, message: dict[str, Any]) -> None:
+        now = boottime()
+        if kind == "hello":
+            for other in [one for one in self._peers.values() if one.agent and one is not peer]:
+                self._drop(other)
+            peer.agent = True
+            self._incarnation = str(message.get("incarnation", ""))
+            self._greet(peer)
+        elif kind == "reload":
+            self._reload()
+        elif kind == "taken":
+            self._release_results = None
+        elif kind == "stop":
+            self._stopping = True
+        if peer.agent:
+            self.logic.agent_heard(now)
+
+    def _greet(self, peer: _Peer) -> None:
+        self._send(
+            peer,
+            {
+                "kind": "state",
+                "version": self._config["version"],
+                "pid": os.getpid(),
+                "sent_at": self.logic.sent_at,
+                "lease_s": self.logic.lease_s,
+                "releasing": self._release is not None,
+                "stops": self._release_results,
+            },
+        )
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        for peer in [one for one in self._peers.values() if one.agent]:
+            self._send(peer, message)
+
+    def _send(self, peer: _Peer, message: dict[str, Any]) -> None:
+        """All of it or the connection is given up: an agent that does not read is no agent."""
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            sent = peer.sock.send(data)
+        except OSError:
+            sent = -1
+        if sent != len(data):
+            self._drop(peer)
+
+    def _drop(self, peer: _Peer) -> None:
+        if self._peers.pop(peer.sock.fileno(), None) is None:
+            return
+        self._selector.unregister(peer.sock)
+        peer.sock.close()
+        if peer.agent:
+            self.logic.agent_gone(boottime())
+
+    # -- configuration
+
+    def _reload(self) -> None:
+        """Take the configuration file in; a changed access means a new connection."""
+        config = json.loads((self._run_dir / CONFIG_FILE).read_text())
+        if config.get("access") != self._config.get("access") and self._in_flight is None:
+            self._drop_renewer()
+        self._config = config
+        self._incarnation = config["incarnation"]
+        self.logic.timings = KeeperTimings(**config["timings"])
+        self.logic.next_attempt_at = min(
+            self.logic.next_attempt_at, boottime() + self.logic.timings.renew_interval_s
+        )
+
+    def _recall_renewal(self) -> None:
+        """The last renewal of a keeper before this one holds still."""
+        try:
+            data = json.loads((self._run_dir / RENEWAL_FILE).read_text())
+            if data["boot_id"] == self._config["boot_id"]:
+                self.logic.sent_at, self.logic.lease_s = float(data["sent_at"]), float(data["lease_s"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    os.replace(fresh, path)
+
+
+def take_lock(run_dir: Path) -> int | None:
+    """The keeper's lock, waiting a moment for a predecessor to go; None if it stays."""
+    descriptor = os.open(run_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.01)
+        else:
+            return descriptor
+
+
+def main(arguments: list[str]) -> int:
+    """`heartbeat RUN_DIR`: run until told to stop. Exit status 1 if another keeper holds the lock."""
+    run_dir = Path(arguments[0])
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    lock = take_lock(run_dir)
+    if lock is None:
+        log("another keeper runs here")
+        return 1
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("-999")
+    Keeper(run_dir).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,212 @@
+"""The agent's side of the keeper: starts it, replaces one of another version, pings it, hears of renewals.
+
+The keeper is a child only by birth: it has its own session and stays when the agent ends. Everything it needs lies in a file of
+the run directory, so that it can start without the agent's help.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from backstay_nodeagent import events as ev
+from backstay_nodeagent.heartbeat import CONFIG_FILE, RENEWAL_FILE, SOCKET_FILE
+from backstay_nodeagent.host_state import write_atomically
+from backstay_nodeagent.lease_client import Access
+from backstay_nodeagent.orders import Timings
+
+log = logging.getLogger(__name__)
+PING_S = 0.25
+CONNECT_WAIT_S = 3.0
+RESTART_PAUSE_S = 0.2
+SOURCES = ("heartbeat.py", "keeper_logic.py", "lease_client.py", "release_runner.py", "proc_stat.py")
+LEASE_NAMESPACE = "backstay-system"
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from backstay_nodeagent.heartbeat import main; sys.exit(main(sys.argv[1:]))"
+
+Post = Callable[[ev.Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeeperConfig:
+    """What the keeper's file says."""
+
+    node: str
+    boot_id: str
+    incarnation: str
+    version: str
+    access: Access
+    timings: Timings
+    lease_namespace: str = LEASE_NAMESPACE
+
+
+def keeper_version() -> str:
+    """Changes with the keeper's code, not with the agent's: only then it must be replaced."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES))
+    return digest.hexdigest()[:12]
+
+
+class KeeperLink:
+    """Keeps a keeper running and listens to it. `run` for ever; the other methods may be called at any time."""
+
+    def __init__(self, run_dir: Path, config: KeeperConfig, *, post: Post) -> None:
+        self._run_dir = run_dir
+        self._config = config
+        self._post = post
+        self._writer: asyncio.StreamWriter | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._write_config()
+
+    async def run(self) -> None:
+        """Connect, listen, and when the keeper is lost start another. Cancelled from outside."""
+        while True:
+            try:
+                await self._converse()
+            except (OSError, ValueError, KeyError, asyncio.IncompleteReadError) as error:
+                log.debug("no keeper", extra={"fields": {"error": repr(error)}})
+            self._writer = None
+            self._post(ev.KeeperLost())
+            self._start()
+            await asyncio.sleep(RESTART_PAUSE_S)
+
+    def set_timings(self, timings: Timings) -> None:
+        self._change(timings=timings)
+
+    def set_access(self, access: Access) -> None:
+        if access != self._config.access:
+            self._change(access=access)
+
+    def _change(self, **changes: Any) -> None:
+        self._config = KeeperConfig(**{**_shallow(self._config), **changes})
+        self._write_config()
+        self._say({"kind": "reload"})
+
+    def _write_config(self) -> None:
+        write_atomically(self._run_dir / CONFIG_FILE, json.dumps(asdict(self._config)))
+
+    def _start(self) -> None:
+        """Start a keeper, unless the last one that was started still runs; the keeper's lock makes a second one harmless."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        package_parent = str(Path(__file__).resolve().parents[1])
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _START, package_parent, str(self._run_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+            cwd="/",
+            start_new_session=True,
+        )
+        log.info("keeper started", extra={"fields": {"pid": self._process.pid}})
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """To the keeper that runs, or to one that is started now. Raises OSError."""
+        path = str(self._run_dir / SOCKET_FILE)
+        deadline = asyncio.get_running_loop().time() + CONNECT_WAIT_S
+        while True:
+            try:
+                return await asyncio.open_unix_connection(path)
+            except OSError:
+                self._start()
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.02)
+
+    async def _converse(self) -> None:
+        reader, self._writer = await self._connect()
+        pings = asyncio.create_task(self._ping())
+        try:
+            self._say({"kind": "hello", "incarnation": self._config.incarnation})
+            while line := await reader.readline():
+                self._hear(json.loads(line))
+        finally:
+            pings.cancel()
+            self._writer.close()
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(PING_S)
+            self._say({"kind": "ping"})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(json.dumps(message).encode() + b"\n")
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        match message["kind"]:
+            case "state":
+                self._hear_state(message)
+            case "renewed":
+                self._post(ev.LeaseRenewed(ev.Renewal(message["sent_at"], message["lease_s"])))
+            case "failed":
+                log.warning("lease renewal failed", extra={"fields": {"reason": message["reason"]}})
+            case "releasing":
+                self._post(ev.KeeperReleasing())
+            case "released":
+                self._take_stops(message["stops"])
+            case other:
+                log.debug("unknown word of the keeper", extra={"fields": {"kind": other}})
+
+    def _hear_state(self, message: dict[str, Any]) -> None:
+        if message["version"] != self._config.version and not message["releasing"]:
+            log.info("replacing the keeper of another version", extra={"fields": {"pid": message["pid"]}})
+            self._say({"kind": "stop"})
+        if message["releasing"]:
+            self._post(ev.KeeperReleasing())
+        elif message["stops"] is not None:
+            self._take_stops(message["stops"])
+        if message["sent_at"] is not None:
+            self._post(ev.LeaseRenewed(ev.Renewal(message["sent_at"], message["lease_s"])))
+
+    def _take_stops(self, stops: list[dict[str, Any]]) -> None:
+        self._post(ev.KeeperReleased(tuple(ev.KeeperStop(**stop) for stop in stops)))
+        self._say({"kind": "taken"})
+
+
+def known_access(run_dir: Path, boot_id: str) -> Access | None:
+    """How an earlier agent of this boot reached the API server: good enough to speak with the keeper before our own way is known."""
+    try:
+        config = json.loads((run_dir / CONFIG_FILE).read_text())
+        access: Access = config["access"]
+        return access if config["boot_id"] == boot_id and access["server"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def last_renewal(run_dir: Path, boot_id: str) -> ev.Renewal | None:
+    """What the keeper wrote down last, if it was in this boot."""
+    try:
+        data = json.loads((run_dir / RENEWAL_FILE).read_text())
+        same = data["boot_id"] == boot_id
+        return ev.Renewal(float(data["sent_at"]), float(data["lease_s"])) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def stop_keeper(run_dir: Path, *, timeout_s: float = 10.0) -> bool:
+    """Tell the keeper to end and see it gone; False if none was there."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(run_dir / SOCKET_FILE))
+    except OSError:
+        return False
+    writer.write(b'{"kind":"stop"}\n')
+    try:
+        async with asyncio.timeout(timeout_s):
+            while await reader.read(4096):
+                pass
+    finally:
+        writer.close()
+    return True
+
+
+def _shallow(config: KeeperConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in KeeperConfig.__dataclass_fields__}

@@ -1,0 +1,92 @@
+"""What the keeper decides: when to renew, when to stop renewing, when to release in the agent's stead. Pure; standard library only.
+
+Every question takes `now`, seconds of CLOCK_BOOTTIME. "Absent" is an agent that has not been heard for a moment: it restarts,
+crashed or hangs, which look the same from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AGENT_SILENT_S = 1.0
+"""An agent pings four times as often."""
+AGENT_AWAY_MAX_S = 60.0
+RETRY_FACTOR_MIN = 0.1
+RETRY_FACTOR_MAX = 0.5
+TIMEOUT_MIN_S = 0.15
+
+
+@dataclass(frozen=True)
+class KeeperTimings:
+    """Of the heartbeat, in seconds."""
+
+    renew_interval_s: float = 1.0
+    lease_duration_s: float = 3.0
+    stop_margin_s: float = 1.0
+
+    @property
+    def attempt_timeout_s(self) -> float:
+        """Of one try: a second one must fit in before the node has to stop what it runs."""
+        return max(TIMEOUT_MIN_S, min(0.9 * self.renew_interval_s, self.lease_duration_s / 3))
+
+
+class KeeperLogic:
+    """The keeper's state of mind. `sent_at` and `lease_s` are of the last renewal that was acknowledged."""
+
+    def __init__(self, now: float, timings: KeeperTimings) -> None:
+        self.timings = timings
+        self.sent_at: float | None = None
+        self.lease_s = timings.lease_duration_s
+        self.next_attempt_at = now
+        self.released = False
+        self._agent_heard_at = now
+        self._failures = 0
+
+    def agent_heard(self, now: float) -> None:
+        self._agent_heard_at = now
+
+    def agent_gone(self, now: float) -> None:
+        """Its connection broke: no need to wait for silence."""
+        self._agent_heard_at = min(self._agent_heard_at, now - AGENT_SILENT_S)
+
+    def absent(self, now: float) -> bool:
+        return now - self._agent_heard_at >= AGENT_SILENT_S
+
+    def renews(self, now: float) -> bool:
+        """False when the agent has been away for so long that this node had better be given up."""
+        return now - self._agent_heard_at < AGENT_AWAY_MAX_S
+
+    def renewed(self, sent_at: float, lease_s: float) -> None:
+        """Acknowledged; the next one is an interval after this one was sent."""
+        if self.sent_at is None or sent_at > self.sent_at:
+            self.sent_at, self.lease_s = sent_at, lease_s
+        self._failures = 0
+        self.released = False
+        self.next_attempt_at = sent_at + self.timings.renew_interval_s
+
+    def failed(self, now: float, jitter: float) -> None:
+        """Try again soon: after 0.1 of the interval, then twice as long, up to half of it; `jitter` is in [0, 1)."""
+        factor = min(RETRY_FACTOR_MAX, RETRY_FACTOR_MIN * 2.0**self._failures)
+        self._failures = min(self._failures + 1, 8)
+        self.next_attempt_at = now + self.timings.renew_interval_s * factor * (0.5 + 0.5 * jitter)
+
+    @property
+    def stop_at(self) -> float | None:
+        """When what others may take over must begin to stop."""
+        if self.sent_at is None:
+            return None
+        return self.sent_at + min(self.lease_s, self.timings.lease_duration_s) - self.timings.stop_margin_s
+
+    def must_release(self, now: float) -> bool:
+        """Whether to release now, in place of an agent that is not there to do it. Once per outage."""
+        stop_at = self.stop_at
+        return stop_at is not None and now >= stop_at and self.absent(now) and not self.released
+
+    def wake_at(self, now: float) -> float:
+        """When to look again."""
+        times = [now + 0.25]
+        if self.renews(now):
+            times.append(self.next_attempt_at)
+        if self.stop_at is not None and self.stop_at > now:
+            times.append(self.stop_at)
+        return min(times)

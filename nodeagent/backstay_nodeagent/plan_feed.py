@@ -1,0 +1,53 @@
+"""Hands the plan to the brain as it comes from the API, and the API's acknowledgements."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from backstay_nodeagent import events as ev
+from backstay_nodeagent.agent import Hands
+from backstay_nodeagent.plan_reader import orders_of
+
+log = logging.getLogger(__name__)
+
+
+def _nothing() -> None:
+    pass
+
+
+class PlanFeed:
+    """`on_new_plan` is called when the plan is another object than before."""
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+        self._uid = ""
+        self._unreadable = 0
+        self.on_new_plan: Callable[[], None] = _nothing
+
+    def take(self, plan: dict[str, Any] | None, read_at: float | None) -> None:
+        """A plan as read (None: there is none)."""
+        if plan is None:
+            if self._hands.brain.book.orders is not None:
+                log.warning("there is no plan for this node")
+            self._hands.post(ev.OrdersGone(read_at))
+            return
+        uid = plan["metadata"].get("uid", "")
+        if uid != self._uid:
+            self._uid = uid
+            self.on_new_plan()
+        try:
+            orders = orders_of(plan)
+        except ValueError as error:
+            generation = plan["metadata"].get("generation", 0)
+            if generation != self._unreadable:
+                self._unreadable = generation
+                log.error(
+                    "plan can't be read", extra={"fields": {"generation": generation, "error": str(error)}}
+                )
+            return
+        self._hands.post(ev.OrdersSeen(orders, read_at))
+
+    def status_written(self, status: dict[str, Any]) -> None:
+        self._hands.post(ev.StatusWritten(status["observedGeneration"], status["released"]))

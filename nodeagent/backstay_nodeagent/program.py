@@ -1,0 +1,198 @@
+"""Puts the agent together and starts its parts in the order in which they are needed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstay_nodeagent import capabilities
+from backstay_nodeagent.agent import Hands, Settings
+from backstay_nodeagent.host_state import AgentLock, boot_id_of
+from backstay_nodeagent.invocation import HostPaths, Invoker
+from backstay_nodeagent.keeper_link import KeeperConfig, KeeperLink, keeper_version, known_access
+from backstay_nodeagent.lease_client import Access
+from backstay_nodeagent.orders import SecretRef
+from backstay_nodeagent.secret_store import SecretError, SecretStore, UnavailableError
+from backstay_nodeagent.status_view import status_of
+
+if TYPE_CHECKING:
+    from backstay_kube.client import KubeClient
+
+log = logging.getLogger(__name__)
+LOCK_PAUSE_S = 0.05
+CONNECT_PAUSE_S = 2.0
+CAPABILITIES_EVERY_S = 300.0
+ACCESS_EVERY_S = 60.0
+AGENT_DIRECTORY = "/run/resource-agents"
+
+
+class Program:
+    """The whole agent of one node."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._client: KubeClient | None = None
+        self._capabilities: dict[str, Any] | None = None
+        self._paths = HostPaths()
+
+    async def run(self) -> None:
+        """For ever. Raises what nobody foresaw."""
+        options = self._options
+        for directory in (options.run_dir, options.state_dir, Path(AGENT_DIRECTORY)):
+            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        lock = AgentLock(options.run_dir)
+        while not lock.taken():
+            log.info("another agent still runs here; waiting")
+            await asyncio.sleep(LOCK_PAUSE_S)
+        hands = self._hands()
+        log.info(
+            "agent begins",
+            extra={"fields": {"boot": hands.settings.boot_id, "incarnation": hands.incarnation}},
+        )
+        hands.recover()
+        access = known_access(hands.settings.run_dir, hands.settings.boot_id)
+        if access is not None:
+            self._attach_keeper(hands, access)
+        parts = asyncio.create_task(self._connect(hands))
+        await asyncio.wait((parts, hands.failed), return_when=asyncio.FIRST_COMPLETED)
+        for part in (parts, hands.failed):
+            if part.done():
+                await part
+
+    def _hands(self) -> Hands:
+        options = self._options
+        settings = Settings(
+            node=options.node,
+            state_dir=options.state_dir,
+            run_dir=options.run_dir,
+            boot_id=boot_id_of(options.run_dir, options.boot_id_file),
+            kubeconfig=options.kubeconfig,
+        )
+        invoker = Invoker(
+            node=options.node,
+            paths=self._paths,
+            systemd_runs=capabilities.systemd_runs(),
+            system_id_source=capabilities.system_id_source(self._paths.path),
+        )
+        return Hands(settings, invoker=invoker, secrets=SecretStore(options.run_dir, self._fetch_secret))
+
+    async def _connect(self, hands: Hands) -> None:
+        """Load the API's client (a second and a half of imports, in a thread), then follow the plan and hold the Lease."""
+        await asyncio.to_thread(_import_client)
+        from backstay_kube.client import KubeClient
+        from backstay_kube.errors import ApiError
+
+        while self._client is None:
+            try:
+                self._client = await KubeClient.connect(
+                    self._options.kubeconfig, field_manager="backstay-nodeagent"
+                )
+            except ApiError as error:
+                log.error("no way to the API server", extra={"fields": {"error": str(error)}})
+                await asyncio.sleep(CONNECT_PAUSE_S)
+        await self._serve(hands, self._client)
+
+    async def _serve(self, hands: Hands, client: KubeClient) -> None:
+        from backstay_nodeagent.plan_feed import PlanFeed
+        from backstay_nodeagent.plan_watch import PlanWatch
+        from backstay_nodeagent.status_writer import StatusWriter
+
+        if hands.keeper is None:
+            self._attach_keeper(hands, access_of(client))
+        assert hands.keeper is not None
+        hands.keeper.set_access(access_of(client))
+        self._capabilities = await asyncio.to_thread(capabilities.capabilities, self._paths)
+        feed = PlanFeed(hands)
+        writer = StatusWriter(
+            client,
+            hands.settings.node,
+            snapshot=lambda: self._status(hands),
+            on_written=feed.status_written,
+        )
+        feed.on_new_plan = writer.forget
+        watch = PlanWatch(client, hands.settings.node, feed.take)
+        hands.on_status_change.append(writer.kick)
+        hands.on_read_plan.append(watch.refresh)
+        writer.kick()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch.run())
+            group.create_task(writer.run())
+            group.create_task(self._look_again(writer.kick))
+            group.create_task(self._refresh_access(hands.keeper, client))
+
+    def _attach_keeper(self, hands: Hands, access: Access) -> None:
+        """Speak with the keeper from now on; on a host where it still runs this does not wait for the API's client."""
+        config = KeeperConfig(
+            node=hands.settings.node,
+            boot_id=hands.settings.boot_id,
+            incarnation=hands.incarnation,
+            version=keeper_version(),
+            access=access,
+            timings=hands.brain.guard.timings,
+        )
+        hands.keeper = KeeperLink(hands.settings.run_dir, config, post=hands.post)
+        hands.spawn(hands.keeper.run())
+
+    async def _look_again(self, kick: Any) -> None:
+        """Agents may be installed while we run."""
+        while True:
+            await asyncio.sleep(CAPABILITIES_EVERY_S)
+            self._capabilities = await asyncio.to_thread(capabilities.capabilities, self._paths)
+            kick()
+
+    async def _refresh_access(self, keeper: KeeperLink, client: KubeClient) -> None:
+        """Tokens that no file holds are renewed by the client; the keeper gets them too."""
+        while True:
+            await asyncio.sleep(ACCESS_EVERY_S)
+            keeper.set_access(access_of(client))
+
+    def _status(self, hands: Hands) -> dict[str, Any]:
+        from backstay_nodeagent import VERSION
+
+        status = status_of(hands.brain, incarnation=hands.incarnation, agent_version=VERSION)
+        if self._capabilities is not None:
+            status["capabilities"] = self._capabilities
+        return status
+
+    async def _fetch_secret(self, ref: SecretRef) -> str:
+        if self._client is None:
+            raise UnavailableError("the API server is not connected yet")
+        from backstay_kube import kinds
+        from backstay_kube.errors import ApiError, ApiForbidden, ApiNotFound
+
+        where = f"secret {ref.namespace}/{ref.name}"
+        try:
+            secret = await self._client.request(
+                "GET", kinds.SECRET.path(ref.namespace, ref.name), timeout_s=3.0
+            )
+        except ApiNotFound:
+            raise SecretError(f"{where} does not exist") from None
+        except ApiForbidden:
+            raise SecretError(f"{where} may not be read by this agent") from None
+        except ApiError as error:
+            raise UnavailableError(f"{where}: {error}") from None
+        value = (secret.get("data") or {}).get(ref.key)
+        if value is None:
+            raise SecretError(f"{where} has no key {ref.key}")
+        return str(value)
+
+
+def access_of(client: KubeClient) -> Access:
+    given = client.credentials()
+    return Access(
+        server=given.server,
+        token=given.token,
+        token_file=given.token_file,
+        ca_file=given.ca_file,
+        ca_pem=given.ca_pem,
+        client_cert_file=given.client_cert_file,
+        client_key_file=given.client_key_file,
+    )
+
+
+def _import_client() -> None:
+    import backstay_kube.client  # noqa: F401
+    import backstay_nodeagent.plan_reader  # noqa: F401

@@ -1,0 +1,70 @@
+"""Values of parameters that stand in Secrets.
+
+A stop needs what the start was given, also when the API is gone or the Secret was changed or deleted meanwhile: so the values
+that a resource was last run with are kept, in the run directory (a tmpfs, root only) to outlive the agent, and a stop takes
+those.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from backstay_nodeagent.host_state import write_atomically
+from backstay_nodeagent.orders import Order, SecretRef, Verb
+
+log = logging.getLogger(__name__)
+
+Fetch = Callable[[SecretRef], Awaitable[str]]
+"""Value of one key, base64. Raises SecretError for what is missing, UnavailableError when the API can't be asked."""
+
+
+class SecretError(Exception):
+    """There is no such Secret, or no such key, or it may not be read."""
+
+
+class UnavailableError(Exception):
+    """The API can't be asked now."""
+
+
+class SecretStore:
+    """Resolves an order's parameters."""
+
+    def __init__(self, run_dir: Path, fetch: Fetch) -> None:
+        self._path = run_dir / "secrets.json"
+        self._fetch = fetch
+        self._used: dict[str, dict[str, str]] = {}
+        try:
+            self._used = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            self._used = {}
+
+    async def params(self, order: Order) -> dict[str, str]:
+        """All parameters. Raises SecretError when a value can't be had from anywhere."""
+        if not order.params_from:
+            return dict(order.params)
+        known = self._used.get(order.resource, {})
+        if order.verb in (Verb.STOP, Verb.DEMOTE) and order.params_from.keys() <= known.keys():
+            return self.known_params(order)
+        values: dict[str, str] = {}
+        for name, ref in order.params_from.items():
+            try:
+                values[name] = base64.b64decode(await self._fetch(ref)).decode("utf-8", "surrogateescape")
+            except UnavailableError as error:
+                if name not in known:
+                    raise SecretError(f"parameter {name}: {error}") from None
+                values[name] = known[name]
+            except SecretError as error:
+                raise SecretError(f"parameter {name}: {error}") from None
+        if values != known:
+            self._used[order.resource] = values
+            write_atomically(self._path, json.dumps(self._used))
+        return {**order.params, **values}
+
+    def known_params(self, order: Order) -> dict[str, str]:
+        """With the values used last; what was never looked up is left out."""
+        known: Mapping[str, str] = self._used.get(order.resource, {})
+        return {**order.params, **{name: known[name] for name in order.params_from if name in known}}

@@ -1,0 +1,117 @@
+"""The brain's books as HANodePlan.status, in the API's own words and within its size.
+
+Built by hand instead of with the API's models, since it is built at every change; the tests hold it against the models. Outputs are
+what can grow: the newest keep theirs, older ones a line or two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from backstay_nodeagent.brain import Brain
+from backstay_nodeagent.history import Failure, Record, shortened
+from backstay_nodeagent.ledger import Result
+from backstay_nodeagent.operation import Operation, Origin
+
+OUTPUTS_MAX = 192 * 1024
+"""Bytes of output in all records together."""
+OUTPUT_SHORT = 160
+REASON_MAX = 1024
+
+Section = Any
+
+
+def status_of(brain: Brain, *, incarnation: str, agent_version: str) -> dict[str, Section]:
+    """The whole status but for `capabilities`, section by section."""
+    orders = brain.book.orders
+    return {
+        "observedGeneration": brain.book.generation,
+        "observedEpoch": brain.epochs.get(orders.cluster, 0) if orders else 0,
+        "bootId": brain.boot_id,
+        "incarnation": incarnation,
+        "agentVersion": agent_version,
+        "released": brain.released,
+        "pending": [_pending(one) for one in brain.dispatch.running if one.origin is not Origin.RECURRING],
+        "results": [_result(one) for one in brain.book.results(brain.ledger)],
+        "history": _history(brain.history.records.values()),
+        "failures": [_failure(brain.history.failures[key]) for key in sorted(brain.history.failures)],
+        "metadata": [
+            {"agent": one.agent, "rc": one.rc, "digest": one.digest, "xmlGz": one.xml_gz}
+            for one in brain.documents
+        ],
+    }
+
+
+def timestamp(wall: float) -> str:
+    """RFC 3339 with microseconds."""
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _pending(operation: Operation) -> dict[str, Any]:
+    order = operation.order
+    return {
+        "actionId": order.id,
+        "resource": order.resource,
+        "verb": order.verb.value,
+        "intervalMs": order.interval_ms,
+        "started": timestamp(operation.started.wall),
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    wire: dict[str, Any] = {"id": result.id, "state": result.state.value, "message": result.message}
+    if result.rc is not None:
+        wire["rc"] = result.rc
+    return wire
+
+
+def _history(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """By resource, operation and interval; outputs of the newest first until the room is used up."""
+    room = OUTPUTS_MAX
+    kept: list[Record] = []
+    for record in sorted(records, key=lambda one: -one.call_id):
+        fitting = record if len(record.output.encode()) <= room else shortened(record, OUTPUT_SHORT)
+        room = max(0, room - len(fitting.output.encode()))
+        kept.append(fitting)
+    return [_record(record) for record in sorted(kept, key=lambda one: one.key)]
+
+
+def _record(record: Record) -> dict[str, Any]:
+    return {
+        "resource": record.resource,
+        "operation": record.operation,
+        "intervalMs": record.interval_ms,
+        "agent": record.agent,
+        "actionId": record.action_id,
+        "callId": record.call_id,
+        "rc": record.rc,
+        "targetRc": record.target_rc,
+        "status": record.status.value,
+        "reason": record.reason[:REASON_MAX],
+        "output": record.output,
+        "lastRun": timestamp(record.last_run),
+        "lastChange": timestamp(record.last_change),
+        "execMs": record.exec_ms,
+        "queueMs": record.queue_ms,
+        "digest": record.digest,
+        "restartDigest": record.restart_digest,
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    record = shortened(failure.record, OUTPUT_SHORT * 4)
+    return {
+        "resource": record.resource,
+        "operation": record.operation,
+        "intervalMs": record.interval_ms,
+        "count": failure.count,
+        "lastFailure": timestamp(failure.last_failure),
+        "rc": record.rc,
+        "status": record.status.value,
+        "reason": record.reason[:REASON_MAX],
+        "output": record.output,
+        "execMs": record.exec_ms,
+        "callId": record.call_id,
+    }
