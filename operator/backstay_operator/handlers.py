@@ -46,7 +46,7 @@ def settings_for_milliseconds() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 10.0
     settings.networking.connect_timeout = 3.0
     settings.networking.error_backoffs = (0.1, 0.3, 1.0, 2.0)
-    settings.watching.server_timeout = 60.0
+    settings.watching.server_timeout = 60
     settings.watching.client_timeout = 75.0
     settings.watching.reconnect_backoff = 0.1
     settings.watching.inactivity_timeout = 20.0

@@ -56,7 +56,7 @@ def _ocf(context: OperationContext, ocf_root: str) -> dict[str, str]:
         "OCF_EXIT_REASON_PREFIX": EXIT_REASON_PREFIX,
         "HA_debug": "0",
         "HA_RSCTMP": "/run/resource-agents",
-        "HA_VARRUN": "/run",
+        "HA_VARRUN": "/var/run",
     }
     variables = {f"OCF_RESKEY_{name}": value for name, value in params_with_meta(context).items()}
     check_level = context.params.get("OCF_CHECK_LEVEL")
