@@ -87,7 +87,7 @@ def _node(element: Element, state: Element | None, *, index: Index, properties: 
         unclean_reason=standing.reason,
         pending=standing.pending,
         seen=standing.seen,
-        standby=_flag(both, "standby"),
+        standby=standing.seen and _flag(both, "standby"),
         maintenance=_flag(both, "maintenance"),
         discovery=both.get("resource-discovery-enabled", "true").lower() not in ("false", "no", "off", "0"),
         shutdown=shutdown,

@@ -22,7 +22,7 @@ class Bond(Flag):
     PULLS_FIRST = auto()  # if then is required, so is first
     NEW_ONLY = auto()  # NEEDS counts only if then is required for reasons of its own (asymmetric orders)
     RESTART = auto()  # stop and start of one instance on one node
-    GATE = auto()  # then is impossible unless first happens or has happened
+    SILENT = auto()  # no order: the two only share their fate
 
 
 @dataclass(slots=True, eq=False)

@@ -12,7 +12,7 @@ from backstay.scheduler.colocations import Colocations, Link
 from backstay.scheduler.contributions import Reason
 from backstay.scheduler.locations import Row, Scores
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
-from backstay.state.choices import Role
+from backstay.state.choices import PlacementStrategy, Role
 from backstay.state.score import INFINITY, add
 
 ScoreLine = tuple[str, str, str, int]  # kind of assignment, resource, node, score
@@ -61,6 +61,8 @@ class Assigner:
     # -- order
 
     def _precedence(self, resource: Resource) -> tuple[int, int, tuple[int, ...], int]:
+        if self.situation.properties.placement_strategy is PlacementStrategy.DEFAULT:
+            return (-resource.meta.priority, 0, (), resource.index)
         row = self.merged(resource, following=True)
         current = -INFINITY
         leaf = next(resource.leaves(), None)
@@ -71,20 +73,33 @@ class Assigner:
     # -- primitives
 
     def _assign_primitive(self, resource: Resource) -> None:
-        self.follow(resource)
-        row = self.scores.rows[resource]
-        for link in self.links.of_primary(resource):
-            self.heed(resource, link)
-        row = self.scores.rows[resource]
+        for link in self.links.of_dependent(resource):
+            self.assign(link.primary)
+        self._mind_others(resource, mandatory=True)
+        before = list(self.scores.rows[resource])
+        self._mind_others(resource, mandatory=False)
+        if not self._open(self.scores.rows[resource]):
+            self.scores.rows[resource] = before  # wishes give way where they leave no place at all
         if self._must_not_run(resource):
             self.scores.ban(resource, reason=Reason.TARGET_ROLE)
         self.log("primitive", resource)
-        self.placed[resource] = self._node_for(resource, row)
+        self.placed[resource] = self._node_for(resource, self.scores.rows[resource])
         node = self.placed[resource]
         if node is not None:
             node.count += 1
 
+    def _mind_others(self, resource: Resource, *, mandatory: bool) -> None:
+        """Apply where those are that the resource follows, then what those wish that follow it."""
+        for link in self.links.of_dependent(resource):
+            if link.mandatory is mandatory and link.primary in self.placed:
+                self.apply(resource, link)
+        for link in self.links.of_primary(resource):
+            if link.mandatory is mandatory:
+                self.heed(resource, link)
+
     def _must_not_run(self, resource: Resource) -> bool:
+        if not resource.managed:
+            return False
         return (
             resource.meta.target_role is Role.STOPPED
             or resource.stop_wanted
@@ -100,8 +115,12 @@ class Assigner:
 
     def log(self, kind: str, resource: Resource) -> None:
         """Keep the scores as they stand, for whoever asks."""
+        if resource.orphan:
+            return
         row = self.scores.rows[resource]
         for node in self.situation.nodes:
+            if (resource, node.index) in self.scores.opted_out:
+                continue
             self.lines.append((kind, resource.id, node.name, row[node.index]))
 
     # -- groups
@@ -114,27 +133,6 @@ class Assigner:
         self.placed[resource] = self.placed.get(resource.children[0])
 
     # -- following others
-
-    def follow(self, resource: Resource) -> None:
-        """Place what the resource follows, and apply where that went."""
-        links = self.links.of_dependent(resource)
-        for link in links:
-            self.assign(link.primary)
-        before = list(self.scores.rows[resource])
-        for link in links:
-            if link.primary in self.placed:
-                self.apply(resource, link)
-        if self._open(before) and not self._open(self.scores.rows[resource]):
-            self._without_optional(resource, links, before)
-
-    def _without_optional(self, resource: Resource, links: list[Link], before: Row) -> None:
-        """No node is left: wishes that are not mandatory give way."""
-        if not any(not link.mandatory for link in links):
-            return
-        self.scores.rows[resource][:] = before
-        for link in links:
-            if link.mandatory and link.primary in self.placed:
-                self.apply(resource, link)
 
     def _open(self, row: Row) -> bool:
         return any(node.usable and row[node.index] >= 0 for node in self.situation.nodes)
@@ -220,11 +218,12 @@ class Assigner:
 
     def _added(self, row: Row, wishes: Row, *, link: Link, factor: float) -> Row:
         best = self._best_by_place(wishes, link.attribute)
+        cornered = sum(1 for node in self.situation.nodes if node.usable and wishes[node.index] >= 0) == 1
         result = list(row)
         for node in self.situation.nodes:
             wish = best.get(self._place(node, link.attribute), -INFINITY)
-            if factor < 0 and wish < 0:
-                continue  # not wanting a place is no wish for the others to take it
+            if factor < 0 and wish < 0 and not (cornered and row[node.index] >= 0):
+                continue  # not wanting a place is no wish that others take it, unless one has no choice
             result[node.index] = add(row[node.index], _scaled(wish, factor))
         return result
 

@@ -1,7 +1,9 @@
 """Bookkeeping actions: forget failures that expired."""
 
 from backstay.scheduler.actions import Act
+from backstay.scheduler.changes import Change, definition_change
 from backstay.scheduler.plan import Plan
+from backstay.scheduler.situation import NodeView, Resource
 from backstay.transition.graph import ActionKind
 
 
@@ -13,9 +15,24 @@ def plan_failure_cleanup(plan: Plan) -> None:
         if node is None or not node.online or node.unclean or not instances:
             continue
         resource = next((one for one in instances if plan.target(one) is node), instances[0])
-        if resource.primitive is not None and plan.ledger.has_expired_counts(resource, node.name):
+        if resource.primitive is None:
+            continue
+        expired = plan.ledger.has_expired_counts(resource, node.name)
+        if expired or _is_redefined(plan, resource, node):
             act = plan.actions.add(
                 Act(kind=ActionKind.CLUSTER, operation="clear_failcount", resource=resource, node=node)
             )
             act.required = True
-            act.reason = "it expired"
+            act.reason = "it expired" if expired else "the definition changed"
+            for start in plan.actions.of(resource, "start"):
+                if start.node is node and not expired:
+                    plan.actions.relate(act, start)
+
+
+def _is_redefined(plan: Plan, resource: Resource, node: NodeView) -> bool:
+    activity = resource.activities.get(node.name)
+    if activity is None or plan.ledger.tally(resource, node.name).total <= 0:
+        return False
+    if activity.obsolete:
+        return True
+    return node in resource.active_on and definition_change(plan.situation, resource, node) is Change.RESTART

@@ -60,6 +60,9 @@ class Colocations:
             if resource.kind is Kind.GROUP:
                 for first, second in pairwise(resource.children):
                     self._add(Link(id="#group-members", dependent=second, primary=first, score=INFINITY))
+        for leaf in situation.leaves():
+            if leaf.container is not None and leaf.container.parent is not (leaf.parent or leaf):
+                self._add(Link(id="#container", dependent=leaf, primary=leaf.container, score=INFINITY))
         self._dependent_cache: dict[Resource, list[Link]] = {}
         self._primary_cache: dict[Resource, list[Link]] = {}
 
@@ -91,7 +94,18 @@ class Colocations:
         if parent.kind is Kind.CLONE:
             return links if first else []
         end = parent.children[0] if first else parent.children[-1]
-        return links if resource is end else [link for link in links if link.mandatory]
+        if resource is not end:
+            return [link for link in links if link.mandatory]
+        return links + self._of_later_members(parent) if first else links
+
+    def _of_later_members(self, group: Resource) -> list[Link]:
+        """Where a later member has to be, the first one has to go already."""
+        return [
+            link
+            for member in group.children[1:]
+            for link in self._as_dependent.get(member, ())
+            if link.primary.parent is not group
+        ]
 
     def _link(self, situation: Situation, constraint: Colocation) -> None:
         dependent = situation.by_id.get(constraint.dependent)

@@ -13,6 +13,7 @@ class Reason(Enum):
     ASYMMETRIC = "asymmetric"  # the cluster is opt-in and nothing opts in
     LOCATION = "location"
     STICKINESS = "stickiness"
+    UNMANAGED = "unmanaged"  # the cluster leaves it where it is
     FAILURES = "failures"  # as many failures as the migration threshold
     HARD_ERROR = "hard-error"  # the agent says it can not run there
     COLOCATION = "colocation"  # pulled or pushed by what it is colocated with

@@ -4,6 +4,8 @@ Relations to acts that are left out are dropped: what is not going to happen is 
 that go around in a circle (orders that contradict each other) are broken, those without consequences first.
 """
 
+import itertools
+
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.operations import effective
 from backstay.scheduler.params import params_for
@@ -11,7 +13,6 @@ from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import Kind, Resource
 from backstay.state.score import INFINITY
 from backstay.transition.graph import Action, ActionKind, Graph
-import itertools
 
 _MARK_OF = {"start": "start", "running": "start", "stop": "stop", "stopped": "stop"}
 _MARK_OF |= {"promote": "promote", "promoted": "promote", "demote": "demote", "demoted": "demote"}
@@ -49,7 +50,7 @@ def _without_circles(chosen: list[Act]) -> dict[Act, list[Act]]:
     edges: dict[Act, dict[Act, Bond]] = {act: {} for act in chosen}
     for act in chosen:
         for relation in act.before:
-            if relation.first in members:
+            if relation.first in members and Bond.SILENT not in relation.bond:
                 edges[act][relation.first] = edges[act].get(relation.first, Bond.ORDER) | relation.bond
     while circle := _circle(chosen, edges):
         then, first = min(

@@ -4,12 +4,13 @@ A partition may fence if it has quorum, or is told to ignore the lack of it; wit
 fence its own members. The DC goes last, for nobody would be left to see the others through.
 """
 
+import itertools
+
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.state.choices import NodeKind, NoQuorumPolicy, Requires
 from backstay.transition.graph import ActionKind
-import itertools
 
 
 def can_fence(plan: Plan, node: NodeView) -> bool:
@@ -97,5 +98,5 @@ def plan_shutdown(plan: Plan) -> None:
         )
         for leaf in plan.situation.leaves():
             stop = plan.actions.find(leaf, "stop", node=node)
-            if stop is not None and leaf.managed:
+            if stop is not None and (leaf.managed or (leaf.blocked and not leaf.maintained)):
                 plan.actions.relate(stop, act, Bond.NEEDS)

@@ -29,6 +29,7 @@ class Scores:
         self.rows: dict[Resource, Row] = {}
         self.discovery: dict[tuple[Resource, int], Discovery] = {}
         self.exclusive: set[Resource] = set()
+        self.opted_out: set[tuple[Resource, int]] = set()  # asymmetric clusters: never mentioned
 
     def add(
         self, resource: Resource, node: NodeView, score: int, *, reason: Reason, source: str = ""
@@ -165,6 +166,7 @@ def _opt_out(scores: Scores, resources: Iterable[Resource], opted_in: set[tuple[
             continue  # members follow the first, as constraints on the group do
         for node in scores.situation.nodes:
             if (resource, node.index) not in opted_in:
+                scores.opted_out.add((resource, node.index))
                 scores.add(resource, node, -INFINITY, reason=Reason.ASYMMETRIC)
 
 
@@ -178,6 +180,11 @@ def _exclude(scores: Scores, resource: Resource) -> None:
 
 
 def _stick(scores: Scores, resource: Resource) -> None:
+    if not resource.managed and resource.active_on and not resource.blocked_as_multiple:
+        for node in resource.active_on:
+            stuck = resource.activities[node.name].stop_failed
+            scores.add(resource, node, -INFINITY if stuck else INFINITY, reason=Reason.UNMANAGED)
+        return
     stickiness = stickiness_of(resource)
     if not stickiness or not resource.managed or len(resource.active_on) != 1:
         return
@@ -213,6 +220,9 @@ def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) ->
 
 
 def _counted(situation: Situation, resource: Resource, node: NodeView, ledger: FailureLedger) -> int:
+    activity = resource.activities.get(node.name)
+    if activity is not None and activity.obsolete:
+        return 0
     return ledger.counted(resource, node.name)
 
 

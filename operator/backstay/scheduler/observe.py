@@ -13,7 +13,7 @@ from backstay.scheduler.health import mark_health
 from backstay.scheduler.situation import Activity, Effective, Kind, NodeView, Resource, Situation
 from backstay.scheduler.tree import every, situation_of
 from backstay.scheduler.verdicts import activity_of
-from backstay.state.choices import MultipleActive, NodeKind, OnFail, Requires, Role
+from backstay.state.choices import MultipleActive, NodeKind, NoQuorumPolicy, OnFail, Requires, Role
 from backstay.state.cluster import ClusterState
 from backstay.state.history import ResourceHistory
 from backstay.state.resource import Agent, Primitive, ResourceMeta
@@ -25,6 +25,7 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     situation = situation_of(state)
     ledger = FailureLedger(state)
     _apply_quorum(situation)
+    _find_containers(situation)
     for resource, node, history in assign_histories(situation, _orphan):
         activity = activity_of(state, resource=resource, node=node, history=history, ledger=ledger)
         _react(situation, resource, activity)
@@ -36,6 +37,8 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
             one.node_names = names
     for leaf in situation.leaves():
         _conclude(situation, leaf)
+    for leaf in situation.leaves():
+        _judge_multiple(leaf)
     _judge_fencing(situation)
     mark_health(situation)
     return situation, ledger
@@ -79,6 +82,22 @@ def _apply_quorum(situation: Situation) -> None:
         node.fence = node.unclean
         node.fence_reason = node.unclean_reason or "node is unclean"
 
+    state = situation.state
+    policy = state.properties.no_quorum_policy
+    if state.have_quorum or policy is not NoQuorumPolicy.FENCE or not state.properties.fencing_enabled:
+        return
+    for node in situation.nodes:
+        if node.online:
+            _fence(situation, node, "cluster does not have quorum")
+
+
+def _find_containers(situation: Situation) -> None:
+    for leaf in situation.leaves():
+        name = leaf.meta.raw.container
+        found = None if name is None else situation.by_id.get(name)
+        if found is not None and found is not leaf and found.kind is Kind.PRIMITIVE:
+            leaf.container = found
+
 
 # -- what a node's history means for the node and the resource
 
@@ -86,13 +105,18 @@ def _apply_quorum(situation: Situation) -> None:
 def _react(situation: Situation, resource: Resource, activity: Activity) -> None:
     node = activity.node
     resource.activities[node.name] = activity
-    gone = not node.online and not node.unclean and not node.node.maintenance
-    if gone:
+    fencible = node.unclean and situation.properties.fencing_enabled
+    if not node.online and not fencible and not node.node.maintenance:
         activity.role = Role.STOPPED
         activity.failed = False
         activity.pending = ""
         activity.on_fail = None
         return
+    if node.unclean and activity.failed:
+        # The node is going to be cut off, which is the end of the failure too.
+        activity.failed = False
+        activity.on_fail = None
+        activity.stop_failed = False
     if activity.on_fail is OnFail.FENCE:
         _fence(situation, node, f"{resource.id} failed there")
     elif activity.on_fail is OnFail.STANDBY:
@@ -117,6 +141,8 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
         if activity is None:
             continue
         leaf.failure_ignored = leaf.failure_ignored or activity.failure_ignored
+        if activity.on_fail is OnFail.RESTART_CONTAINER:
+            _restart_container(leaf, activity)
         if not activity.active:
             continue
         leaf.active_on.append(node)
@@ -128,7 +154,6 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
         _apply_on_fail(leaf, activity)
     if leaf.maintained:
         leaf.managed = False
-    _judge_multiple(situation, leaf)
 
 
 _RANK = (Role.UNKNOWN, Role.STOPPED, Role.STARTED, Role.UNPROMOTED, Role.PROMOTED)
@@ -151,7 +176,17 @@ def _apply_on_fail(leaf: Resource, activity: Activity) -> None:
             pass
 
 
-def _judge_multiple(situation: Situation, leaf: Resource) -> None:
+def _restart_container(leaf: Resource, activity: Activity) -> None:
+    """What failed inside a container is recovered with it. What could not even be stopped goes down with it."""
+    if leaf.container is None or not activity.failed:
+        return
+    leaf.container.restart_wanted = True
+    if activity.stop_failed:
+        activity.role = Role.STOPPED
+        leaf.failed = leaf.failure_ignored = True
+
+
+def _judge_multiple(leaf: Resource) -> None:
     if len(leaf.active_on) < 2:
         return
     clone = leaf.clone
@@ -172,7 +207,7 @@ def _block_family(leaf: Resource) -> None:
     """A group is blocked as a whole: its members depend on each other."""
     family = leaf.parent.children if leaf.parent is not None and leaf.parent.kind is Kind.GROUP else [leaf]
     for one in family:
-        one.blocked = True
+        one.blocked = one.blocked_as_multiple = True
         one.managed = False
 
 

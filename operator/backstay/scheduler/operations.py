@@ -55,14 +55,14 @@ def on_fail_of(state: ClusterState, resource: Resource, name: str, interval_ms: 
     fencing = state.properties.fencing_enabled
     operation = effective(state, resource, name, interval_ms)
     wanted = operation.on_fail
+    if resource.container is not None:
+        return wanted or OnFail.RESTART_CONTAINER
     if name == "stop":
         default = OnFail.FENCE if fencing else OnFail.BLOCK
         if wanted in (OnFail.DEMOTE, OnFail.RESTART, OnFail.STANDBY, OnFail.STOP):
             wanted = None if wanted is not OnFail.STANDBY else wanted
     else:
         default = OnFail.RESTART
-        if name == "monitor" and operation.role is Role.STOPPED:
-            default = OnFail.STOP if wanted is None else default
     if wanted is OnFail.DEMOTE and not (
         name == "promote" or (name == "monitor" and interval_ms > 0 and operation.role is Role.PROMOTED)
     ):

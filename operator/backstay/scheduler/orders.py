@@ -65,8 +65,32 @@ class Relating:
             firsts = [placeholder(self.plan, first, first_action.value)]
         bond = self._bond(first_action)
         for one in firsts:
-            for other in thens:
+            for other in (*thens, *inside(self.plan, then, then_action)):
                 self.plan.actions.relate(one, other, bond)
+        if firsts and _rises(first_action) and Bond.NEEDS in bond:
+            self._need_all_members(first, first_action, thens, bond, then, then_action)
+        if Bond.PULLS_FIRST in bond:
+            for one in inside(self.plan, first, first_action):
+                for other in thens:
+                    self.plan.actions.relate(one, other, bond)
+
+    def _need_all_members(
+        self,
+        first: Resource,
+        action: OrderAction,
+        thens: list[Act],
+        bond: Bond,
+        then: Resource,
+        then_action: OrderAction,
+    ) -> None:
+        """A group runs only if all its members do."""
+        if first.kind is not Kind.GROUP:
+            return
+        for member in first.children:
+            if not self.plan.actions.of(member, action.value):
+                missing = placeholder(self.plan, member, action.value)
+                for other in (*thens, *inside(self.plan, then, then_action)):
+                    self.plan.actions.relate(missing, other, bond)
 
     def _bond(self, first_action: OrderAction) -> Bond:
         if self.kind is not OrderKind.MANDATORY:
@@ -91,6 +115,13 @@ def ends(plan: Plan, resource: Resource, action: OrderAction, *, done: bool) -> 
     if not any(plan.actions.of(leaf, action.value) for leaf in leaves):
         return []
     return [mark(plan, resource, _DONE[action.value] if done else action.value)]
+
+
+def inside(plan: Plan, resource: Resource, action: OrderAction) -> list[Act]:
+    """The acts of a group's members: what requires the group's mark requires them."""
+    if resource.kind is Kind.PRIMITIVE:
+        return []
+    return [act for leaf in resource.leaves() for act in plan.actions.of(leaf, action.value)]
 
 
 def expand_set(constraint: OrderSet) -> list[Order]:

@@ -28,7 +28,10 @@ def plan_group(plan: Plan, group: Resource) -> None:
             plan.actions.relate(stop, act, Bond.PULLS_FIRST)
             plan.actions.relate(act, stopped, Bond.PULLS_THEN | Bond.NEEDS)
     for earlier, later in pairwise(group.children):
-        tie_in_order(plan, earlier, later)
+        _start_in_order(plan, earlier, later)
+    stopping = [member for member in group.children if plan.actions.of(member, "stop")]
+    for earlier, later in pairwise(stopping):
+        _stop_in_order(plan, earlier, later)
 
 
 def mark(plan: Plan, resource: Resource, name: str) -> Act:
@@ -38,12 +41,16 @@ def mark(plan: Plan, resource: Resource, name: str) -> Act:
     return act
 
 
-def tie_in_order(plan: Plan, earlier: Resource, later: Resource) -> None:
-    """The later primitive starts after the earlier, restarts with it, and stops before it."""
+def _start_in_order(plan: Plan, earlier: Resource, later: Resource) -> None:
+    """The later member starts after the earlier, and restarts with it."""
     starts = plan.actions.of(earlier, "start") or [placeholder(plan, earlier, "start")]
     for first in starts:
         for then in plan.actions.of(later, "start"):
             plan.actions.relate(first, then, Bond.NEEDS | Bond.PULLS_THEN)
+
+
+def _stop_in_order(plan: Plan, earlier: Resource, later: Resource) -> None:
+    """The later member stops before the earlier may."""
     for first in plan.actions.of(later, "stop"):
         for then in plan.actions.of(earlier, "stop"):
             plan.actions.relate(first, then, Bond.PULLS_FIRST | Bond.NEEDS)

@@ -22,13 +22,12 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
         if start is None:
             continue
         bond = Bond.NEEDS
-        if stop.node is target:
+        if stop.node is target and not start.pseudo:
             bond |= Bond.RESTART
         plan.actions.relate(stop, start, bond)
     _plan_change(plan, resource, target)
     plan_recurring(plan, resource, target, start=start, stops=stops)
-    if resource.orphan:
-        _plan_delete(plan, resource, stops)
+    _plan_delete(plan, resource)
 
 
 # -- stop
@@ -62,8 +61,10 @@ def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> b
         return True
     if len(resource.active_on) > 1 and not resource.stop_unexpected:
         return True
+    if resource.restart_wanted:
+        return True
     activity = resource.activities.get(node.name)
-    return activity is not None and activity.failed
+    return activity is not None and activity.failed and not resource.stop_unexpected
 
 
 def _stop_reason(resource: Resource, target: NodeView | None) -> str:
@@ -87,6 +88,9 @@ def _plan_start(plan: Plan, resource: Resource, target: NodeView | None, stops: 
     elif not target.usable and not running_there:
         start.runnable = False
         start.reason = "node availability"
+    if running_there and resource.stop_unexpected:
+        start.required = start.pseudo = True
+        start.reason = "being multiply active"
     _need_quorum(plan, resource, start)
     return start
 
@@ -131,12 +135,18 @@ def _plan_change(plan: Plan, resource: Resource, target: NodeView | None) -> Non
             return
 
 
-def _plan_delete(plan: Plan, resource: Resource, stops: list[Act]) -> None:
-    """Forget what a removed resource did, once it is stopped."""
-    for stop in stops:
-        node = stop.node
-        if node is None or not node.online or node.unclean or not resource.managed:
+def _plan_delete(plan: Plan, resource: Resource) -> None:
+    """Forget what a removed resource, or one of another kind by the same name, did: once it is stopped."""
+    if not resource.managed:
+        return
+    for activity in resource.activities.values():
+        node = activity.node
+        if not node.online or node.unclean or not (resource.orphan or activity.obsolete):
             continue
         delete = plan.actions.make(resource, "delete", node=node)
         delete.required = True
-        plan.actions.relate(stop, delete, Bond.NEEDS)
+        for stop in plan.actions.of(resource, "stop"):
+            if stop.node is node:
+                plan.actions.relate(stop, delete, Bond.NEEDS)
+        for start in plan.actions.of(resource, "start"):
+            plan.actions.relate(delete, start)

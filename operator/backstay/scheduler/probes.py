@@ -24,18 +24,31 @@ def plan_probes(plan: Plan, scores: Scores) -> None:
                 _probe(plan, leaf, node)
 
 
+def order_probes(plan: Plan) -> None:
+    """What waits for a resource's stop waits for its probes too: they may find another copy to stop."""
+    for leaf in plan.situation.leaves():
+        probes = [act for act in plan.actions.of(leaf, "monitor") if act.required]
+        if not probes:
+            continue
+        for stop in plan.actions.of(leaf, "stop"):
+            for relation in list(stop.after):
+                other = relation.then.resource
+                if other is not None and other is not leaf:
+                    for probe in probes:
+                        plan.actions.relate(probe, relation.then)
+
+
 def _can_probe(node: NodeView) -> bool:
     return (
-        node.online
+        (node.online or node.node.pending)
         and not node.unclean
-        and not node.node.pending
         and node.node.discovery
         and node.node.kind is NodeKind.MEMBER
     )
 
 
 def _needs_probe(plan: Plan, scores: Scores, leaf: Resource, node: NodeView) -> bool:
-    if leaf.orphan:
+    if leaf.orphan or leaf.container is not None:
         return False
     activity = leaf.activities.get(node.name)
     if activity is not None and activity.known:
@@ -64,6 +77,7 @@ def _is_prober(plan: Plan, leaf: Resource, node: NodeView) -> bool:
 def _probe(plan: Plan, leaf: Resource, node: NodeView) -> None:
     probe = plan.actions.make(leaf, "monitor", node=node)
     probe.required = True
+    probe.runnable = not node.node.pending
     probe.target_rc = 0 if node in leaf.active_on else 7
     probe.timeout_ms = effective(plan.situation.state, leaf, "monitor", 0).timeout_ms
     family = [leaf] if leaf.clone is None else plan.situation.instances_of[leaf.base_id]

@@ -6,6 +6,7 @@ runs.
 """
 
 from backstay.scheduler.actions import Act, Bond
+from backstay.scheduler.changes import monitor_changed
 from backstay.scheduler.operations import effective
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import Activity, NodeView, Resource
@@ -44,7 +45,10 @@ def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeVie
         plan.situation.state, resource, operation.name, operation.interval_ms
     ).timeout_ms
     activity = resource.activities.get(target.name)
-    monitor.required = start.required or not is_running(activity, operation.name, operation.interval_ms)
+    running = is_running(activity, operation.name, operation.interval_ms)
+    record = last_record(activity, operation.name, operation.interval_ms)
+    changed = running and record is not None and monitor_changed(plan.situation, resource, target, record)
+    monitor.required = start.required or not running or changed
     if not target.online or target.unclean or target.node.pending:
         monitor.runnable = False
     role = plan.placement.role.get(resource)
@@ -156,6 +160,3 @@ def _cancel(plan: Plan, resource: Resource, record: OpRecord, node: NodeView) ->
     start = plan.actions.find(resource, "start", node=node)
     if start is not None:
         plan.actions.relate(cancel, start)
-    stop = plan.actions.find(resource, "stop", node=node)
-    if stop is not None and stop.required:
-        cancel.required = False

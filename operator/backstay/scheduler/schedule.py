@@ -9,6 +9,7 @@ from backstay.scheduler.colocations import Colocations
 from backstay.scheduler.contributions import Journal
 from backstay.scheduler.emit import emit
 from backstay.scheduler.failures import FailureLedger
+from backstay.scheduler.fates import order_containers, tie_fates
 from backstay.scheduler.fencing import plan_fencing, plan_shutdown, plan_starts_after_fencing
 from backstay.scheduler.locations import Scores, base_scores
 from backstay.scheduler.observe import observe
@@ -16,7 +17,7 @@ from backstay.scheduler.orders import plan_orders
 from backstay.scheduler.plan import Placement, Plan
 from backstay.scheduler.plan_group import plan_group
 from backstay.scheduler.plan_primitive import plan_primitive
-from backstay.scheduler.probes import plan_probes
+from backstay.scheduler.probes import order_probes, plan_probes
 from backstay.scheduler.settle import settle
 from backstay.scheduler.situation import Kind, Resource, Situation
 from backstay.scheduler.summary import summarize
@@ -36,10 +37,11 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     """The same for a state already observed. The situation must be fresh: placing counts on its nodes."""
     journal = Journal()
     scores = base_scores(situation, ledger, journal)
-    assigner = Assigner(situation, scores, Colocations(situation))
+    links = Colocations(situation)
+    assigner = Assigner(situation, scores, links)
     assigner.assign_all()
     plan = Plan(situation=situation, placement=_placement(assigner), ledger=ledger)
-    _plan_actions(plan, scores)
+    _plan_actions(plan, scores, links)
     settle(plan.actions)
     return Transition(
         graph=emit(plan),
@@ -58,7 +60,7 @@ def _placement(assigner: Assigner) -> Placement:
     return Placement(node=node, role=role)
 
 
-def _plan_actions(plan: Plan, scores: Scores) -> None:
+def _plan_actions(plan: Plan, scores: Scores, links: Colocations) -> None:
     plan_fencing(plan)
     resources = every(plan.situation)
     for resource in resources:
@@ -69,6 +71,9 @@ def _plan_actions(plan: Plan, scores: Scores) -> None:
             plan_group(plan, resource)
     plan_probes(plan, scores)
     plan_orders(plan)
+    order_probes(plan)
+    order_containers(plan)
+    tie_fates(plan, links)
     plan_starts_after_fencing(plan)
     plan_shutdown(plan)
     plan_failure_cleanup(plan)

@@ -26,21 +26,12 @@ def settle(actions: ActionSet) -> None:
 
 def _act_on(relation: Relation) -> list[Act]:
     first, then, bond = relation.first, relation.then, relation.bond
-    changed: list[Act] = []
     if Bond.RESTART in bond:
         return _restart(first, then)
-    if Bond.NEEDS in bond and first.required and not first.runnable and then.runnable:
-        if Bond.NEW_ONLY not in bond or then.required:
-            then.runnable = False
-            then.reason = f"unrunnable {_spoken(first)}"
-            if (
-                not then.required
-                and not then.pseudo
-                and then.interval_ms == 0
-                and then.operation in ("start", "promote")
-            ):
-                then.required = True
-            changed.append(then)
+    changed: list[Act] = []
+    if Bond.NEEDS in bond and _stands_in_the_way(first, then, bond):
+        _make_impossible(then, first, bond)
+        changed.append(then)
     if Bond.PULLS_THEN in bond and first.required and first.runnable and not then.required:
         then.required = True
         then.reason = then.reason or f"required {_spoken(first)}"
@@ -50,6 +41,24 @@ def _act_on(relation: Relation) -> list[Act]:
         first.reason = first.reason or f"required {_spoken(then)}"
         changed.append(first)
     return changed
+
+
+def _stands_in_the_way(first: Act, then: Act, bond: Bond) -> bool:
+    if not first.required or first.runnable or not then.runnable:
+        return False
+    return Bond.NEW_ONLY not in bond or then.required
+
+
+def _make_impossible(then: Act, first: Act, bond: Bond) -> None:
+    then.runnable = False
+    if Bond.SILENT in bond:
+        then.reason = f"colocation with {first.resource.id if first.resource else ''}"
+    else:
+        then.reason = "" if first.operation == "monitor" else f"unrunnable {_spoken(first)}"
+    # A mark that can not be reached, or a start that would fail, stands in the way of what waits for it in turn;
+    # what is running must then be stopped.
+    if then.pseudo or (then.interval_ms == 0 and then.operation in ("start", "promote")):
+        then.required = True
 
 
 def _restart(stop: Act, start: Act) -> list[Act]:

@@ -108,6 +108,7 @@ class Activity:
     not_installed: bool = False
     records: tuple[OpRecord, ...] = ()  # by call id
     migrating_to: str | None = None
+    obsolete: bool = False  # recorded of another kind of resource by the same name
 
     @property
     def active(self) -> bool:
@@ -134,10 +135,13 @@ class Resource:
     role: Role = Role.STOPPED
     failed: bool = False
     blocked: bool = False
+    blocked_as_multiple: bool = False
     managed: bool = True
     maintained: bool = False
     stop_wanted: bool = False  # on-fail=stop, or several active and stop_only
     stop_unexpected: bool = False
+    restart_wanted: bool = False  # something inside this container failed
+    container: "Resource | None" = None
     failure_ignored: bool = False
     fail_role: Role | None = None
     lock_node: NodeView | None = None

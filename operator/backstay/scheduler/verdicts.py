@@ -30,6 +30,8 @@ def activity_of(
     """Judge a history."""
     records = tuple(sorted(history.operations, key=_run_order))
     activity = Activity(node=node, history=history, records=records)
+    agent = history.agent
+    activity.obsolete = agent is not None and not resource.orphan and agent != resource.agent
     for record in records:
         if record.operation in _NO_EFFECT:
             continue
@@ -148,8 +150,7 @@ class _Reader:
         if rc in (OCF_PROMOTED, OCF_DEGRADED_PROMOTED):
             activity.role = Role.PROMOTED
         elif rc == OCF_NOT_RUNNING:
-            if is_probe(record):
-                activity.role = Role.STOPPED
+            activity.role = Role.STOPPED
         elif not activity.active:
             activity.role = self._started_role()
         elif activity.role is Role.PROMOTED and record.target_rc != OCF_PROMOTED and is_probe(record):
@@ -159,6 +160,8 @@ class _Reader:
 
     def _failure(self, activity: Activity, record: OpRecord) -> None:
         on_fail = on_fail_of(self.state, self.resource, record.operation, record.interval_ms)
+        if record.status is OpStatus.NOT_INSTALLED and on_fail is OnFail.IGNORE:
+            on_fail = OnFail.RESTART  # there is nothing to ignore: no agent, no service
         activity.known = True
         if self._expired(activity, record, on_fail):
             self._expired_effect(activity, record)

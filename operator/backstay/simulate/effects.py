@@ -105,6 +105,9 @@ class World:
         """Add a result to the history of the action's node."""
         history = self._history(action)
         call_id = 1 + max((one.call_id for one in history.operations), default=0)
+        # Of operations that do not recur only the last is remembered, as in a node's own history.
+        last = "last_0" if not action.interval_ms else f"{action.operation}_{action.interval_ms}"
+        identity = f"{history.resource}_{last}"
         kept = tuple(
             one
             for one in history.operations
@@ -113,7 +116,7 @@ class World:
         )
         expected = action.target_rc if action.target_rc is not None else 0
         record = OpRecord(
-            id=f"{action.resource}_{action.operation}_{action.interval_ms}",
+            id=identity,
             operation=action.operation,
             interval_ms=action.interval_ms,
             call_id=call_id,

@@ -36,7 +36,11 @@ def flags_of(resource: Resource) -> list[str]:
         flags.append("UNCLEAN")
     if resource.lock_node is not None:
         flags.append("LOCKED")
-    if not pending_word(resource) and any(one.pending == "monitor" for one in resource.activities.values()):
+    if (
+        resource.active_on
+        and not pending_word(resource)
+        and any(one.pending == "monitor" for one in resource.activities.values())
+    ):
         flags.append("Monitoring")
     clone = resource.clone
     if resource.meta.target_role is Role.STOPPED:

@@ -74,7 +74,9 @@ class ClusterState:
     fail_counts: tuple[FailCount, ...] = ()
     tickets: tuple[Ticket, ...] = ()
     fencing_levels: tuple[FencingLevel, ...] = ()
-    fencing_devices: tuple[str, ...] = ()  # names of devices that are no resources (Backstay's FenceDevice objects)
+    fencing_devices: tuple[
+        str, ...
+    ] = ()  # names of devices that are no resources (Backstay's FenceDevice objects)
     properties: ClusterProperties = field(default_factory=ClusterProperties)
     resource_defaults: ResourceMeta = field(default_factory=ResourceMeta)
     operation_defaults: Operation = field(default_factory=lambda: Operation(name=""))

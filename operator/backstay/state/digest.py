@@ -11,8 +11,13 @@ from xml.sax.saxutils import quoteattr
 
 
 def params_digest(params: Mapping[str, str]) -> str:
-    """Digest of all given parameters. Meta attributes (CRM_meta_*) are not parameters and left out."""
-    pairs = sorted((name, value) for name, value in params.items() if not name.startswith("CRM_meta_"))
+    """Digest of all given parameters. Of the meta attributes (CRM_meta_*) only the timeout counts, which recurring
+    operations carry."""
+    pairs = sorted(
+        (name, value)
+        for name, value in params.items()
+        if name == "CRM_meta_timeout" or not name.startswith("CRM_meta_")
+    )
     text = "".join(f" {name}={_quoted(value)}" for name, value in pairs)
     return hashlib.md5(f" <parameters{text}/>\n".encode(), usedforsecurity=False).hexdigest()
 
