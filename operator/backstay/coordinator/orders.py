@@ -81,7 +81,7 @@ class ActionWriter:
             target_rc=action.target_rc or 0,
             requires=self._requires(primitive),
             stop_timeout_ms=_stop_timeout_ms(primitive),
-            digest=params_digest(values),
+            digest=params_digest(values | _own_of(action)),
             cleanup_operation=str(action.meta.get("operation", "")) if verb == "cleanup" else "",
         )
 
@@ -100,6 +100,11 @@ class ActionWriter:
     def _requires(self, primitive: Primitive | None) -> str:
         found = self._assembly.requires.get(primitive.id) if primitive else None
         return (found or Requires.FENCING).value
+
+
+def _own_of(action: Action) -> dict[str, str]:
+    """A recurring operation's digest covers its timeout too: a changed timeout only schedules the monitor anew."""
+    return {"CRM_meta_timeout": str(action.timeout_ms)} if action.interval_ms else {}
 
 
 def _stop_timeout_ms(primitive: Primitive | None) -> int:

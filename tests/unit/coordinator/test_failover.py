@@ -17,7 +17,7 @@ def cluster(**properties: object) -> HACluster:
 
 def resource(name: str, **meta: object) -> HAResource:
     operations = [{"name": "monitor", "interval": "10s"}]
-    spec = {"agent": DUMMY, "operations": operations, "meta": meta}
+    spec = {"agent": DUMMY, "params": {"state": name}, "operations": operations, "meta": meta}
     return HAResource.parse({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
 
 
