@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"`backstay-sandbox {args.subcommand}` needs root: it makes network namespaces and mounts"
             )
         sys.exit(args.run(args, layout))
+    except BrokenPipeError:  # `logs | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (ControlError, LayoutError, CommandError, background.StartError) as error:
         print(f"backstay-sandbox: {error}", file=sys.stderr)
         sys.exit(1)

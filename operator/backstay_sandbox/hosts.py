@@ -221,6 +221,8 @@ def daemon_service(layout: Layout, node: str, name: str) -> ServiceConfig:
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # Hosts run the code that the sandbox runs.
+            **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
         },
         log=str(log_file(layout, node, name)),
     )
