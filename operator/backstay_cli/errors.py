@@ -23,10 +23,11 @@ class UsageError(CliError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """ "did you mean X or Y?", else the whole list when it is short, else nothing."""
+    """ "did you mean X or Y?", else the whole list when it is short, else nothing. Only names about as near as the nearest count."""
     names = sorted(known)
-    lowered = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(word.lower(), list(lowered), n=3, cutoff=0.5)
-    if found:
-        return f"did you mean {' or '.join(lowered[name] for name in found)}?"
+    likeness = {name: difflib.SequenceMatcher(None, word.lower(), name.lower()).ratio() for name in names}
+    best = max(likeness.values(), default=0.0)
+    if best >= 0.5:
+        found = [name for name in names if likeness[name] >= best - 0.1]
+        return f"did you mean {' or '.join(found[:3])}?"
     return f"known are: {', '.join(names)}" if 0 < len(names) <= 24 else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -73,7 +73,7 @@ class Access:
 @asynccontextmanager
 async def open_session(access: Access, *, out: IO[str], err: IO[str]) -> AsyncIterator[Session]:
     """Connect. Raises CliError for a kubeconfig that is not there, and backstay_kube's ApiError for an unusable one."""
-    _refuse_missing(access, os.environ)
+    _refuse_unusable(access, os.environ)
     import uuid
 
     from backstay_kube.client import KubeClient
@@ -92,15 +92,33 @@ async def open_session(access: Access, *, out: IO[str], err: IO[str]) -> AsyncIt
         )
 
 
-def _refuse_missing(access: Access, environ: Mapping[str, str]) -> None:
-    """The client's own message for this speaks of a missing key, and hides which file was meant."""
+def _refuse_unusable(access: Access, environ: Mapping[str, str]) -> None:
+    """The client's own messages for these speak of missing keys, or are tracebacks. Raises CliError."""
     if "KUBERNETES_SERVICE_HOST" in environ and access.kubeconfig is None:
         return
     paths = _kubeconfigs(access, environ)
-    if not any(os.path.exists(path) for path in paths):
-        raise CliError(
-            f"there is no kubeconfig: {', '.join(paths)}", hint="name one with --kubeconfig or $KUBECONFIG"
-        )
+    there = [path for path in paths if os.path.exists(path)]
+    hint = "name another with --kubeconfig or $KUBECONFIG"
+    if not there:
+        raise CliError(f"there is no kubeconfig: {', '.join(paths)}", hint=hint)
+    if not _documents(there):
+        raise CliError(f"this is no kubeconfig: {', '.join(there)}", hint=hint)
+
+
+def _documents(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """The kubeconfigs among these files."""
+    import yaml
+
+    documents = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as file:
+                document = yaml.safe_load(file)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue
+        if isinstance(document, dict):
+            documents.append(document)
+    return documents
 
 
 def _kubeconfigs(access: Access, environ: Mapping[str, str]) -> list[str]:
@@ -111,17 +129,7 @@ def _kubeconfigs(access: Access, environ: Mapping[str, str]) -> list[str]:
 
 def context_namespace(access: Access, environ: Mapping[str, str]) -> str:
     """The namespace of the kubeconfig's context, as kubectl takes it; "default" where none is named."""
-    import yaml
-
-    documents = []
-    for path in _kubeconfigs(access, environ):
-        try:
-            with open(path, encoding="utf-8") as file:
-                document = yaml.safe_load(file)
-        except (OSError, yaml.YAMLError):
-            continue
-        if isinstance(document, dict):
-            documents.append(document)
+    documents = _documents(_kubeconfigs(access, environ))
     current = access.context or next(
         (d["current-context"] for d in documents if d.get("current-context")), ""
     )
