@@ -10,7 +10,7 @@ import logging
 import time
 
 from backstay.api import HACluster
-from backstay.api.quantities import timestamp
+from backstay.api.quantities import timestamp, timestamp_seconds
 from backstay.coordinator import (
     Coordinator,
     Fenced,
@@ -24,7 +24,7 @@ from backstay.coordinator import (
 from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_resources import ObjectRef
 from backstay_kube import kinds
-from backstay_kube.client import KubeClient
+from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiConflict, ApiError
 from backstay_operator.drive import PlanDriver, Superseded
 from backstay_operator.election import Elector
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 MEMBERS_EVERY_S = 5.0
 PATH_TIMEOUT_S = 2.0
+PRESENCE_PREFIX = "operator-"
 
 
 class Term:
@@ -238,7 +239,8 @@ class ClusterTask:
         where = {"object": f"{item.subject.kind}/{item.subject.name}"} if item.subject else {}
         log.log(level, item.message, extra={**where, **facts})
         ref = item.subject or ObjectRef("HACluster", "", self.name)
-        self._events.tell(item, ref, uid_of(self._world, ref.kind, ref.namespace, ref.name))
+        if item.event:
+            self._events.tell(item, ref, uid_of(self._world, ref.kind, ref.namespace, ref.name))
         if item.tale is Tale.MOVED:
             self._metrics.moved(self.name, item)
 
@@ -268,12 +270,20 @@ class ClusterTask:
         )
 
     def _operators(self) -> tuple[str, ...]:
-        prefix = "operator-"
+        """Replicas whose presence is young; one that was killed fades after three of its own periods."""
+        now = time.time()
         return tuple(
             obj["spec"].get("holderIdentity", "")
             for obj in self._world.leases.objects()
-            if obj["metadata"]["name"].startswith(prefix)
+            if obj["metadata"]["name"].startswith(PRESENCE_PREFIX) and _is_young(obj, now)
         )
+
+
+def _is_young(lease: Obj, now: float) -> bool:
+    """By the wall clock, which is good enough for what decides nothing."""
+    spec = lease["spec"]
+    age = now - timestamp_seconds(spec.get("renewTime") or "1970-01-01T00:00:00Z")
+    return age < float(spec.get("leaseDurationSeconds") or 30)
 
 
 def _host(identity: str) -> str:

@@ -134,8 +134,13 @@ class Coordinator:
         if self._run is None and not self._held(view, membership):
             self._maybe_schedule(look, view, membership, assembly, orders)
         settled = self._run is None
-        refs = assembly.index.objects
-        orders.story += self._whereabouts.update(active, refs, self._trigger, settled=settled)
+        orders.story += self._whereabouts.update(
+            active,
+            refs=assembly.index.objects,
+            groups=assembly.index.group_of,
+            reason=self._trigger,
+            settled=settled,
+        )
         orders.plans = self._plans(view, membership)
         orders.picture = Picture(
             membership=membership,
@@ -269,7 +274,10 @@ class Coordinator:
         """Transition after transition without a reason from outside is a loop: slow it down, ever more.
 
         What changes outside (a node, the configuration, a failure) is never held up by this, see `_maybe_schedule`."""
-        inner = run.context.trigger.startswith(("news from", "transition ")) or run.verdict is not Verdict.COMPLETE
+        inner = (
+            run.context.trigger.startswith(("news from", "transition "))
+            or run.verdict is not Verdict.COMPLETE
+        )
         self._repeats = self._repeats + 1 if inner else 0
         if run.fencing_failed:
             self._not_before = now + min(BRAKE_MAX_S, 2.0 ** min(self._repeats, 6))

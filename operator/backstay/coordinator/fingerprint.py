@@ -114,6 +114,8 @@ def _node_changes(
             return f"node {name} left the cluster"
         if was is not None and was[0] is now[0] and was[1] == now[1]:
             return f"node {name} answered after a silence"
+        if was is not None and _expected(was[0], now[0]):
+            continue
         match now[0]:
             case NodeCondition.UNCLEAN:
                 return f"node {name} lost"
@@ -124,6 +126,15 @@ def _node_changes(
             case NodeCondition.PENDING:
                 return f"node {name} is coming up"
     return ""
+
+
+_AWAY = (NodeCondition.UNCLEAN, NodeCondition.OFFLINE, NodeCondition.PENDING)
+
+
+def _expected(was: NodeCondition, now: NodeCondition) -> bool:
+    """An unclean node that was fenced is offline, then boots: that is what the transition under way is for. It matters again when the
+    node is online."""
+    return was in _AWAY and now in (NodeCondition.OFFLINE, NodeCondition.PENDING)
 
 
 def _configuration_changes(older: Mapping[str, tuple[str, int]], newer: Mapping[str, tuple[str, int]]) -> str:

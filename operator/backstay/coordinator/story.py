@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from backstay.scheduler.situation import Situation
@@ -39,6 +39,8 @@ class StoryItem:
     message: str
     subject: ObjectRef | None = None
     warning: bool = False
+    event: bool = True
+    """False: worth a log line, not an Event (a member written inline shares its group's object, and the group speaks for it)."""
     facts: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
@@ -48,25 +50,32 @@ class Whereabouts:
     def __init__(self, homes: Mapping[str, str]) -> None:
         self._homes = dict(homes)
         self._active: dict[str, tuple[str, ...]] | None = None
+        self._left: dict[str, str] = {}
 
     def update(
         self,
         active: Mapping[str, tuple[str, ...]],
-        refs: Mapping[str, ObjectRef],
-        reason: str,
         *,
+        refs: Mapping[str, ObjectRef],
+        groups: Mapping[str, str],
+        reason: str,
         settled: bool,
     ) -> list[StoryItem]:
-        """Compare with the last look. `settled`: no transition is under way, so what is inactive stays so."""
+        """Compare with the last look. `settled`: no transition is under way, so what is inactive stays so.
+
+        `groups`: member -> group."""
         items: list[StoryItem] = []
         before = self._active
         for resource in sorted(active):
             where = active[resource]
             was = () if before is None else before.get(resource, ())
+            if was and where != was:
+                self._left[resource] = reason
             if where and where != was and len(where) == 1:
-                item = self._arrived(resource, where[0], reason, fresh=before is None)
+                why = self._left.pop(resource, reason)
+                item = self._arrived(resource, where[0], why, fresh=before is None)
                 if item is not None:
-                    items.append(_about(item, refs.get(resource)))
+                    items.append(_about(item, resource, refs, groups))
             elif not where and settled and self._homes.get(resource):
                 home = self._homes.pop(resource)
                 if before is not None:
@@ -75,7 +84,7 @@ class Whereabouts:
                         message=f"Stopped on {home}: {reason}",
                         facts={"resource": resource},
                     )
-                    items.append(_about(tale, refs.get(resource)))
+                    items.append(_about(tale, resource, refs, groups))
         self._active = dict(active)
         return items
 
@@ -97,9 +106,14 @@ class Whereabouts:
         return StoryItem(tale=Tale.MOVED, message=f"Moved {home} -> {node}: {reason}", facts=facts)
 
 
-def _about(item: StoryItem, ref: ObjectRef | None) -> StoryItem:
-    return StoryItem(
-        tale=item.tale, message=item.message, subject=ref, warning=item.warning, facts=item.facts
+def _about(
+    item: StoryItem, resource: str, refs: Mapping[str, ObjectRef], groups: Mapping[str, str]
+) -> StoryItem:
+    """Add the object, and say whether this is an Event of its own."""
+    ref = refs.get(resource)
+    inline = ref is not None and ref.kind == "ResourceGroup" and resource in groups
+    return replace(
+        item, subject=ref, event=not inline, message=f"{resource}: {item.message}" if inline else item.message
     )
 
 
@@ -107,7 +121,9 @@ def active_map(situation: Situation) -> dict[str, tuple[str, ...]]:
     """Where each primitive is active, and each group: where its last started member is, if all are on one node."""
     found: dict[str, tuple[str, ...]] = {}
     for leaf in situation.leaves():
-        found[leaf.id] = tuple(sorted(node.name for node in leaf.active_on))
+        found[leaf.id] = tuple(
+            sorted(node.name for node in leaf.active_on if leaf.activities[node.name].pending != "start")
+        )
     for resource in situation.resources:
         if resource.children:
             places = [found[leaf.id] for leaf in resource.leaves()]
