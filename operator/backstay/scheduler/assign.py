@@ -98,8 +98,6 @@ class Assigner:
                 self.heed(resource, link)
 
     def _must_not_run(self, resource: Resource) -> bool:
-        if not resource.managed:
-            return False
         return (
             resource.meta.target_role is Role.STOPPED
             or resource.stop_wanted

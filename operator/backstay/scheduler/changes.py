@@ -55,7 +55,7 @@ def monitor_changed(situation: Situation, resource: Resource, node: NodeView, re
 def _compare(situation: Situation, resource: Resource, node: NodeView, record: OpRecord) -> Change:
     params = dict(params_for(situation, resource, node))
     if any(value and not value.strip("*") for value in params.values()):
-        return _compare_blanked(params, record)
+        return _compare_blanked(params, record, fencing=resource.is_fencing)
     if record.digest == params_digest(params | _own(situation, resource, record)):
         return Change.NONE
     if record.restart_digest is None or record.restart_params is None:
@@ -65,7 +65,9 @@ def _compare(situation: Situation, resource: Resource, node: NodeView, record: O
     return Change.RELOAD
 
 
-def _compare_blanked(params: dict[str, str], record: OpRecord) -> Change:
+def _compare_blanked(params: dict[str, str], record: OpRecord, *, fencing: bool) -> Change:
+    if fencing:  # these are for the cluster, not for the agent
+        params = {name: value for name, value in params.items() if not name.startswith("pcmk_")}
     if record.secure_digest is None or record.secure_params is None:
         return Change.NONE
     same = record.secure_digest == secure_digest(params, private_params=record.secure_params)

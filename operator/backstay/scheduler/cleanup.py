@@ -2,6 +2,7 @@
 
 from backstay.scheduler.actions import Act
 from backstay.scheduler.changes import Change, definition_change
+from backstay.scheduler.operations import configured
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.transition.graph import ActionKind
@@ -17,8 +18,9 @@ def plan_failure_cleanup(plan: Plan) -> None:
         resource = next((one for one in instances if plan.target(one) is node), instances[0])
         if resource.primitive is None:
             continue
-        expired = plan.ledger.has_expired_counts(resource, node.name)
-        if expired or _is_redefined(plan, resource, node):
+        disabled = _is_of_disabled_operation(plan, resource, node)
+        expired = disabled or plan.ledger.has_expired_counts(resource, node.name)
+        if expired or (resource.managed and _is_redefined(plan, resource, node)):
             act = plan.actions.add(
                 Act(kind=ActionKind.CLUSTER, operation="clear_failcount", resource=resource, node=node)
             )
@@ -27,6 +29,13 @@ def plan_failure_cleanup(plan: Plan) -> None:
             for start in plan.actions.of(resource, "start"):
                 if start.node is node and not expired:
                     plan.actions.relate(act, start)
+
+
+def _is_of_disabled_operation(plan: Plan, resource: Resource, node: NodeView) -> bool:
+    """Whether all that failed is an operation that is not run any more."""
+    counts = plan.ledger.tally(resource, node.name).counts
+    found = [configured(resource, one.operation, one.interval_ms) for one in counts]
+    return bool(found) and all(one is not None and one.enabled is False for one in found)
 
 
 def _is_redefined(plan: Plan, resource: Resource, node: NodeView) -> bool:

@@ -6,7 +6,7 @@ failure whose operation is to block never expires by itself.
 
 from dataclasses import dataclass
 
-from backstay.scheduler.operations import on_fail_of
+from backstay.scheduler.operations import configured
 from backstay.scheduler.situation import Resource
 from backstay.state.choices import OnFail
 from backstay.state.cluster import ClusterState
@@ -38,6 +38,7 @@ class FailureLedger:
     def __init__(self, state: ClusterState) -> None:
         self._state = state
         self._by_place: dict[tuple[str, str], list[FailCount]] = {}
+        self._blocked: set[tuple[Resource, str]] = set()
         for one in state.fail_counts:
             name = one.resource.partition(":")[0]
             self._by_place.setdefault((name, one.node), []).append(one)
@@ -56,18 +57,22 @@ class FailureLedger:
         timeout_ms = resource.meta.failure_timeout_ms
         if timeout_ms <= 0:
             return False
-        tally = self.tally(resource, node)
-        if self._blocks(resource, tally):
+        if (resource, node) in self._blocked:
             return False
+        tally = self.tally(resource, node)
         last = tally.last_failure
         return last is None or self._state.now >= last + timeout_ms / 1000
 
     def counted(self, resource: Resource, node: str) -> int:
         """The fail count that matters now: 0 if expired."""
-        tally = self.tally(resource, node)
-        if not tally.counts or self.is_expired(resource, node):
+        counts = self.tally(resource, node).counts
+        if not counts or self.is_expired(resource, node):
             return 0
-        return min(tally.total, INFINITY)
+        return min(Tally(tuple(one for one in counts if not self._ignored(resource, one))).total, INFINITY)
+
+    def _ignored(self, resource: Resource, count: FailCount) -> bool:
+        operation = configured(resource, count.operation, count.interval_ms) if count.operation else None
+        return operation is not None and operation.on_fail is OnFail.IGNORE
 
     def has_expired_counts(self, resource: Resource, node: str) -> bool:
         """Whether there is a count that shall be cleared because it expired."""
@@ -77,15 +82,6 @@ class FailureLedger:
         """(configured resource id, node) of every count, sorted."""
         return sorted(self._by_place)
 
-    def _blocks(self, resource: Resource, tally: Tally) -> bool:
-        for one in tally.counts:
-            if not one.operation:
-                continue
-            if on_fail_of(self._state, resource, one.operation, one.interval_ms) is OnFail.BLOCK and any(
-                operation.name == one.operation
-                and operation.interval_ms == one.interval_ms
-                and operation.on_fail is OnFail.BLOCK
-                for operation in resource.operations
-            ):
-                return True
-        return False
+    def mark_blocked(self, resource: Resource, node: str) -> None:
+        """A failure there that is to block does not expire by itself, nor do the counts beside it."""
+        self._blocked.add((resource, node))

@@ -213,6 +213,8 @@ def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) ->
         activity = resource.activities.get(node.name)
         if activity is None:
             continue
+        if activity.stop_failed and resource.managed:
+            scores.add(resource, node, -INFINITY, reason=Reason.FAILURES)
         if activity.hard_error is not None:
             scores.add(resource, node, -INFINITY, reason=Reason.HARD_ERROR)
         if activity.fatal_error is not None:
@@ -223,7 +225,12 @@ def _counted(situation: Situation, resource: Resource, node: NodeView, ledger: F
     activity = resource.activities.get(node.name)
     if activity is not None and activity.obsolete:
         return 0
-    return ledger.counted(resource, node.name)
+    count = ledger.counted(resource, node.name)
+    if resource.is_container:
+        for leaf in situation.leaves():
+            if leaf.container is resource:
+                count = add(count, ledger.counted(leaf, node.name))
+    return count
 
 
 def _apply_health(scores: Scores, resources: Iterable[Resource], health: Row) -> None:

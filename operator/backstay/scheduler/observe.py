@@ -97,6 +97,7 @@ def _find_containers(situation: Situation) -> None:
         found = None if name is None else situation.by_id.get(name)
         if found is not None and found is not leaf and found.kind is Kind.PRIMITIVE:
             leaf.container = found
+            found.is_container = True
 
 
 # -- what a node's history means for the node and the resource

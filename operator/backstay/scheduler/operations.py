@@ -10,9 +10,9 @@ from backstay.state.rule_match import Facts, matches
 
 
 def configured(resource: Resource, name: str, interval_ms: int) -> Operation | None:
-    """The enabled operation of that name and interval, if configured."""
+    """The operation of that name and interval, if configured (perhaps disabled)."""
     for operation in resource.operations:
-        if operation.name == name and operation.interval_ms == interval_ms and operation.enabled is not False:
+        if operation.name == name and operation.interval_ms == interval_ms:
             return operation
     return None
 

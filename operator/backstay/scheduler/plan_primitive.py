@@ -16,7 +16,7 @@ from backstay.state.choices import NoQuorumPolicy, Requires
 def plan_primitive(plan: Plan, resource: Resource) -> None:
     """Make the acts of one primitive and the relations among them."""
     target = plan.target(resource)
-    stops = [_plan_stop(plan, resource, node, target) for node in resource.active_on]
+    stops = [_plan_stop(plan, resource, node, target) for node in _to_stop(resource)]
     start = _plan_start(plan, resource, target, stops)
     for stop in stops:
         if start is None:
@@ -31,6 +31,12 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
 
 
 # -- stop
+
+
+def _to_stop(resource: Resource) -> list[NodeView]:
+    """Where it is active. A fence device is harmless on a node that is about to be cut off, if it has another."""
+    clean = [node for node in resource.active_on if not node.unclean]
+    return clean if resource.is_fencing and len(clean) == 1 else resource.active_on
 
 
 def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView | None) -> Act:
@@ -59,7 +65,7 @@ def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView 
 def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> bool:
     if node is not target:
         return True
-    if len(resource.active_on) > 1 and not resource.stop_unexpected:
+    if len(_to_stop(resource)) > 1 and not resource.stop_unexpected:
         return True
     if resource.restart_wanted:
         return True
@@ -141,7 +147,8 @@ def _plan_delete(plan: Plan, resource: Resource) -> None:
         return
     for activity in resource.activities.values():
         node = activity.node
-        if not node.online or node.unclean or not (resource.orphan or activity.obsolete):
+        stays = plan.target(resource) is node or node not in resource.active_on
+        if not node.online or node.unclean or not (resource.orphan or (activity.obsolete and stays)):
             continue
         delete = plan.actions.make(resource, "delete", node=node)
         delete.required = True

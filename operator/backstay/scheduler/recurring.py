@@ -53,7 +53,10 @@ def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeVie
         monitor.runnable = False
     role = plan.placement.role.get(resource)
     monitor.target_rc = 8 if role is Role.PROMOTED else None
-    plan.actions.relate(start, monitor, Bond.NEEDS | Bond.PULLS_THEN)
+    if resource.managed or resource.blocked:
+        plan.actions.relate(start, monitor, Bond.NEEDS | Bond.PULLS_THEN)
+    else:
+        monitor.required = not running or changed  # nothing else is done to it
     for reload in plan.actions.of(resource, "reload-agent"):
         plan.actions.relate(reload, monitor, Bond.PULLS_THEN)
 
@@ -118,7 +121,9 @@ def _cancel_unwanted(
     wanted: list[Operation],
 ) -> None:
     node = activity.node
-    if not node.online or node.unclean or resource.orphan:
+    if not node.online or node.unclean or node.node.shutdown or resource.orphan:
+        return
+    if node not in resource.active_on and node is not target:
         return
     for record in activity.records:
         if record.interval_ms == 0 or record.failure_record or record.status is OpStatus.CANCELLED:
@@ -148,9 +153,9 @@ def _still_wanted(
             continue
         if operation.enabled is False:
             return False
-        if operation.role is Role.STOPPED:
-            return node is not target
-        return node is target or node in resource.active_on
+        return node is not target if operation.role is Role.STOPPED else True
+    if node not in resource.active_on:
+        return True
     return not plan.situation.properties.cancel_removed_actions
 
 

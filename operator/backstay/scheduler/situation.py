@@ -142,6 +142,7 @@ class Resource:
     stop_unexpected: bool = False
     restart_wanted: bool = False  # something inside this container failed
     container: "Resource | None" = None
+    is_container: bool = False
     failure_ignored: bool = False
     fail_role: Role | None = None
     lock_node: NodeView | None = None

@@ -31,12 +31,22 @@ def activity_of(
     records = tuple(sorted(history.operations, key=_run_order))
     activity = Activity(node=node, history=history, records=records)
     agent = history.agent
+    if any(_blocks(resource, record) for record in records):
+        ledger.mark_blocked(resource, node.name)
     activity.obsolete = agent is not None and not resource.orphan and agent != resource.agent
     for record in records:
         if record.operation in _NO_EFFECT:
             continue
         _Reader(state, resource, ledger).step(activity, record)
     return activity
+
+
+def _blocks(resource: Resource, record: OpRecord) -> bool:
+    """Whether this is a failure that is configured to block: it stays one even if something newer hides it."""
+    if record.status in (OpStatus.PENDING, OpStatus.CANCELLED) or has_succeeded(record):
+        return False
+    operation = configured(resource, record.operation, record.interval_ms)
+    return operation is not None and operation.on_fail is OnFail.BLOCK
 
 
 def _run_order(record: OpRecord) -> tuple[int, int, float, bool]:
@@ -48,6 +58,28 @@ def _run_order(record: OpRecord) -> tuple[int, int, float, bool]:
 
 def is_probe(record: OpRecord) -> bool:
     return record.operation == "monitor" and record.interval_ms == 0
+
+
+def has_succeeded(record: OpRecord) -> bool:
+    """Whether an operation that ended did so as expected."""
+    rc, target = record.rc, record.target_rc
+    rc = {OCF_DEGRADED: OCF_OK, OCF_DEGRADED_PROMOTED: OCF_PROMOTED}.get(rc, rc)
+    if record.status not in (
+        OpStatus.DONE,
+        OpStatus.ERROR,
+        OpStatus.NOT_INSTALLED,
+        OpStatus.NOT_SUPPORTED,
+    ):
+        return False
+    if is_probe(record):
+        return rc in (OCF_OK, OCF_NOT_RUNNING, OCF_PROMOTED)
+    if record.operation == "monitor":
+        if target is None:
+            return rc in (OCF_OK, OCF_PROMOTED)
+        return rc == target or (target != OCF_NOT_RUNNING and rc in (OCF_OK, OCF_PROMOTED))
+    if record.operation == "stop":
+        return rc in (OCF_OK, OCF_NOT_RUNNING)
+    return rc == OCF_OK or (target is not None and rc == target)
 
 
 class _Reader:
@@ -62,7 +94,7 @@ class _Reader:
             self._pending(activity, record)
         elif record.status in (OpStatus.CANCELLED, OpStatus.UNKNOWN):
             return
-        elif self._succeeded(record):
+        elif has_succeeded(record):
             self._success(activity, record)
         else:
             self._failure(activity, record)
@@ -89,26 +121,6 @@ class _Reader:
                     activity.role = Role.STARTED
 
     # -- success
-
-    def _succeeded(self, record: OpRecord) -> bool:
-        rc, target = record.rc, record.target_rc
-        rc = {OCF_DEGRADED: OCF_OK, OCF_DEGRADED_PROMOTED: OCF_PROMOTED}.get(rc, rc)
-        if record.status not in (
-            OpStatus.DONE,
-            OpStatus.ERROR,
-            OpStatus.NOT_INSTALLED,
-            OpStatus.NOT_SUPPORTED,
-        ):
-            return False
-        if is_probe(record):
-            return rc in (OCF_OK, OCF_NOT_RUNNING, OCF_PROMOTED)
-        if record.operation == "monitor":
-            if target is None:
-                return rc in (OCF_OK, OCF_PROMOTED)
-            return rc == target or (target != OCF_NOT_RUNNING and rc in (OCF_OK, OCF_PROMOTED))
-        if record.operation == "stop":
-            return rc in (OCF_OK, OCF_NOT_RUNNING)
-        return rc == OCF_OK or (target is not None and rc == target)
 
     def _success(self, activity: Activity, record: OpRecord) -> None:
         activity.known = True
@@ -163,17 +175,16 @@ class _Reader:
         if record.status is OpStatus.NOT_INSTALLED and on_fail is OnFail.IGNORE:
             on_fail = OnFail.RESTART  # there is nothing to ignore: no agent, no service
         activity.known = True
-        if self._expired(activity, record, on_fail):
+        if self._expired(activity, record):
             self._expired_effect(activity, record)
             return
         activity.pending = ""
-        if self._disabled_monitor(record):
-            return
         if on_fail is OnFail.IGNORE:
             activity.failure_ignored = True
             self._role_as_if_done(activity, record)
             return
-        if record.rc in _HARD and record.operation != "stop":
+        unsupported = record.rc == 3 and record.interval_ms > 0
+        if record.rc in _HARD and record.operation != "stop" and not unsupported:
             activity.hard_error = record
             if record.rc == 5:
                 activity.not_installed = True
@@ -186,22 +197,13 @@ class _Reader:
         activity.failed_record = record
         activity.on_fail = worse(activity.on_fail, on_fail)
         activity.stop_failed = activity.stop_failed or record.operation == "stop"
+        if on_fail is OnFail.RESTART_CONTAINER and activity.stop_failed:
+            activity.failure_ignored = True  # it goes down with its container
         self._role_after_failure(activity, record)
 
-    def _disabled_monitor(self, record: OpRecord) -> bool:
-        """A failure of a recurring monitor that is no longer configured says nothing anymore."""
-        if record.interval_ms == 0 or self.resource.orphan:
-            return False
-        return any(
-            one.name == record.operation and one.interval_ms == record.interval_ms and one.enabled is False
-            for one in self.resource.operations
-        )
-
-    def _expired(self, activity: Activity, record: OpRecord, on_fail: OnFail) -> bool:
+    def _expired(self, activity: Activity, record: OpRecord) -> bool:
         timeout_ms = self.resource.meta.failure_timeout_ms
         if timeout_ms <= 0 or record.last_rc_change is None:
-            return False
-        if on_fail is OnFail.BLOCK and configured(self.resource, record.operation, record.interval_ms):
             return False
         if self.state.now < record.last_rc_change + timeout_ms / 1000:
             return False
@@ -239,5 +241,4 @@ def _forget_failure(activity: Activity) -> None:
     activity.failed = False
     activity.failed_record = None
     activity.on_fail = None
-    activity.failure_ignored = False
     activity.stop_failed = False

@@ -89,8 +89,7 @@ class World:
             self._forget(action)
             return
         if action.operation == "cancel":
-            self._cancel(action)
-            return
+            return  # what it found last stays on record
         self.record(action, rc=_natural_rc(action) if rc is None else rc)
 
     def _history(self, action: Action) -> ResourceHistory:
@@ -108,11 +107,14 @@ class World:
         # Of operations that do not recur only the last is remembered, as in a node's own history.
         last = "last_0" if not action.interval_ms else f"{action.operation}_{action.interval_ms}"
         identity = f"{history.resource}_{last}"
+        # Of operations that do not recur only the last is remembered, as in a node's own history.
+        last = "last_0" if not action.interval_ms else f"{action.operation}_{action.interval_ms}"
+        identity = f"{history.resource}_{last}"
+        same = (action.operation, action.interval_ms)
         kept = tuple(
             one
             for one in history.operations
-            if (one.operation, one.interval_ms) != (action.operation, action.interval_ms)
-            and one.status is not OpStatus.PENDING
+            if (one.operation, one.interval_ms) != same and one.id != identity
         )
         expected = action.target_rc if action.target_rc is not None else 0
         record = OpRecord(
@@ -127,11 +129,6 @@ class World:
             last_run=self._state.now,
         )
         self._histories[(history.node, history.resource)] = replace(history, operations=(*kept, record))
-
-    def _cancel(self, action: Action) -> None:
-        history = self._history(action)
-        kept = tuple(one for one in history.operations if one.interval_ms != action.interval_ms)
-        self._histories[(history.node, history.resource)] = replace(history, operations=kept)
 
 
 def _natural_rc(action: Action) -> int:

@@ -70,7 +70,8 @@ def _state(resource: Resource) -> list[str]:
     if resource.lock_node is not None and not resource.active_on:
         return [word, resource.lock_node.name, shown_flags]
     if not resource.active_on:
-        return [word, shown_flags]
+        missing = any(one.not_installed for one in resource.activities.values())
+        return [word, shown_flags, "(Not installed)" if missing else ""]
     names = [node.name for node in resource.active_on]
     if len(names) == 1:
         return [word, names[0], shown_flags]
