@@ -35,7 +35,7 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A heartbeat. `age_s` compares the holder's clock with ours: for people to read, never for a decision."""
+    """A heartbeat. `age_s` compares clocks of several machines: for people to read, never for a decision."""
 
     name: str
     holder: str = ""
@@ -211,17 +211,27 @@ def lease_of(obj: Obj, *, now: float) -> Lease:
     """A coordination.k8s.io Lease as a Lease. A missing or broken time is an unknown age."""
     spec = obj.get("spec") or {}
     annotations = obj["metadata"].get("annotations") or {}
-    try:
-        age: float | None = max(0.0, now - timestamp_seconds(str(spec["renewTime"])))
-    except (KeyError, ValueError):
-        age = None
+    renewed = renewed_at(obj)
     return Lease(
         name=obj["metadata"]["name"],
         holder=spec.get("holderIdentity") or "",
-        age_s=age,
+        age_s=None if renewed is None else max(0.0, now - renewed),
         duration_s=float(spec.get("leaseDurationSeconds") or 0),
         agent_alive=annotations.get(ANNOTATION_AGENT_ALIVE, "alive") == "alive",
     )
+
+
+def renewed_at(obj: Obj) -> float | None:
+    """Epoch seconds of a Lease's renewTime, by its holder's clock."""
+    try:
+        return timestamp_seconds(str((obj.get("spec") or {})["renewTime"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def newest_renewal(objs: Iterable[Obj]) -> float | None:
+    """When any of these Leases was renewed last."""
+    return max((at for at in map(renewed_at, objs) if at is not None), default=None)
 
 
 def _of_resource(resource: HAResource, group: ResourceGroup | None) -> Target:

@@ -36,10 +36,12 @@ WATCHED = (
 )
 _HOME_AND_CLEAR_REST = "\x1b[H", "\x1b[J"
 _CLEAR_LINE_END = "\x1b[K"
+_BEGIN, _END = "\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h"
+"""Without cursor and without line wrapping, so that a long line costs one row; and back."""
 
 
 async def watch_status(session: Session, *, client: KubeClient | None = None) -> int:
-    """Until interrupted. A broken connection is shown, and does not end it."""
+    """Until interrupted. A connection that breaks later is shown, and does not end it."""
     connection = client if client is not None else session.api
     changed = asyncio.Event()
     changed.set()
@@ -52,6 +54,9 @@ async def watch_status(session: Session, *, client: KubeClient | None = None) ->
         for kind in WATCHED
     ]
     painted = ""
+    terminal = session.out.isatty()
+    if terminal:
+        session.out.write(_BEGIN)
     try:
         while True:
             with contextlib.suppress(TimeoutError):
@@ -60,6 +65,8 @@ async def watch_status(session: Session, *, client: KubeClient | None = None) ->
             painted = await _repaint(session, painted)
             await asyncio.sleep(REPAINT_S)
     finally:
+        if terminal:
+            session.show(_END)
         for task in watches:
             task.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
@@ -70,6 +77,8 @@ async def _repaint(session: Session, painted: str) -> str:
     try:
         text = status_text(status_document(await gather(session, EVERYTHING)), paint)
     except (ApiError, CliError) as error:
+        if not painted:
+            raise  # never worked: an error like any other
         text = f"{without_notice(painted)}\n\n{paint.bad('cannot read the cluster:')} {error}"
     if text == painted:
         return painted

@@ -29,6 +29,7 @@ class FakeApi:
         self.refuse_create: Exception | None = None
         self.before_patch: Callable[[FakeApi, str, str], None] | None = None
         self.dc: Callable[[FakeApi], None] | None = None
+        self.meanwhile: Callable[[FakeApi], None] | None = None
         for obj in objects:
             self.put(obj)
 
@@ -48,6 +49,11 @@ class FakeApi:
         obj = copy.deepcopy(self.object(kind, name, namespace))
         obj.setdefault("status", {}).update(fields)
         self.put(obj)
+
+    async def second_look(self, _seconds: float) -> None:
+        """Stands for a sleep between two looks: `meanwhile` is what happens in it."""
+        if self.meanwhile is not None:
+            self.meanwhile(self)
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
         return copy.deepcopy(self._find(kind, name, namespace))

@@ -40,6 +40,7 @@ async def run(api: FakeApi, *argv: str) -> Outcome:
         home=arguments.namespace or "default",
         clock=lambda: NOW,
         new_id=lambda: f"{next(numbers):04d}",
+        sleep=api.second_look,
     )
     module, _, function = arguments.command.partition(".")
     command = getattr(importlib.import_module(f"backstay_cli.commands.{module}"), function)

@@ -119,8 +119,14 @@ async def view_of(objects: list[dict[str, Any]]):  # type: ignore[no-untyped-def
 
     from backstay_cli.session import Session
 
+    api = FakeApi(*objects)
     session = Session(
-        api=FakeApi(*objects), out=io.StringIO(), err=io.StringIO(), clock=lambda: NOW, new_id=lambda: "1"
+        api=api,
+        out=io.StringIO(),
+        err=io.StringIO(),
+        clock=lambda: NOW,
+        new_id=lambda: "1",
+        sleep=api.second_look,
     )
     return await gather(session, EVERYTHING)
 
@@ -201,3 +207,26 @@ async def test_a_namespace_narrows_the_resources() -> None:
 def test_a_notice_of_a_broken_connection_does_not_pile_up() -> None:
     assert without_notice("screen\nmore\n\ncannot read the cluster: gone") == "screen\nmore"
     assert without_notice("screen\nmore") == "screen\nmore"
+
+
+async def test_a_clock_ahead_of_the_clusters_does_not_make_it_look_dead() -> None:
+    names = ("dc-tutorial", "node-n1", "node-n2", "node-n3")
+    ages = dict(zip(names, (40.0, 75.0, 40.1, 40.2), strict=True))
+    api = FakeApi(*tutorial(), *(lease(name, age_s=ages[name], holder="operator-a") for name in names))
+
+    def renewed(fake: FakeApi) -> None:
+        for name in ("dc-tutorial", "node-n2", "node-n3"):
+            fake.put(lease(name, age_s=ages[name] - 1.5, holder="operator-a"))
+
+    api.meanwhile = renewed
+    shown = (await run(api, "status")).out
+    assert "Current DC: operator-a" in shown
+    assert "active [ n2 n3 ]" in shown
+    assert "no heartbeat for 36 s [ n1 ]" in shown
+
+
+async def test_a_clock_behind_the_clusters_does_not_make_the_dead_look_alive() -> None:
+    fresh = (lease(name, age_s=-50, holder="operator-a") for name in ("dc-tutorial", "node-n2", "node-n3"))
+    shown = (await run(FakeApi(*tutorial(), *fresh, lease("node-n1", age_s=-10)), "status")).out
+    assert "no heartbeat for 40 s [ n1 ]" in shown
+    assert "active [ n2 n3 ]" in shown
