@@ -22,7 +22,10 @@ def merge(schema: Schema, live: Json, config: Json) -> Json:
 
 
 def _merge_list(schema: Schema, live: list[Json], config: list[Json]) -> list[Json]:
-    """Items in the configuration's order; what only the live list has keeps its place before its follower."""
+    """Items in the configuration's order; what only the live list has keeps its place before its follower.
+
+    New items after the configuration's last known one go to the end.
+    """
     items = schema.items or ANYTHING
     wanted = {item_step(schema, item) for item in config}
     positions = {item_step(schema, item): at for at, item in enumerate(live)}
@@ -34,9 +37,13 @@ def _merge_list(schema: Schema, live: list[Json], config: list[Json]) -> list[Js
         merged.extend(item for item in live[taken:until] if item_step(schema, item) not in wanted)
         taken = max(taken, until)
 
-    for item in config:
+    known = [at for at, item in enumerate(config) if item_step(schema, item) in positions]
+    last_known = known[-1] if known else -1
+    for order, item in enumerate(config):
         at = positions.get(item_step(schema, item))
         if at is None:
+            if order > last_known:
+                take_strangers(len(live))
             merged.append(item)
         else:
             take_strangers(at)

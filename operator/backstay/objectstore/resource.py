@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from backstay.objectstore.document import JsonObject, with_key
+from backstay.objectstore.document import JsonObject
 from backstay.objectstore.ownership import owned_schema
 from backstay.objectstore.schema import ANYTHING, Schema
 from backstay.objectstore.validation import Findings
@@ -60,6 +60,10 @@ def _no_objection(document: JsonObject, stored: JsonObject | None, findings: Fin
     return None
 
 
+def _api_version(group: str, version: str) -> str:
+    return f"{group}/{version}" if group else version
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Resource:
     """One group, version and plural."""
@@ -95,6 +99,8 @@ class Resource:
     list_kind: str = ""
     ownership: Schema = field(init=False)
     """The schema that decides who owns which field."""
+    api_version: str = field(init=False)
+    storage_api_version: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "singular", self.singular or self.kind.lower())
@@ -103,10 +109,8 @@ class Resource:
             object.__setattr__(self, "storage", (self.group, self.plural))
         object.__setattr__(self, "storage_version", self.storage_version or self.version)
         object.__setattr__(self, "ownership", owned_schema(self.schema))
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
+        object.__setattr__(self, "api_version", _api_version(self.group, self.version))
+        object.__setattr__(self, "storage_api_version", _api_version(self.storage[0], self.storage_version))
 
     @property
     def has_status(self) -> bool:
@@ -116,15 +120,17 @@ class Resource:
         """A stored document as this version shows it."""
         if self.from_storage is not None:
             return self.from_storage(stored)
-        return with_key(stored, "apiVersion", self.api_version)
+        if stored["apiVersion"] == self.api_version:
+            return stored
+        return {**stored, "apiVersion": self.api_version}
 
     def kept(self, document: JsonObject) -> JsonObject:
         """A document of this version as it is stored."""
         if self.to_storage is not None:
             return self.to_storage(document)
-        group = self.storage[0]
-        version = f"{group}/{self.storage_version}" if group else self.storage_version
-        return with_key(document, "apiVersion", version)
+        if document["apiVersion"] == self.storage_api_version:
+            return document
+        return {**document, "apiVersion": self.storage_api_version}
 
 
 class Registry:

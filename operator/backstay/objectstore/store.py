@@ -23,9 +23,9 @@ from backstay.objectstore.admission import (
     admit_update,
 )
 from backstay.objectstore.applying import apply_configuration
-from backstay.objectstore.builtin import builtin_resources
+from backstay.objectstore.catalog import Catalog
 from backstay.objectstore.collection import Collection, ObjectKey
-from backstay.objectstore.document import Json, JsonObject, graft, with_path
+from backstay.objectstore.document import Json, JsonObject, graft
 from backstay.objectstore.errors import (
     ApiError,
     Reason,
@@ -39,17 +39,15 @@ from backstay.objectstore.errors import (
     unsupported_media_type,
 )
 from backstay.objectstore.expressions import CelRules
-from backstay.objectstore.history import Change, EventType
 from backstay.objectstore.ids import IdSource
 from backstay.objectstore.ledger import Ledger, Listener
 from backstay.objectstore.listing import EVERY_OBJECT, Listing, ListQuery, list_documents
 from backstay.objectstore.patch import PatchError, json_patch, merge_patch
 from backstay.objectstore.reaper import DEFINITIONS, FOREGROUND, NAMESPACES, ORPHAN, Reaper, is_deleting
-from backstay.objectstore.resource import Registry, Resource, StorageKey
+from backstay.objectstore.resource import Resource
 from backstay.objectstore.schema import RuleCompiler
 from backstay.objectstore.selector import EVERYTHING, Selector
 from backstay.objectstore.strategic import strategic_merge
-from backstay.objectstore.structural import fill_defaults, prune
 from backstay.objectstore.watch import Watch, WatchQuery
 
 HISTORY_LIMIT = 4096
@@ -129,14 +127,11 @@ class ObjectStore:
         object_bytes_max: int | None = OBJECT_BYTES_MAX,
     ) -> None:
         self._ids = ids
-        self._definitions = crd.Definitions(rules)
-        self._registry = Registry()
         self._ledger = Ledger(history_limit=history_limit)
+        self._catalog = Catalog(self._ledger, rules)
+        self._registry = self._catalog.registry
         self._reaper = Reaper(self._ledger)
         self._object_bytes_max = object_bytes_max
-        for resource in (*builtin_resources(), self._definitions.resource()):
-            self._registry.add(resource)
-            self._ledger.open(resource.storage)
 
     # Looking
 
@@ -309,7 +304,8 @@ class ObjectStore:
         self._ledger.restart(int(snapshot["version"]))
         for definition in saved.pop(DEFINITIONS, []):
             self._ledger.load(DEFINITIONS, definition)
-            self._serve(definition)
+            if crd.is_established(definition):
+                self._catalog.serve(definition)
         for storage, items in saved.items():
             for document in items:
                 self._ledger.load(storage, document)
@@ -429,67 +425,8 @@ class ObjectStore:
         while unseen:
             storage, change = unseen.popleft()
             if storage == DEFINITIONS:
-                self._definition_changed(change, now=now)
+                self._catalog.react(change, now=now)
             self._reaper.react(storage, change, now=now)
-
-    def _definition_changed(self, change: Change, *, now: float) -> None:
-        definition = change.document
-        if change.type is EventType.DELETED:
-            self._withdraw(definition)
-            return
-        if is_deleting(definition):
-            return
-        place = (DEFINITIONS, ("", definition["metadata"]["name"]))
-        if self._ledger.get(place) is not definition:
-            return
-        held_by = self._name_conflict(definition)
-        settled = graft(definition, crd.settled(definition, now=now, name_conflict=held_by))
-        if settled is not definition:
-            self._ledger.write(DEFINITIONS, settled)
-        if not held_by and (change.previous is None or change.previous["spec"] is not definition["spec"]):
-            self._serve(definition)
-
-    def _name_conflict(self, definition: JsonObject) -> str:
-        spec = definition["spec"]
-        storage = (spec["group"], spec["names"]["plural"])
-        for resource in self._registry.all():
-            is_other = resource.group == spec["group"] and resource.storage != storage
-            if is_other and resource.kind == spec["names"]["kind"]:
-                return f'"{resource.kind}" is already in use'
-        return ""
-
-    def _serve(self, definition: JsonObject) -> None:
-        """Registers what a definition serves; objects already stored take the new schema's shape."""
-        spec = definition["spec"]
-        storage: StorageKey = (spec["group"], spec["names"]["plural"])
-        for resource in self._registry.stored_under(storage):
-            self._registry.remove(resource)
-        self._ledger.open(storage)
-        for resource in self._definitions.resources_of(definition):
-            self._registry.add(resource)
-        resource_now = self._registry.find(storage[0], _storage_version(spec), storage[1])
-        if resource_now is None:
-            return
-        collection = self._ledger.collection(storage)
-        for key in collection.keys(None):
-            document = collection.get(key)
-            shaped = fill_defaults(
-                resource_now.schema, prune(resource_now.schema, document, unknown=[], is_resource=True)
-            )
-            collection.rewrite(key, with_path(shaped, ("apiVersion",), resource_now.api_version))
-
-    def _withdraw(self, definition: JsonObject) -> None:
-        spec = definition["spec"]
-        storage: StorageKey = (spec["group"], spec["names"]["plural"])
-        for resource in self._registry.stored_under(storage):
-            self._registry.remove(resource)
-        self._ledger.close(storage)
-
-
-def _storage_version(spec: JsonObject) -> str:
-    name = next(version["name"] for version in spec["versions"] if version.get("storage"))
-    assert isinstance(name, str), "version names were examined"
-    return name
 
 
 def _patched(resource: Resource, old: JsonObject, patch: Patch) -> Json:
