@@ -121,6 +121,19 @@ class Assigner:
                 continue
             self.lines.append((kind, resource.id, node.name, row[node.index]))
 
+    def would_choose(self, resource: Resource) -> NodeView | None:
+        """Where an unplaced instance would go as things stand; nothing is changed."""
+        leaf = next(resource.leaves())
+        kept = {one: list(self.scores.rows[one]) for one in resource.leaves()}
+        mark = self.scores.journal.mark()
+        for mandatory in (True, False):
+            self._mind_others(leaf, mandatory=mandatory)
+        current = leaf.active_on[0] if leaf.active_on else None
+        best = best_node(self.situation.nodes, self.scores.rows[leaf], current=current)
+        self.scores.rows.update(kept)
+        self.scores.journal.rewind(mark)
+        return best
+
     # -- groups
 
     def _assign_group(self, resource: Resource) -> None:

@@ -92,7 +92,7 @@ class Colocations:
             return []
         links = self.of_dependent(parent) if first else self.of_primary(parent)
         if parent.kind is Kind.CLONE:
-            return links if first else []
+            return links
         end = parent.children[0] if first else parent.children[-1]
         if resource is not end:
             return [link for link in links if link.mandatory]

@@ -51,5 +51,13 @@ class Journal:
         if score:
             self._entries.append((resource, node, reason, source, score))
 
+    def mark(self) -> int:
+        """A position to come back to."""
+        return len(self._entries)
+
+    def rewind(self, mark: int) -> None:
+        """Forget what was noted since."""
+        del self._entries[mark:]
+
     def entries(self) -> tuple[Contribution, ...]:
         return tuple(Contribution(*entry) for entry in self._entries)

@@ -12,7 +12,7 @@ from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.health import health_scores
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.scheduler.tree import every
-from backstay.state.choices import Discovery, Role
+from backstay.state.choices import Discovery, OnFail, Role
 from backstay.state.constraint import Location
 from backstay.state.rule_match import Facts, matches
 from backstay.state.score import INFINITY, add
@@ -213,7 +213,7 @@ def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) ->
         activity = resource.activities.get(node.name)
         if activity is None:
             continue
-        if activity.stop_failed and resource.managed:
+        if activity.stop_failed and activity.on_fail is OnFail.FENCE:
             scores.add(resource, node, -INFINITY, reason=Reason.FAILURES)
         if activity.hard_error is not None:
             scores.add(resource, node, -INFINITY, reason=Reason.HARD_ERROR)

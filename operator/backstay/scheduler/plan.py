@@ -25,6 +25,7 @@ class Plan:
     ledger: FailureLedger
     actions: ActionSet = field(default_factory=ActionSet)
     fencing: dict[str, Act] = field(default_factory=dict)  # by node name
+    unfencing: list[Act] = field(default_factory=list)
 
     @property
     def quorate(self) -> bool:

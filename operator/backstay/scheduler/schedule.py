@@ -4,6 +4,7 @@
 """
 
 from backstay.scheduler.assign import Assigner
+from backstay.scheduler.assign_clone import assign_clone
 from backstay.scheduler.cleanup import plan_failure_cleanup
 from backstay.scheduler.colocations import Colocations
 from backstay.scheduler.contributions import Journal
@@ -15,6 +16,7 @@ from backstay.scheduler.locations import Scores, base_scores
 from backstay.scheduler.observe import observe
 from backstay.scheduler.orders import plan_orders
 from backstay.scheduler.plan import Placement, Plan
+from backstay.scheduler.plan_clone import plan_clone
 from backstay.scheduler.plan_group import plan_group
 from backstay.scheduler.plan_primitive import plan_primitive
 from backstay.scheduler.probes import order_probes, plan_probes
@@ -23,6 +25,7 @@ from backstay.scheduler.situation import Kind, Resource, Situation
 from backstay.scheduler.summary import summarize
 from backstay.scheduler.transition import Blocked, Placed, ScoreLine, Transition
 from backstay.scheduler.tree import every
+from backstay.scheduler.unfencing import plan_unfencing
 from backstay.state.choices import Role
 from backstay.state.cluster import ClusterState
 
@@ -39,6 +42,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     scores = base_scores(situation, ledger, journal)
     links = Colocations(situation)
     assigner = Assigner(situation, scores, links)
+    assigner.assign_clone = assign_clone
     assigner.assign_all()
     plan = Plan(situation=situation, placement=_placement(assigner), ledger=ledger)
     _plan_actions(plan, scores, links)
@@ -69,12 +73,16 @@ def _plan_actions(plan: Plan, scores: Scores, links: Colocations) -> None:
     for resource in resources:
         if resource.kind is Kind.GROUP:
             plan_group(plan, resource)
+    for resource in resources:
+        if resource.kind is Kind.CLONE:
+            plan_clone(plan, resource)
     plan_probes(plan, scores)
     plan_orders(plan)
     order_probes(plan)
     order_containers(plan)
     tie_fates(plan, links)
     plan_starts_after_fencing(plan)
+    plan_unfencing(plan)
     plan_shutdown(plan)
     plan_failure_cleanup(plan)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from backstay.scheduler.situation import Effective, Kind, NodeView, Resource, Situation
 from backstay.state.choices import MultipleActive, NodeKind, Requires
 from backstay.state.cluster import ClusterState
-from backstay.state.resource import Clone, Group, MetaSet, Primitive, ResourceMeta
+from backstay.state.resource import Clone, Group, MetaSet, Primitive, ResourceMeta, primitives_of
 from backstay.state.resource import Resource as Configured
 from backstay.state.rule_match import Facts, matches
 from backstay.state.score import INFINITY
@@ -102,6 +102,11 @@ class _Builder:
         self.state = state
         self.by_id: dict[str, Resource] = {}
         self.instances_of: dict[str, list[Resource]] = {}
+        self._unfencing = any(
+            leaf.agent.is_fencing and "unfencing" in leaf.meta.extra.get("provides", "")
+            for one in state.resources
+            for leaf in primitives_of(one)
+        )
         self._members = sum(1 for node in state.nodes if node.kind is NodeKind.MEMBER)
 
     def build(self, configured: Configured) -> Resource | None:
@@ -198,7 +203,9 @@ class _Builder:
             maintenance=bool(meta.maintenance) or properties.maintenance_mode,
             critical=meta.critical is not False,
             stickiness=meta.resource_stickiness or 0,
-            requires=_requires(meta, primitive, fencing=properties.fencing_enabled),
+            requires=_requires(
+                meta, primitive, fencing=properties.fencing_enabled, unfencing=self._unfencing
+            ),
             migration_threshold=INFINITY if meta.migration_threshold is None else meta.migration_threshold,
             failure_timeout_ms=meta.failure_timeout_ms or 0,
             multiple_active=meta.multiple_active or MultipleActive.STOP_START,
@@ -215,10 +222,12 @@ def _conditional(meta: ResourceMeta, sets: tuple[MetaSet, ...], facts: Facts) ->
     return meta
 
 
-def _requires(meta: ResourceMeta, primitive: Primitive | None, *, fencing: bool) -> Requires:
+def _requires(meta: ResourceMeta, primitive: Primitive | None, *, fencing: bool, unfencing: bool) -> Requires:
     """Pacemaker's default: fence devices need quorum, the rest needs fencing if that is enabled at all."""
     is_device = primitive is not None and primitive.agent.is_fencing
     if meta.requires is None:
+        if unfencing and fencing and not is_device:
+            return Requires.UNFENCING
         return Requires.FENCING if fencing and not is_device else Requires.QUORUM
     if meta.requires in (Requires.FENCING, Requires.UNFENCING) and not fencing:
         return Requires.QUORUM

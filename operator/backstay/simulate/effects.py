@@ -107,9 +107,6 @@ class World:
         # Of operations that do not recur only the last is remembered, as in a node's own history.
         last = "last_0" if not action.interval_ms else f"{action.operation}_{action.interval_ms}"
         identity = f"{history.resource}_{last}"
-        # Of operations that do not recur only the last is remembered, as in a node's own history.
-        last = "last_0" if not action.interval_ms else f"{action.operation}_{action.interval_ms}"
-        identity = f"{history.resource}_{last}"
         same = (action.operation, action.interval_ms)
         kept = tuple(
             one

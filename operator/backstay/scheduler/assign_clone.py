@@ -1,0 +1,95 @@
+"""Place the instances of a clone.
+
+An instance that runs stays where it is if it may; the others go, one by one, to the best node that has room. Which
+number an anonymous instance has does not matter, so nothing is ever moved only to change numbers.
+"""
+
+from backstay.scheduler.assign import Assigner
+from backstay.scheduler.contributions import Reason
+from backstay.scheduler.situation import NodeView, Resource
+from backstay.scheduler.tree import CloneSize, clone_size
+from backstay.state.score import INFINITY
+
+
+def assign_clone(assigner: Assigner, clone: Resource) -> None:
+    """Place every instance."""
+    for link in assigner.links.of_dependent(clone):
+        assigner.assign(link.primary)
+    size = clone_size(clone.meta.raw, nodes=len(clone.node_names))
+    assigner.log("clone", clone)
+    for child in clone.children:
+        assigner.log("clone", child)
+        for member in child.children:
+            assigner.log("group", member)
+    _Distribution(assigner, clone, size).run()
+    assigner.placed[clone] = None
+
+
+class _Distribution:
+    def __init__(self, assigner: Assigner, clone: Resource, size: CloneSize) -> None:
+        self.assigner = assigner
+        self.clone = clone
+        self.size = size
+        self.counts: dict[int, int] = {}
+        self.assigned = 0
+        usable = sum(1 for node in assigner.situation.nodes if node.usable and self._allows(node))
+        self.optimal = max(1, min(size.per_node, size.instances // max(1, usable)))
+
+    def _allows(self, node: NodeView) -> bool:
+        return any(self._row(child)[node.index] > -INFINITY for child in self.clone.children)
+
+    def _row(self, child: Resource) -> list[int]:
+        return self.assigner.scores.rows[next(child.leaves())]
+
+    def run(self) -> None:
+        children = sorted(self.clone.children, key=self._precedence)
+        for child in children:
+            node = _current(child)
+            if node is not None and self._may_stay(child, node):
+                self._stay(child, node)
+        for child in children:
+            if child not in self.assigner.placed:
+                self._place(child)
+
+    def _precedence(self, child: Resource) -> tuple[bool, bool, int, int]:
+        node = _current(child)
+        if node is None:
+            return (True, True, 0, child.index)
+        return (False, not node.usable, -self._row(child)[node.index], child.index)
+
+    def _may_stay(self, child: Resource, node: NodeView) -> bool:
+        return (
+            node.usable
+            and self.assigned < self.size.instances
+            and self._row(child)[node.index] >= 0
+            and self.counts.get(node.index, 0) < self.optimal
+        )
+
+    def _stay(self, child: Resource, node: NodeView) -> None:
+        """Place it only if its own best node is where it is."""
+        best = self.assigner.would_choose(child)
+        if best is not node:
+            return
+        self._place(child)
+
+    def _place(self, child: Resource) -> None:
+        if self.assigned >= self.size.instances:
+            for leaf in child.leaves():
+                self.assigner.scores.ban(leaf, reason=Reason.CLONE)
+        else:
+            for node in self.assigner.situation.nodes:
+                if self.counts.get(node.index, 0) >= self.size.per_node:
+                    for leaf in child.leaves():
+                        self.assigner.scores.add(leaf, node, -INFINITY, reason=Reason.CLONE)
+        self.assigner.assign(child)
+        places = self.assigner.places_of(child)
+        if places:
+            self.counts[places[0].index] = self.counts.get(places[0].index, 0) + 1
+            self.assigned += 1
+
+
+def _current(child: Resource) -> NodeView | None:
+    for leaf in child.leaves():
+        if leaf.active_on:
+            return leaf.active_on[0]
+    return None

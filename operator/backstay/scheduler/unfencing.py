@@ -1,0 +1,58 @@
+"""Unfencing: some fence devices must let a node in again before it may do anything.
+
+A node that no such device has let in yet is let in before the first action there of a resource that needs it.
+"""
+
+from backstay.scheduler.actions import Act, Bond
+from backstay.scheduler.plan import Plan
+from backstay.scheduler.situation import NodeView, Resource
+from backstay.state.choices import NodeKind, Requires
+from backstay.transition.graph import ActionKind
+
+
+def plan_unfencing(plan: Plan) -> None:
+    """A fencing action `on` for every node that needs it, before what needs it there."""
+    if not plan.situation.properties.fencing_enabled:
+        return
+    devices = [leaf for leaf in plan.situation.leaves() if unfences(leaf)]
+    if not devices:
+        return
+    for node in plan.situation.nodes:
+        if not node.online or node.unclean or node.node.kind is not NodeKind.MEMBER:
+            continue
+        if node.node.attribute("#node-unfenced") not in (None, "0", ""):
+            continue
+        waiting = [act for act in plan.actions.acts if act.node is node and _needs_it(act, devices)]
+        if waiting:
+            _let_in(plan, node, waiting)
+
+
+def unfences(leaf: Resource) -> bool:
+    """Whether this is a device that nodes must be let in by."""
+    return leaf.is_fencing and "unfencing" in leaf.meta.raw.extra.get("provides", "")
+
+
+def _needs_it(act: Act, devices: list[Resource]) -> bool:
+    resource = act.resource
+    if resource is None or not act.required or act.kind is not ActionKind.RESOURCE:
+        return False
+    if act.operation not in ("start", "promote") and not (act.operation == "monitor" and not act.interval_ms):
+        return False
+    return resource in devices or resource.meta.requires is Requires.UNFENCING
+
+
+def _let_in(plan: Plan, node: NodeView, waiting: list[Act]) -> None:
+    act = plan.actions.add(
+        Act(
+            kind=ActionKind.FENCING,
+            operation="stonith",
+            node=node,
+            required=True,
+            fencing_action="on",
+            reason=f"required by {waiting[0].name}",
+            timeout_ms=plan.situation.properties.fencing_timeout_ms,
+        )
+    )
+    plan.unfencing.append(act)
+    for then in waiting:
+        plan.actions.relate(act, then, Bond.NEEDS)
