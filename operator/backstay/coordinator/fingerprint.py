@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backstay.api import HANodePlan, Resource
+from backstay.api import HANode, HANodePlan, Resource
 from backstay.coordinator.membership import Membership
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Objects
@@ -18,6 +18,8 @@ class Fingerprint:
     configuration: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     nodes: Mapping[str, tuple[NodeCondition, str, bool]] = field(default_factory=dict)
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    """What administrators want of each node: stop, standby, maintenance, or nothing special."""
     quorum: bool = False
     failures: Mapping[tuple[str, str, str, int], int] = field(default_factory=dict)
     released: tuple[str, ...] = ()
@@ -28,6 +30,7 @@ class Fingerprint:
         """Why a transition that began with `older` must be aborted; empty when there is no reason."""
         return (
             _node_changes(older.nodes, self.nodes)
+            or _wish_changes(older.wishes, self.wishes)
             or _configuration_changes(older.configuration, self.configuration)
             or ("node labels changed" if older.labels != self.labels else "")
             or ("quorum " + ("gained" if self.quorum else "lost") if older.quorum != self.quorum else "")
@@ -43,7 +46,12 @@ class Fingerprint:
     def difference(self, older: Fingerprint | None) -> str:
         """Why to schedule again when nothing is under way; empty when nothing changed."""
         if older is None:
-            return "a new DC looks at everything"
+            lost = [name for name, state in sorted(self.nodes.items()) if state[0] is NodeCondition.UNCLEAN]
+            return (
+                f"node {' '.join(lost)} lost, found so by a new DC"
+                if lost
+                else "a new DC looks at everything"
+            )
         surprise = self.surprise_since(older)
         if surprise:
             return surprise
@@ -70,6 +78,7 @@ def fingerprint(objects: Objects, membership: Membership, moves: tuple[str, ...]
             name: (view.verdict.condition, view.boot_id, view.stale)
             for name, view in membership.nodes.items()
         },
+        wishes={node.metadata.name: _wish(node) for node in objects.nodes},
         quorum=membership.quorum,
         failures={
             (node, one.resource, one.operation, one.interval_ms): one.count
@@ -125,6 +134,20 @@ def _node_changes(
                 return f"node {name} joined"
             case NodeCondition.PENDING:
                 return f"node {name} is coming up"
+    return ""
+
+
+def _wish(node: HANode) -> str:
+    spec = node.spec
+    words = [("stop", spec.shutdown), ("standby", spec.standby), ("maintenance", spec.maintenance)]
+    return "+".join(word for word, wanted in words if wanted)
+
+
+def _wish_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> str:
+    for name in sorted(newer):
+        was, wish = older.get(name, ""), newer[name]
+        if was != wish:
+            return f"{wish} of node {name} requested" if wish else f"end of {was} of node {name} requested"
     return ""
 
 
