@@ -60,6 +60,8 @@ class Request:
     options: WriteOptions
     is_apply: bool = False
     is_patch: bool = False
+    sent: Json = None
+    """The patch as it came, for error messages."""
     unknown: list[str] = field(default_factory=list)
 
     def writer(self) -> Writer:
@@ -219,7 +221,7 @@ def _strict_refusal(request: Request) -> ApiError:
     text = f"strict decoding error: {listed}"
     resource = request.resource
     if request.is_patch:
-        error = invalid_value("patch", "(the patch)", text)
+        error = invalid_value("patch", request.sent, text)
         return invalid(group="", kind="", name="", errors=[error])
     return bad_request(
         f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {text}'

@@ -134,7 +134,7 @@ EVENT_FIELDS = (
 
 def builtin_resources() -> tuple[Resource, ...]:
     """Every built-in kind except CustomResourceDefinition, which `crd` makes. Fresh on each call."""
-    return (*_core(), *_events(), *_workloads(), *_coordination(), *_access())
+    return (*_core(), *_events(), *_workloads(), *_coordination(), *_access(), *_stored_only())
 
 
 def _core() -> tuple[Resource, ...]:
@@ -307,6 +307,43 @@ def _access() -> tuple[Resource, ...]:
         rbac("rolebindings", "RoleBinding", namespaced=True, columns=(role, age)),
         rbac("clusterroles", "ClusterRole", namespaced=False, columns=(CREATED_AT,)),
         rbac("clusterrolebindings", "ClusterRoleBinding", namespaced=False, columns=(role, age)),
+    )
+
+
+# What charts ship besides the kinds above: kept and shown, never acted on (no policy is enforced here).
+_STORED_ONLY: tuple[tuple[str, str, str, str, bool], ...] = (
+    ("", "v1", "endpoints", "Endpoints", True),
+    ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True),
+    ("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", False),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingadmissionpolicybindings",
+        "ValidatingAdmissionPolicyBinding",
+        False,
+    ),
+    ("batch", "v1", "jobs", "Job", True),
+    ("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True),
+    ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True),
+    ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True),
+    ("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", False),
+)
+
+
+def _stored_only() -> tuple[Resource, ...]:
+    schema = _compiled(_WITH_CONDITIONS)
+    return tuple(
+        Resource(
+            group,
+            version,
+            plural,
+            kind,
+            namespaced=namespaced,
+            subresources=("status",),
+            schema=schema,
+            open_api=_WITH_CONDITIONS,
+        )
+        for group, version, plural, kind, namespaced in _STORED_ONLY
     )
 
 

@@ -223,7 +223,16 @@ class ObjectStore:
     ) -> Written:
         """A change to an object; an apply creates one that is not there. Raises Conflict, Invalid, NotFound."""
         is_apply = patch.type is PatchType.APPLY
-        request = Request(resource, namespace, subresource, now, options, is_apply=is_apply, is_patch=True)
+        request = Request(
+            resource,
+            namespace,
+            subresource,
+            now,
+            options,
+            is_apply=is_apply,
+            is_patch=True,
+            sent=patch.document,
+        )
         if is_apply:
             return self._apply(request, name, patch)
         if patch.type is PatchType.STRATEGIC and resource.is_custom:

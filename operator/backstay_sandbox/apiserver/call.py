@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from backstay.objectstore import Json
 from backstay.objectstore.errors import ApiError
+from backstay_sandbox.apiserver import protobuf
 from backstay_sandbox.apiserver.encoding import decoded_body, encoded
 from backstay_sandbox.apiserver.negotiation import JSON
 
@@ -27,6 +28,8 @@ class Call:
 
     def document(self) -> Json:
         """The body's document, None when empty. Raises BadRequest or UnsupportedMediaType."""
+        if self.body and self.content_type.partition(";")[0].strip() == protobuf.MEDIA_TYPE:
+            return protobuf.decode_protobuf(self.body)
         return decoded_body(self.body, self.content_type)
 
 
