@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,12 @@ from backstay_sandbox.layout import NETNS_ROOT, Layout
 
 FOLLOW_POLL_S = 0.2
 HEADINGS: tuple[str, ...] = ("HOST", "POWER", "LINK", "ADDRESSES", "PID 1", "BOOTS", "PROCESSES")
-DAEMON_MODULES = {"backstay_nodeagent": "agent", "backstay_operator": "operator"}
+DAEMONS = {
+    "backstay_nodeagent.heartbeat": "keeper",
+    "backstay_nodeagent": "agent",
+    "backstay_operator": "operator",
+}
+"""What a command line holds, and the daemon that it is then; the first that fits."""
 
 
 def describe(layout: Layout) -> list[str]:
@@ -46,8 +52,11 @@ def _row(host: dict[str, Any]) -> tuple[str, ...]:
 def processes_in_words(pid: int) -> str:
     """What runs in a host: Backstay's daemons by name, the rest by number."""
     names, others = [], 0
-    for one in processes_of(pid):
-        name = next((short for module, short in DAEMON_MODULES.items() if module in one), None)
+    for words in processes_of(pid):
+        line = " ".join(words)
+        name = next(
+            (name for part, name in DAEMONS.items() if line.startswith(sys.prefix) and part in line), None
+        )
         if name is None:
             others += 1
         else:

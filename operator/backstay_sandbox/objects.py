@@ -36,7 +36,10 @@ Manifest = dict[str, Any]
 
 KIND_OF: dict[str, Kind] = {
     kind.name: kind
-    for kind in (kinds.NAMESPACE, kinds.NODE, kinds.SECRET, kinds.CRD, kinds.HACLUSTER, kinds.FENCEDEVICE)
+    for kind in (
+        *(kinds.NAMESPACE, kinds.NODE, kinds.SECRET, kinds.LEASE, kinds.CRD),
+        *(kinds.HACLUSTER, kinds.FENCEDEVICE, kinds.HANODE, kinds.HANODEPLAN),
+    )
 }
 
 
@@ -114,6 +117,12 @@ def cluster() -> Manifest:
             "properties": {"stonithEnabled": True},
         },
     }
+
+
+def made_by_backstay(name: str) -> list[Manifest]:
+    """What Backstay's own programs make for a node; only good for deleting."""
+    lease = {"kind": "Lease", "metadata": {"name": f"node-{name}", "namespace": LEASE_NAMESPACE}}
+    return [lease, *({"kind": kind, "metadata": {"name": name}} for kind in ("HANodePlan", "HANode"))]
 
 
 def power_secret(password: str) -> Manifest:

@@ -168,11 +168,11 @@ class Sandbox:
 
     async def _unmake_cluster(self, client: KubeClient) -> None:
         """Take our objects out of an API that outlives the sandbox; definitions stay, others may use them."""
-        manifests = [objects.node(node) for node in self.layout.nodes]
-        if self.options.cluster:
-            manifests += self._cluster_objects()
+        manifests = self._cluster_objects() if self.options.cluster else []
+        for node in self.layout.nodes:
+            manifests += [objects.node(node), *objects.made_by_backstay(node)]
         try:
-            for manifest in reversed(manifests):
+            for manifest in manifests:
                 await objects.delete(client, manifest)
         except ApiError as error:
             LOG.warning("objects are left in the API: %s", error)
