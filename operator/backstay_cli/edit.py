@@ -6,6 +6,7 @@ Also waiting for what the change leads to. Every retry is limited and jittered, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +16,7 @@ from backstay_cli.errors import CliError
 from backstay_cli.session import Session
 from backstay_cli.view import Target, TargetKind
 from backstay_kube import kinds
-from backstay_kube.errors import ApiConflict
+from backstay_kube.errors import ApiConflict, ApiNotFound
 
 if TYPE_CHECKING:
     from backstay_kube.kinds import Kind
@@ -71,8 +72,8 @@ async def request(
 ) -> Mapping[str, str] | None:
     """Put a one-shot request into an object, and wait for the DC's answer; None when it was not waited for.
 
-    One that nobody took up in time is taken back, so that it does not happen hours later. Raises CliError when it was refused,
-    or not answered in time."""
+    It is taken out again once it is answered, and also when nobody took it up in time, so that it does not happen hours later.
+    Raises CliError when it was refused, or not answered in time."""
     kind, name, namespace = where
     request_id = OWN_PREFIX + session.new_id()
     await edit(
@@ -100,10 +101,8 @@ async def request(
             ),
             hint="it goes on; look with kubectl ha status, or wait longer with --wait=SECONDS",
         )
+    await _take_back(session, where, request_id)
     if ack is None:
-        await edit(
-            session, kind, name, namespace=namespace, change=lambda obj: without_request(obj, request_id)
-        )
         raise CliError(
             f"{what}: no DC answered within {wait_s:g} s, so the request was taken back",
             hint="see whether an operator runs: kubectl ha status",
@@ -111,3 +110,12 @@ async def request(
     if ack.get("state") != "Done":
         raise CliError(f"{what}: {ack.get('state', '')}: {ack.get('message', '')}".rstrip(": "))
     return ack
+
+
+async def _take_back(session: Session, where: tuple[Kind, str, str | None], request_id: str) -> None:
+    """What is over is taken out again, so that nothing of it stays in the object. The next request tries once more if this fails."""
+    kind, name, namespace = where
+    with contextlib.suppress(ApiConflict, ApiNotFound):
+        await edit(
+            session, kind, name, namespace=namespace, change=lambda obj: without_request(obj, request_id)
+        )

@@ -21,8 +21,10 @@ from backstay.api import (
     HANode,
     HANodePlan,
     HAResource,
+    HAResourceStatus,
     HATransition,
     ResourceGroup,
+    ResourceGroupStatus,
 )
 from backstay.api.base import Resource
 from backstay.api.quantities import timestamp_seconds
@@ -118,12 +120,14 @@ class Target:
     @property
     def nodes(self) -> tuple[str, ...]:
         """Where it is active, in the order of the status."""
+        status: HAResourceStatus | ResourceGroupStatus | None = None
         if self.resource is not None:
-            return tuple(active.node for active in self.resource.status.active) or _words(
-                self.resource.status.node
-            )
-        if self.kind is TargetKind.GROUP and self.group is not None:
-            return tuple(active.node for active in self.group.status.active) or _words(self.group.status.node)
+            status = self.resource.status
+        elif self.kind is TargetKind.GROUP and self.group is not None:
+            status = self.group.status
+        if status is not None:
+            # A group is active once for each member, a clone once for each instance.
+            return tuple(dict.fromkeys(active.node for active in status.active)) or _words(status.node)
         return tuple(node for m in self._member_statuses() for node in _words(m.node))
 
     def _member_statuses(self) -> Iterator[Any]:

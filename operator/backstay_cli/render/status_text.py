@@ -101,19 +101,22 @@ def _node_lines(nodes: Sequence[NodeStatus], paint: Paint) -> Iterator[str]:
 
 
 def _node_state(node: NodeStatus, paint: Paint) -> str:
+    """The state, and for one that nobody asked for its reason."""
+    because = f" - {node.reason}" if node.reason else ""
     active = node.resources
     match node.state:
         case "Unclean":
-            word = paint.bad("UNCLEAN")
+            return paint.bad("UNCLEAN") + because
         case "Standby":
-            word = paint.warn(
+            return paint.warn(
                 "standby" + (f" ({active} resource{_s(active)} still active)" if active else "")
             )
-        case "Maintenance" | "Pending":
-            word = paint.warn(node.state.lower())
+        case "Maintenance":
+            return paint.warn("maintenance")
+        case "Pending":
+            return paint.warn("pending") + because
         case _:
-            word = node.state
-    return word + (f" - {node.reason}" if node.reason else "")
+            return node.state + because
 
 
 def resource_lines(

@@ -68,6 +68,7 @@ async def test_a_move_is_asked_for_and_leaves_no_constraint() -> None:
     assert "ClusterIP is Started on n2" in outcome.err
     assert api.writes[0][3]["spec"]["requests"] == [{"id": OWN_PREFIX + "0001", "type": "move", "node": "n2"}]
     assert not [key for key in api.objects if key[0] == "HAConstraint"]
+    assert api.object("HAResource", "cluster-ip", "default")["spec"]["requests"] == []
 
 
 @pytest.mark.parametrize(
@@ -172,12 +173,13 @@ async def test_cleanup_without_an_id_asks_for_what_has_failures() -> None:
     api.dc = answering()
     outcome = await run(api, "resource", "cleanup", "--node", "n1", "--operation", "monitor")
     assert outcome.code == 0, outcome
-    asked = [(name, body["spec"]["requests"][0]) for _, _, name, body in api.writes]
+    asked = [(name, body["spec"]["requests"]) for _, _, name, body in api.writes]
     assert asked == [
         (
             "website-testes",
-            {"id": OWN_PREFIX + "0001", "type": "cleanup", "node": "n1", "operation": "monitor"},
-        )
+            [{"id": OWN_PREFIX + "0001", "type": "cleanup", "node": "n1", "operation": "monitor"}],
+        ),
+        ("website-testes", []),
     ]
 
 
