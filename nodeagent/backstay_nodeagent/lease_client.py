@@ -100,8 +100,10 @@ class LeaseClient:
         target = f"{self._url.path.rstrip('/')}{path}?fieldManager={FIELD_MANAGER}"
         connection.request(method, target, json.dumps(body), headers)
         answer = connection.getresponse()
-        data = answer.read(ANSWER_MAX)
-        if answer.will_close or len(data) == ANSWER_MAX:
+        answer.read(ANSWER_MAX)
+        if answer.length:
+            raise http.client.HTTPException("the answer was cut off, or is no Lease")
+        if answer.will_close:
             self.close()
         return answer.status
 
