@@ -163,7 +163,9 @@ def record_from_json(data: Mapping[str, Any]) -> Record:
 
 def shortened(record: Record, output_max: int) -> Record:
     """With no more than this of the output, the end of it."""
-    return record if len(record.output) <= output_max else replace(record, output=record.output[-output_max:])
+    if len(record.output) <= output_max:
+        return record
+    return replace(record, output=record.output[-output_max:] if output_max else "")
 
 
 def _entry(kind: str, key: Key) -> str:

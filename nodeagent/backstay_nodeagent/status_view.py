@@ -1,7 +1,7 @@
 """The brain's books as HANodePlan.status, in the API's own words and within its size.
 
 Built by hand instead of with the API's models, since it is built at every change; the tests hold it against the models. Outputs are
-what can grow: the newest keep theirs, older ones a line or two.
+what can grow: the newest keep theirs, older ones lose it when there is no room.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from backstay_nodeagent.history import Failure, Record, shortened
 from backstay_nodeagent.ledger import Result
 from backstay_nodeagent.operation import Operation, Origin
 
-OUTPUTS_MAX = 192 * 1024
+OUTPUTS_MAX = 128 * 1024
 """Bytes of output in all records together."""
-OUTPUT_SHORT = 160
+FAILURE_OUTPUT_MAX = 640
 REASON_MAX = 1024
 
 Section = Any
@@ -72,8 +72,8 @@ def _history(records: Iterable[Record]) -> list[dict[str, Any]]:
     room = OUTPUTS_MAX
     kept: list[Record] = []
     for record in sorted(records, key=lambda one: -one.call_id):
-        fitting = record if len(record.output.encode()) <= room else shortened(record, OUTPUT_SHORT)
-        room = max(0, room - len(fitting.output.encode()))
+        fitting = record if len(record.output.encode()) <= room else shortened(record, 0)
+        room -= len(fitting.output.encode())
         kept.append(fitting)
     return [_record(record) for record in sorted(kept, key=lambda one: one.key)]
 
@@ -101,7 +101,7 @@ def _record(record: Record) -> dict[str, Any]:
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
-    record = shortened(failure.record, OUTPUT_SHORT * 4)
+    record = shortened(failure.record, FAILURE_OUTPUT_MAX)
     return {
         "resource": record.resource,
         "operation": record.operation,

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-_WORD = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._@+\\:-]*$")
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+\\:-]*")
 
 
 class Standard(Enum):
@@ -53,7 +53,7 @@ class AgentSpec:
                     f"{text!r} is not an OCF agent: write ocf:PROVIDER:TYPE, as ocf:heartbeat:IPaddr2"
                 )
         for word in (provider, rest):
-            if (word or word is rest) and not _WORD.match(word):
+            if (word or word is rest) and not _WORD.fullmatch(word):
                 raise AgentSpecError(f"{text!r} is not an agent: {word!r} has characters that no agent has")
         return cls(standard=standard, provider=provider, type=rest)
 

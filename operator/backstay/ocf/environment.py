@@ -15,7 +15,7 @@ from backstay.ocf.agentspec import AgentSpec, Standard
 OCF_ROOT = "/usr/lib/ocf"
 EXIT_REASON_PREFIX = "ocf-exit-reason:"
 SANE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,9 @@ def _ocf(context: OperationContext, ocf_root: str) -> dict[str, str]:
     if check_level is not None:
         # An attribute of the operation, which agents read without the prefix of parameters.
         fixed["OCF_CHECK_LEVEL"] = check_level
-    for name, value in variables.items():
-        if not _NAME.match(name) or "\0" in value:
-            raise ValueError(f"parameter {name.removeprefix('OCF_RESKEY_')!r} can't be handed to an agent")
+    for name, value in params_with_meta(context).items():
+        if not _NAME.fullmatch(name) or "\0" in value:
+            raise ValueError(f"parameter {name!r} can't be handed to an agent")
     return variables | fixed
 
 
