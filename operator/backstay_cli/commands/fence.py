@@ -10,7 +10,8 @@ from backstay_cli.edit import request
 from backstay_cli.errors import CliError, UsageError
 from backstay_cli.gather import Wanted, gather
 from backstay_cli.render.paint import paint_for, table
-from backstay_cli.render.status_document import as_json, fencing_events
+from backstay_cli.render.status_document import fencing_events
+from backstay_cli.render.status_model import as_json
 from backstay_cli.session import Session
 from backstay_kube import kinds
 

@@ -8,7 +8,8 @@ import json
 from backstay_cli.errors import UsageError
 from backstay_cli.gather import Wanted, gather
 from backstay_cli.render.paint import paint_for
-from backstay_cli.render.status_document import as_json, status_document
+from backstay_cli.render.status_document import status_document
+from backstay_cli.render.status_model import as_json
 from backstay_cli.render.status_text import status_text
 from backstay_cli.session import Session
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from backstay.api.quantities import score_text
 from backstay.ocf.exitcode import exit_code_text
 from backstay_cli.render.paint import Paint, age_text, bracketed
-from backstay_cli.render.status_document import (
+from backstay_cli.render.status_model import (
     FailedAction,
     NodeStatus,
     Place,
