@@ -59,7 +59,17 @@ async def _with_session(function: Callable[..., Awaitable[int]], arguments: argp
         async with open_session(access, out=sys.stdout, err=sys.stderr) as session:
             return await function(session, arguments)
     except ApiError as error:
-        raise CliError(str(error), hint=_api_hint(error)) from error
+        raise CliError(_api_message(error), hint=_api_hint(error)) from error
+
+
+def _api_message(error: Exception) -> str:
+    """What the server said; where it said nothing, why the connection failed, in the connection's own words."""
+    from backstay_kube.errors import ApiUnavailable
+
+    cause = error.__cause__
+    if isinstance(error, ApiUnavailable) and cause is not None:
+        return f"the API server cannot be reached: {cause or type(cause).__name__}"
+    return str(error)
 
 
 def _api_hint(error: Exception) -> str:
@@ -71,7 +81,7 @@ def _api_hint(error: Exception) -> str:
         case errors.ApiForbidden():
             return "your account may not do this: ask for the role backstay-admin (or backstay-view to look)"
         case errors.ApiUnavailable():
-            return "the API server does not answer: check the server's address in the kubeconfig, and the network"
+            return "check the server's address in the kubeconfig, and the network"
         case errors.ApiNotFound():
             return "it is not there (any more): look with kubectl ha status"
         case errors.ApiConflict():

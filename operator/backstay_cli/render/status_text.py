@@ -200,6 +200,9 @@ def _clone_lines(row: ResourceStatus, online: Sequence[str], paint: Paint) -> It
     promotable = " (promotable)" if row.promotable else ""
     agent = f" ({row.agent})" if row.agent else ""
     yield f"  * Clone Set: {row.id}-clone [{row.id}]{agent}{promotable}{_marks(row, paint)}:"
+    if row.role == "Unseen":
+        yield f"    * {paint.warn('not yet seen by a DC')}"
+        return
     listed: set[str] = set()
     for role in ("Promoted", "Unpromoted", "Started"):
         names = [place.node for place in row.active if _clone_role(place) == role]

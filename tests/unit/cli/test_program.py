@@ -183,7 +183,8 @@ def test_an_api_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Capture
     file.write_text(yaml.safe_dump(kubeconfig(port=port, namespace="web")))
     done = Program(file, capsys)("status")
     assert done.code == 1
-    assert "does not answer" in done.err
+    assert f"the API server cannot be reached: Cannot connect to host 127.0.0.1:{port}" in done.err
+    assert "ConnectionKey" not in done.err
     assert "Traceback" not in done.err
 
 

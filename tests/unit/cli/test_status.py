@@ -67,6 +67,7 @@ def troubled() -> list[dict[str, Any]]:
             "role": "Started", "active": [{"node": "n2", "role": "Started"}, {"node": "n4", "role": "Started"}]}),
         resource("ping", "ping", "ocf:pacemaker:ping", clone={}, status={
             "role": "Started", "active": [{"node": "n2", "role": "Started"}]}),
+        resource("fresh", "fresh", "ocf:pacemaker:ping", clone={}, status={"cluster": "", "role": ""}),
         resource("drbd", "drbd", "ocf:linbit:drbd", clone={"promotable": True}, status=clone_status),
         resource("in-group", "in-group", "ocf:heartbeat:Dummy", status={"role": "Stopped"}),
         group("stuck", ["in-group", "absent"], meta={"maintenance": True}),
