@@ -41,8 +41,7 @@ class Program:
     async def run(self) -> None:
         """For ever. Raises what nobody foresaw."""
         options = self._options
-        for directory in (options.run_dir, options.state_dir, Path(AGENT_DIRECTORY)):
-            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_directories(options.run_dir, options.state_dir)
         lock = AgentLock(options.run_dir)
         while not lock.taken():
             log.info("another agent still runs here; waiting")
@@ -178,6 +177,15 @@ class Program:
         if value is None:
             raise SecretError(f"{where} has no key {ref.key}")
         return str(value)
+
+
+def _make_directories(run_dir: Path, state_dir: Path) -> None:
+    for directory in (run_dir, state_dir):
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        Path(AGENT_DIRECTORY).mkdir(mode=0o755, exist_ok=True)
+    except OSError as error:
+        log.warning("the agents' own directory is missing", extra={"fields": {"error": str(error)}})
 
 
 def access_of(client: KubeClient) -> Access:
