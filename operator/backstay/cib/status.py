@@ -28,6 +28,7 @@ def read_status(root: Element, index: Index, properties: ClusterProperties) -> S
     nodes: list[Node] = []
     histories: list[ResourceHistory] = []
     fail_counts: list[FailCount] = []
+    names: dict[int, str] = {}  # of the nodes whose state an element is
     for element in root.iterfind("configuration/nodes/node"):
         state = states.get(required(element, "id"))
         if state is None:
@@ -36,8 +37,11 @@ def read_status(root: Element, index: Index, properties: ClusterProperties) -> S
         nodes.append(node)
         if state is None:
             continue
-        histories += _histories(state, node.name)
+        names[id(state)] = node.name
         fail_counts += _fail_counts(node)
+    for state in root.iterfind("status/node_state"):
+        if id(state) in names:
+            histories += _histories(state, names[id(state)])
     tickets = tuple(_ticket(one) for one in root.iterfind("status/tickets/ticket_state"))
     return Status(tuple(nodes), tuple(histories), tuple(fail_counts), tickets)
 

@@ -41,6 +41,7 @@ class Act:
     target_rc: int | None = None
     timeout_ms: int | None = None
     fencing_action: str | None = None
+    needs_any: int = 0  # it can run as long as so many of what it needs can; 0: all of it
     placeholder: bool = False  # stands for something that will not happen
     sequence: int = 0
     before: "list[Relation]" = field(default_factory=list)  # relations in which this is `then`

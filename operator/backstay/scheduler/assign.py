@@ -121,15 +121,16 @@ class Assigner:
                 continue
             self.lines.append((kind, resource.id, node.name, row[node.index]))
 
-    def would_choose(self, resource: Resource) -> NodeView | None:
-        """Where an unplaced instance would go as things stand; nothing is changed."""
+    def would_choose(self, resource: Resource, *, without: set[int]) -> NodeView | None:
+        """Where an unplaced instance would go as things stand, some nodes left out; nothing is changed."""
         leaf = next(resource.leaves())
         kept = {one: list(self.scores.rows[one]) for one in resource.leaves()}
         mark = self.scores.journal.mark()
         for mandatory in (True, False):
             self._mind_others(leaf, mandatory=mandatory)
         current = leaf.active_on[0] if leaf.active_on else None
-        best = best_node(self.situation.nodes, self.scores.rows[leaf], current=current)
+        nodes = [node for node in self.situation.nodes if node.index not in without]
+        best = best_node(nodes, self.scores.rows[leaf], current=current)
         self.scores.rows.update(kept)
         self.scores.journal.rewind(mark)
         return best

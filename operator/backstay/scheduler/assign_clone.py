@@ -66,11 +66,24 @@ class _Distribution:
         )
 
     def _stay(self, child: Resource, node: NodeView) -> None:
-        """Place it only if its own best node is where it is."""
-        best = self.assigner.would_choose(child)
-        if best is not node:
-            return
-        self._place(child)
+        """Place it if its own best node is where it is, not counting nodes that another instance can take."""
+        spare = self.size.instances - self.assigned
+        taken: set[int] = set()
+        while len(taken) < spare:
+            best = self.assigner.would_choose(child, without=taken)
+            if best is node:
+                for other in self.assigner.situation.nodes:
+                    if other.index in taken:
+                        self._shut(child, other)
+                self._place(child)
+                return
+            if best is None:
+                return
+            taken.add(best.index)
+
+    def _shut(self, child: Resource, node: NodeView) -> None:
+        for leaf in child.leaves():
+            self.assigner.scores.add(leaf, node, -INFINITY, reason=Reason.CLONE)
 
     def _place(self, child: Resource) -> None:
         if self.assigned >= self.size.instances:
@@ -78,9 +91,8 @@ class _Distribution:
                 self.assigner.scores.ban(leaf, reason=Reason.CLONE)
         else:
             for node in self.assigner.situation.nodes:
-                if self.counts.get(node.index, 0) >= self.size.per_node:
-                    for leaf in child.leaves():
-                        self.assigner.scores.add(leaf, node, -INFINITY, reason=Reason.CLONE)
+                if not node.usable or self.counts.get(node.index, 0) >= self.size.per_node:
+                    self._shut(child, node)
         self.assigner.assign(child)
         places = self.assigner.places_of(child)
         if places:

@@ -1,14 +1,15 @@
-"""Whose history is whose: nodes know anonymous clone instances by the primitive's name, without number.
+"""Whose history is whose: nodes know anonymous clone instances by the primitive's name, often without number.
 
-An active instance on a node takes the lowest free number; a node without an active one may share any
-instance, since what is not running has no identity. Histories of unknown resources become orphans.
+Every node on which an anonymous clone is active has one instance of it, the lowest that no other node has,
+whatever number the node uses; what is not running has no identity and may share. A node that comes too late gets a
+surplus instance, which will be stopped. Histories of unknown resources become orphans.
 """
 
 from collections.abc import Callable, Iterator
 
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.state.choices import OpStatus
-from backstay.state.history import OpRecord, ResourceHistory
+from backstay.state.history import ResourceHistory
 
 Orphan = Callable[[Situation, ResourceHistory], Resource]
 
@@ -16,78 +17,126 @@ Orphan = Callable[[Situation, ResourceHistory], Resource]
 def assign_histories(
     situation: Situation, orphan: Orphan
 ) -> Iterator[tuple[Resource, NodeView, ResourceHistory]]:
-    """Every history with the instance it belongs to, nodes and resources in configuration order."""
+    """Every history with the instance it belongs to, in the order in which the state has them. A history of
+    something that is not running and that no instance is left for is passed over."""
     claims = _Claims(situation)
     for history in situation.state.histories:
         node = situation.node_by_name.get(history.node)
         if node is None:
             continue
-        yield claims.find(history, node, orphan), node, history
+        found = claims.find(history, node, orphan)
+        if found is not None:
+            yield found, node, history
+    claims.name_the_unknown()
 
 
 class _Claims:
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
-        # clone id -> position of child -> node that has it
-        self._holder: dict[str, dict[int, str]] = {}
+        self._holder: dict[Resource, dict[int, str]] = {}  # clone -> instance -> the node it is active on
+        self._bare: set[str] = set()  # primitives that some node knows by their plain name
 
-    def find(self, history: ResourceHistory, node: NodeView, orphan: Orphan) -> Resource:
-        base = _base(history.resource)
+    def find(self, history: ResourceHistory, node: NodeView, orphan: Orphan) -> Resource | None:
+        base = base_of(history.resource)
         for name in (history.resource, base):
             instances = self._situation.instances_of.get(name)
             if instances:
+                if name == history.resource:
+                    self._bare.add(name)
                 return self._instance(instances, history, node)
         return orphan(self._situation, history)
 
-    def _instance(self, instances: list[Resource], history: ResourceHistory, node: NodeView) -> Resource:
+    def name_the_unknown(self) -> None:
+        """Instances without history go by the name that other nodes use."""
+        for name in sorted(self._bare):
+            for one in self._situation.instances_of[name]:
+                clone = one.clone
+                if clone is not None and not clone.meta.raw.globally_unique and not one.known_as:
+                    one.known_as = name
+
+    def _instance(
+        self, instances: list[Resource], history: ResourceHistory, node: NodeView
+    ) -> Resource | None:
         clone = instances[0].clone
         if clone is None:
             return instances[0]
         if clone.meta.raw.globally_unique:
-            for one in instances:
-                if one.id == history.resource:
-                    return one
-            return instances[0]
-        holders = self._holder.setdefault(clone.id, {})
-        children = clone.children
-        for position, holder in holders.items():
-            if holder == node.name:
-                return _within(children[position], history, instances)
-        if not _looks_active(history.operations):
-            # Not running: any instance will do, but prefer one nobody has.
-            for position in range(len(children) - 1, -1, -1):
-                child = _within(children[position], history, instances)
-                if node.name not in child.activities and position not in holders:
-                    return child
-            return instances[-1]
-        for position in range(len(children)):
-            if position not in holders:
-                holders[position] = node.name
-                return _within(children[position], history, instances)
-        return instances[-1]
+            found = next((one for one in instances if one.id == history.resource), None)
+            if found is None and _was_active(history):
+                found = self._surplus(clone, history)
+            return found
+        base = instances[0].base_id
+        held = self._holder.setdefault(clone, {})
+        active = _was_active(history)
+        position = self._position(clone, base, held, node)
+        if position is None:
+            if not active:
+                return None
+            self._surplus(clone, history)
+            position = len(clone.children) - 1
+        if active:
+            held[position] = node.name
+        return _within(clone.children[position], base)
+
+    def _position(self, clone: Resource, base: str, held: dict[int, str], node: NodeView) -> int | None:
+        for position in range(len(clone.children)):
+            known = _within(clone.children[position], base).activities
+            if held.get(position) == node.name and node.name not in known:
+                return position
+        for position in range(len(clone.children)):
+            if position not in held:
+                return position
+        return None
+
+    def _surplus(self, clone: Resource, history: ResourceHistory) -> Resource:
+        """One more instance than configured, which was found running."""
+        number = len(clone.children)
+        if clone.meta.raw.globally_unique:
+            number = int(history.resource.rpartition(":")[2] or number)
+        child = _copy(clone.children[0], clone, number)
+        clone.children.append(child)
+        for one in _family(child):
+            self._situation.instances_of.setdefault(one.base_id, []).append(one)
+        return _within(child, base_of(history.resource))
 
 
-def _within(child: Resource, history: ResourceHistory, instances: list[Resource]) -> Resource:
-    base = _base(history.resource)
+def _copy(model: Resource, parent: Resource, number: int) -> Resource:
+    made = Resource(
+        id=f"{model.base_id}:{number}",
+        base_id=model.base_id,
+        kind=model.kind,
+        meta=model.meta,
+        parent=parent,
+        primitive=model.primitive,
+        surplus=True,
+    )
+    made.children = [_copy(child, made, number) for child in model.children]
+    return made
+
+
+def _family(child: Resource) -> list[Resource]:
+    return [child, *child.children]
+
+
+def _within(child: Resource, base: str) -> Resource:
     if child.kind is Kind.GROUP:
-        for member in child.children:
-            if member.base_id in (base, history.resource):
-                return member
-    return child if child.base_id in (base, history.resource) else instances[0]
+        return next((member for member in child.children if member.base_id == base), child.children[0])
+    return child
 
 
-def _base(name: str) -> str:
+def base_of(name: str) -> str:
+    """An instance's name without its number."""
     head, colon, number = name.rpartition(":")
     return head if colon and number.isdigit() else name
 
 
-def _looks_active(records: tuple[OpRecord, ...]) -> bool:
+def _was_active(history: ResourceHistory) -> bool:
     """A rough look: is the latest thing known that it runs?"""
-    latest = max(records, key=lambda one: (one.call_id < 0, one.call_id), default=None)
+    latest = max(history.operations, key=lambda one: (one.call_id < 0, one.call_id), default=None)
     if latest is None:
         return False
     if latest.status is OpStatus.PENDING:
-        return latest.operation not in ("monitor",) or latest.interval_ms > 0
+        return latest.operation != "monitor" or latest.interval_ms > 0
     if latest.operation == "stop":
         return latest.rc not in (0, 7)
     return latest.rc not in (7, 5)

@@ -109,7 +109,8 @@ def _action(plan: Plan, act: Act, number: int, inputs: tuple[int, ...]) -> Actio
         key=_key(act),
         node=None if act.node is None else act.node.name,
         resource=name,
-        xml_id=None if resource is None or resource.base_id == name else resource.base_id,
+        xml_id=None if resource is None or resource.node_name == name else resource.node_name,
+        base_id=None if resource is None else resource.base_id,
         agent=None if resource is None or resource.primitive is None else resource.agent,
         interval_ms=act.interval_ms,
         timeout_ms=timeout_ms or plan.situation.properties.default_action_timeout_ms,
@@ -125,6 +126,8 @@ def _action(plan: Plan, act: Act, number: int, inputs: tuple[int, ...]) -> Actio
 
 
 def _key(act: Act) -> str:
+    if act.resource is None and act.kind is ActionKind.PSEUDO:
+        return act.operation
     if act.resource is None:
         node = "" if act.node is None else act.node.name
         return (

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from backstay.scheduler.contributions import Journal, Reason
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.health import health_scores
-from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
+from backstay.scheduler.situation import Activity, Kind, NodeView, Resource, Situation
 from backstay.scheduler.tree import every
 from backstay.state.choices import Discovery, OnFail, Role
 from backstay.state.constraint import Location
@@ -199,7 +199,7 @@ def stickiness_of(resource: Resource) -> int:
     """Instances of anonymous clones stick a little by default, so that they are not shuffled."""
     clone = resource.clone
     raw = resource.meta.raw.resource_stickiness
-    if raw is None and clone is not None and not clone.meta.raw.globally_unique:
+    if raw is None and clone is not None:
         return 1
     return resource.meta.stickiness
 
@@ -210,15 +210,28 @@ def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) ->
         if threshold > 0 and (count := _counted(scores.situation, resource, node, ledger)) >= threshold:
             assert count > 0
             scores.add(resource, node, -INFINITY, reason=Reason.FAILURES)
-        activity = resource.activities.get(node.name)
-        if activity is None:
-            continue
-        if activity.stop_failed and activity.on_fail is OnFail.FENCE:
-            scores.add(resource, node, -INFINITY, reason=Reason.FAILURES)
-        if activity.hard_error is not None:
-            scores.add(resource, node, -INFINITY, reason=Reason.HARD_ERROR)
-        if activity.fatal_error is not None:
-            scores.ban(resource, reason=Reason.HARD_ERROR)
+        for activity in _activities(scores.situation, resource, node):
+            _shun_errors(scores, resource, activity)
+
+
+def _activities(situation: Situation, resource: Resource, node: NodeView) -> list[Activity]:
+    """What is known of a resource on a node; instances of an anonymous clone share it."""
+    clone = resource.clone
+    family = [resource]
+    if clone is not None and not clone.meta.raw.globally_unique:
+        family = situation.instances_of[resource.base_id]
+    found = (one.activities.get(node.name) for one in family)
+    return [one for one in found if one is not None]
+
+
+def _shun_errors(scores: Scores, resource: Resource, activity: Activity) -> None:
+    node = activity.node
+    if activity.stop_failed and activity.on_fail is OnFail.FENCE:
+        scores.add(resource, node, -INFINITY, reason=Reason.FAILURES)
+    if activity.hard_error is not None:
+        scores.add(resource, node, -INFINITY, reason=Reason.HARD_ERROR)
+    if activity.fatal_error is not None:
+        scores.ban(resource, reason=Reason.HARD_ERROR)
 
 
 def _counted(situation: Situation, resource: Resource, node: NodeView, ledger: FailureLedger) -> int:

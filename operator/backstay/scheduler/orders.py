@@ -1,18 +1,20 @@
 """Order constraints, turned into relations between actions.
 
-For a primitive the action itself is what the constraint names. For a group the marks around its members
-are: "start the group, then X" waits for the mark that all members run, "X, then start the group" holds back
-the mark that begins it.
+For a primitive the action itself is what the constraint names. For a group or a clone the marks around its members
+are: "start the group, then X" waits for the mark that all members run, "X, then start the group" holds back the
+mark that begins it. Clones that interleave are related instance by instance, node by node.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.plan_group import mark, placeholder
-from backstay.scheduler.situation import Kind, Resource
+from backstay.scheduler.situation import Kind, NodeView, Resource
 from backstay.state.choices import OrderAction, OrderKind
 from backstay.state.constraint import Order, OrderSet
+from backstay.transition.graph import ActionKind
 
 _DONE = {"start": "running", "stop": "stopped", "promote": "promoted", "demote": "demoted"}
 _INVERSE = {
@@ -21,6 +23,22 @@ _INVERSE = {
     OrderAction.PROMOTE: OrderAction.DEMOTE,
     OrderAction.DEMOTE: OrderAction.PROMOTE,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One side of an order: do this to that."""
+
+    resource: Resource
+    action: OrderAction
+
+    @property
+    def rises(self) -> bool:
+        return self.action in (OrderAction.START, OrderAction.PROMOTE)
+
+    @property
+    def inverse(self) -> "End":
+        return End(self.resource, _INVERSE[self.action])
 
 
 def plan_orders(plan: Plan) -> None:
@@ -37,17 +55,43 @@ def _plan_order(plan: Plan, order: Order) -> None:
     first, then = plan.situation.by_id.get(order.first), plan.situation.by_id.get(order.then)
     if first is None or then is None:
         return
-    symmetrical = order.kind is not OrderKind.SERIALIZE if order.symmetrical is None else order.symmetrical
-    then_action = order.then_action or order.first_action
-    forward = Relating(plan, kind=order.kind, symmetrical=symmetrical)
-    forward.tie(first, order.first_action, then, then_action)
-    if symmetrical and order.kind is not OrderKind.SERIALIZE:
-        backward = Relating(plan, kind=order.kind, symmetrical=symmetrical, inverse=True)
-        backward.tie(then, _INVERSE[then_action], first, _INVERSE[order.first_action])
+    serial = order.kind is OrderKind.SERIALIZE
+    symmetrical = not serial if order.symmetrical is None else order.symmetrical and not serial
+    before = End(first, order.first_action)
+    after = End(then, order.then_action or order.first_action)
+    needed = _needed(order, before)
+    if needed:
+        _tie_any(plan, order, before, after, needed=needed)
+    else:
+        _Tie(plan, kind=order.kind, symmetrical=symmetrical).tie(before, after)
+    if symmetrical:
+        kind = OrderKind.OPTIONAL if needed else order.kind
+        _Tie(plan, kind=kind, symmetrical=True, inverse=True).tie(after.inverse, before.inverse)
 
 
-class Relating:
-    """Ties the acts of two resources by one order."""
+def _needed(order: Order, before: End) -> int:
+    """How many instances of the first must run; 0: the usual meaning."""
+    clone = before.resource
+    if clone.kind is not Kind.CLONE or order.kind is not OrderKind.MANDATORY or not before.rises:
+        return 0
+    return (clone.meta.raw.clone_min or 0) or (0 if order.require_all else 1)
+
+
+def _tie_any(plan: Plan, order: Order, before: End, after: End, *, needed: int) -> None:
+    """Enough instances are enough: a mark of its own stands between, that so many have to reach."""
+    name = f"clone-one-or-more:{order.id}"
+    act = plan.actions.add(Act(kind=ActionKind.PSEUDO, operation=name, pseudo=True, needs_any=needed))
+    for leaf in before.resource.leaves():
+        for one in plan.actions.of(leaf, before.action.value):
+            plan.actions.relate(one, act, Bond.NEEDS)
+    if not act.before:
+        act.required, act.runnable = True, False
+    for then in (*ends(plan, after, done=False), *inside(plan, after)):
+        plan.actions.relate(act, then, Bond.NEEDS | Bond.PULLS_FIRST)
+
+
+class _Tie:
+    """Ties the acts of two ends by one order."""
 
     def __init__(self, plan: Plan, *, kind: OrderKind, symmetrical: bool, inverse: bool = False) -> None:
         self.plan = plan
@@ -55,78 +99,116 @@ class Relating:
         self.symmetrical = symmetrical
         self.inverse = inverse
 
-    def tie(
-        self, first: Resource, first_action: OrderAction, then: Resource, then_action: OrderAction
-    ) -> None:
+    def tie(self, first: End, then: End) -> None:
         """Relate every act of the one with every act of the other."""
-        firsts = ends(self.plan, first, first_action, done=True)
-        thens = ends(self.plan, then, then_action, done=False)
-        if not firsts and self.kind is OrderKind.MANDATORY and not self.inverse and _rises(first_action):
-            firsts = [placeholder(self.plan, first, first_action.value)]
-        bond = self._bond(first_action)
+        if _interleaved(first, then, inverse=self.inverse):
+            self._tie_by_node(first, then)
+            return
+        firsts, thens = ends(self.plan, first, done=True), ends(self.plan, then, done=False)
+        mandatory = self.kind is OrderKind.MANDATORY and not self.inverse and first.rises
+        if not firsts and mandatory:
+            firsts = [placeholder(self.plan, first.resource, first.action.value)]
+        elif mandatory and first.resource.kind is Kind.GROUP:
+            firsts = firsts + self._missing(first)
+        bond = self._bond(first)
         for one in firsts:
-            for other in (*thens, *inside(self.plan, then, then_action)):
+            for other in (*thens, *inside(self.plan, then)):
                 self.plan.actions.relate(one, other, bond)
-        if firsts and _rises(first_action) and Bond.NEEDS in bond:
-            self._need_all_members(first, first_action, thens, bond, then, then_action)
         if Bond.PULLS_FIRST in bond:
-            for one in inside(self.plan, first, first_action):
+            for one in inside(self.plan, first):
                 for other in thens:
                     self.plan.actions.relate(one, other, bond)
 
-    def _need_all_members(
-        self,
-        first: Resource,
-        action: OrderAction,
-        thens: list[Act],
-        bond: Bond,
-        then: Resource,
-        then_action: OrderAction,
-    ) -> None:
+    def _missing(self, first: End) -> list[Act]:
         """A group runs only if all its members do."""
-        if first.kind is not Kind.GROUP:
-            return
-        for member in first.children:
-            if not self.plan.actions.of(member, action.value):
-                missing = placeholder(self.plan, member, action.value)
-                for other in (*thens, *inside(self.plan, then, then_action)):
-                    self.plan.actions.relate(missing, other, bond)
+        return [
+            placeholder(self.plan, member, first.action.value)
+            for member in first.resource.children
+            if not self.plan.actions.of(member, first.action.value)
+        ]
 
-    def _bond(self, first_action: OrderAction) -> Bond:
+    def _tie_by_node(self, first: End, then: End) -> None:
+        """Instance by instance: each needs the one on its own node."""
+        for other in ends(self.plan, then, done=False):
+            for one in ends(self.plan, first, done=True):
+                self.plan.actions.relate(one, other)
+        bond = self._bond(first)
+        falls = not first.rises
+        for child in then.resource.children:
+            for act in _begin(self.plan, child, then.action):
+                partner = self._partner(first, _place(self.plan, child, act, falls=falls), falls=falls)
+                for one in partner:
+                    self.plan.actions.relate(one, act, bond)
+                    for inner in inside(self.plan, End(child, then.action)):
+                        self.plan.actions.relate(one, inner, bond)
+
+    def _partner(self, first: End, node: NodeView | None, *, falls: bool) -> list[Act]:
+        for child in first.resource.children:
+            for act in _finish(self.plan, child, first.action):
+                if node is not None and _place(self.plan, child, act, falls=falls) is node:
+                    return [act]
+        if self.kind is OrderKind.MANDATORY and not falls and not self.inverse:
+            return [placeholder(self.plan, first.resource, first.action.value)]
+        return []
+
+    def _bond(self, first: End) -> Bond:
         if self.kind is not OrderKind.MANDATORY:
             return Bond.ORDER
-        if self.inverse and not _rises(first_action):
+        if self.inverse and not first.rises:
             return Bond.PULLS_FIRST | Bond.NEEDS
         if not self.symmetrical:
             return Bond.NEEDS | Bond.NEW_ONLY
         return Bond.NEEDS | Bond.PULLS_THEN
 
 
-def _rises(action: OrderAction) -> bool:
-    return action in (OrderAction.START, OrderAction.PROMOTE)
+def _interleaved(first: End, then: End, *, inverse: bool) -> bool:
+    if first.resource.kind is not Kind.CLONE or then.resource.kind is not Kind.CLONE:
+        return False
+    decisive = first.resource if inverse else then.resource
+    return bool(decisive.meta.raw.interleave)
 
 
-def ends(plan: Plan, resource: Resource, action: OrderAction, *, done: bool) -> list[Act]:
+def _place(plan: Plan, child: Resource, act: Act, *, falls: bool) -> NodeView | None:
+    """Where an instance is (when something stops) or will be (when something starts)."""
+    if act.node is not None:
+        return act.node
+    for leaf in child.leaves():
+        if falls and leaf.active_on:
+            return leaf.active_on[0]
+        if not falls and plan.target(leaf) is not None:
+            return plan.target(leaf)
+    return None
+
+
+def _begin(plan: Plan, child: Resource, action: OrderAction) -> list[Act]:
+    return ends(plan, End(child, action), done=False)
+
+
+def _finish(plan: Plan, child: Resource, action: OrderAction) -> list[Act]:
+    return ends(plan, End(child, action), done=True)
+
+
+def ends(plan: Plan, end: End, *, done: bool) -> list[Act]:
     """The acts that stand for an action of a resource: its end if it comes first, its beginning if it comes
     then."""
+    resource, action = end.resource, end.action.value
     if resource.kind is Kind.PRIMITIVE:
-        return plan.actions.of(resource, action.value)
-    leaves = list(resource.leaves())
-    if not any(plan.actions.of(leaf, action.value) for leaf in leaves):
+        return plan.actions.of(resource, action)
+    if not any(plan.actions.of(leaf, action) for leaf in resource.leaves()):
         return []
-    return [mark(plan, resource, _DONE[action.value] if done else action.value)]
+    return [mark(plan, resource, _DONE[action] if done else action)]
 
 
-def inside(plan: Plan, resource: Resource, action: OrderAction) -> list[Act]:
-    """The acts of a group's members: what requires the group's mark requires them."""
-    if resource.kind is Kind.PRIMITIVE:
+def inside(plan: Plan, end: End) -> list[Act]:
+    """The acts of the members: what requires a mark of a group or clone requires them."""
+    if end.resource.kind is Kind.PRIMITIVE:
         return []
-    return [act for leaf in resource.leaves() for act in plan.actions.of(leaf, action.value)]
+    return [act for leaf in end.resource.leaves() for act in plan.actions.of(leaf, end.action.value)]
 
 
 def expand_set(constraint: OrderSet) -> list[Order]:
-    """Pairs of a set constraint: inside a sequential set each member after the one before it; of two
-    neighbouring sets, the members of the second after those of the first."""
+    """Pairs of a set constraint: inside a sequential set each member after the one before it; of two neighbouring
+    sets, the members of the second after those of the first."""
     pairs: list[Order] = []
 
     def pair(

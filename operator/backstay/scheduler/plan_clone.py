@@ -14,6 +14,7 @@ from backstay.scheduler.situation import Kind, Resource
 def plan_clone(plan: Plan, clone: Resource) -> None:
     """Make a clone's marks and tie its instances to them."""
     start, running, stop, stopped = (mark(plan, clone, name) for name in MARKS)
+    running.needs_any = 1
     plan.actions.relate(stopped, start)
     plan.actions.relate(stop, stopped)
     plan.actions.relate(start, running)
@@ -21,7 +22,7 @@ def plan_clone(plan: Plan, clone: Resource) -> None:
         for act in begins(plan, child, "start"):
             plan.actions.relate(start, act, Bond.PULLS_FIRST)
         for act in done(plan, child, "start"):
-            plan.actions.relate(act, running, Bond.PULLS_THEN)
+            plan.actions.relate(act, running, Bond.PULLS_THEN | Bond.NEEDS)
         for act in begins(plan, child, "stop"):
             plan.actions.relate(stop, act, Bond.PULLS_FIRST)
         for act in done(plan, child, "stop"):

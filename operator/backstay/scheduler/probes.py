@@ -80,6 +80,10 @@ def _probe(plan: Plan, leaf: Resource, node: NodeView) -> None:
     probe.runnable = not node.node.pending
     probe.target_rc = 0 if node in leaf.active_on else 7
     probe.timeout_ms = effective(plan.situation.state, leaf, "monitor", 0).timeout_ms
+    clone = leaf.clone
+    if clone is not None:
+        for mark in plan.actions.of(clone, "start"):
+            plan.actions.relate(probe, mark)
     family = [leaf] if leaf.clone is None else plan.situation.instances_of[leaf.base_id]
     for one in family:
         for start in plan.actions.of(one, "start"):

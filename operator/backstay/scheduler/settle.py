@@ -46,7 +46,18 @@ def _act_on(relation: Relation) -> list[Act]:
 def _stands_in_the_way(first: Act, then: Act, bond: Bond) -> bool:
     if not first.required or first.runnable or not then.runnable:
         return False
+    if then.needs_any and _able(then) >= then.needs_any:
+        return False
     return Bond.NEW_ONLY not in bond or then.required
+
+
+def _able(act: Act) -> int:
+    """How many of the acts that this one needs can happen, or have happened already."""
+    return sum(
+        1
+        for relation in act.before
+        if Bond.NEEDS in relation.bond and (relation.first.runnable or not relation.first.required)
+    )
 
 
 def _make_impossible(then: Act, first: Act, bond: Bond) -> None:

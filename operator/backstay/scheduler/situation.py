@@ -128,6 +128,7 @@ class Resource:
     children: list["Resource"] = field(default_factory=list)
     primitive: Primitive | None = None
     orphan: bool = False
+    surplus: bool = False  # an instance beyond the clone's number, found running
     index: int = 0  # in configuration order
     # observed (primitives only)
     activities: dict[str, Activity] = field(default_factory=dict)  # by node name
@@ -146,12 +147,18 @@ class Resource:
     failure_ignored: bool = False
     fail_role: Role | None = None
     lock_node: NodeView | None = None
+    known_as: str = ""  # clone instances: the name that nodes' histories have for it
     node_names: list[str] = field(default_factory=list)  # clones: every member node, sorted
 
     @property
     def agent(self) -> Agent:
         assert self.primitive is not None
         return self.primitive.agent
+
+    @property
+    def node_name(self) -> str:
+        """What a node calls it: instances of anonymous clones may go by another number, or none."""
+        return self.known_as or self.id
 
     @property
     def operations(self) -> tuple[Operation, ...]:

@@ -71,7 +71,7 @@ class World:
 
     def _bookkeeping(self, action: Action) -> None:
         if action.operation == "clear_failcount":
-            name = action.xml_id or action.resource
+            name = action.base_id or action.resource
             self._fail_counts = [
                 one
                 for one in self._fail_counts
@@ -93,12 +93,10 @@ class World:
         self.record(action, rc=_natural_rc(action) if rc is None else rc)
 
     def _history(self, action: Action) -> ResourceHistory:
-        node, resource = action.node or "", action.resource or ""
-        for name in (resource, action.xml_id or resource):
-            found = self._histories.get((node, name))
-            if found is not None:
-                return found
-        return ResourceHistory(resource=action.xml_id or resource, node=node, agent=action.agent)
+        node, name = action.node or "", action.xml_id or action.resource or ""
+        return self._histories.get((node, name)) or ResourceHistory(
+            resource=name, node=node, agent=action.agent
+        )
 
     def record(self, action: Action, *, rc: int) -> None:
         """Add a result to the history of the action's node."""

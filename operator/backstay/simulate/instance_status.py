@@ -23,6 +23,8 @@ def instance_text(resource: Resource, *, name: str | None = None) -> str:
 
 def pending_word(resource: Resource) -> str:
     """`Starting`, `Stopping`, ... if such an operation is under way."""
+    if len(resource.active_on) > 1:
+        return ""
     for activity in resource.activities.values():
         if activity.pending in _PENDING:
             return _PENDING[activity.pending]

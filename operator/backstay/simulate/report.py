@@ -135,9 +135,5 @@ def action_text(action: Action) -> str:
             return f"Cluster action:  {action.operation}{what} on {action.node}"
         case ActionKind.RESOURCE:
             every = f"={action.interval_ms}" if action.interval_ms else ""
-            name = action.resource if _numbered(action) else action.xml_id or action.resource
+            name = action.xml_id or action.resource
             return f"Resource action: {name:<15} {action.operation}{every} on {action.node}"
-
-
-def _numbered(action: Action) -> bool:
-    return action.meta.get("globally_unique") == "true"

@@ -21,8 +21,8 @@ class ActionKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One thing to do. `node` is where; for fencing it is the target. `resource` is the instance's name,
-    `xml_id` the configured id when that differs (clones). Times are milliseconds."""
+    """One thing to do. `node` is where; for fencing it is the target. `resource` is the instance's name, `xml_id`
+    what its node calls it if that differs, `base_id` the configured id. Times are milliseconds."""
 
     id: int
     kind: ActionKind
@@ -31,6 +31,7 @@ class Action:
     node: str | None = None
     resource: str | None = None
     xml_id: str | None = None
+    base_id: str | None = None
     agent: Agent | None = None
     interval_ms: int = 0
     timeout_ms: int = 20_000

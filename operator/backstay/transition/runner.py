@@ -82,6 +82,7 @@ class Runner:
         self._unfinished = [len(action.inputs) for action in graph.actions]
         self._deadline: dict[int, float] = {}
         self._after: dict[int, tuple[int, ...]] = {}
+        self._chained: dict[int, list[int]] = {}  # what was sent along behind an action
         self._frontier = [action.id for action in graph.actions if not action.inputs]
         self._aborted: str | None = None
         self._abort_priority = 0
@@ -213,6 +214,8 @@ class Runner:
         action = self.graph.actions[action_id]
         self._phase[action_id] = Phase.SENT
         self._after[action_id] = after
+        for one in after:
+            self._chained.setdefault(one, []).append(action_id)
         self._in_flight += 1
         if action.node is not None:
             self._in_flight_by_node[action.node] = self._in_flight_by_node.get(action.node, 0) + 1
@@ -252,14 +255,12 @@ class Runner:
     def _free(self, action_id: int) -> bool:
         return all(self._phase[other] is Phase.DONE for other in self._after[action_id])
 
-    def _chained_behind(self, action_id: int) -> Iterator[int]:
-        for one, after in self._after.items():
-            if action_id in after and self._phase[one] is Phase.SENT:
-                yield one
+    def _chained_behind(self, action_id: int) -> list[int]:
+        return [one for one in self._chained.get(action_id, ()) if self._phase[one] is Phase.SENT]
 
     def _skip_behind(self, action_id: int) -> None:
         """What was sent behind this one will not be run by its node."""
-        for one in sorted(self._chained_behind(action_id)):
+        for one in self._chained_behind(action_id):
             if self._phase[one] is Phase.SENT:
                 self._leave(one)
                 self._phase[one] = Phase.SKIPPED
