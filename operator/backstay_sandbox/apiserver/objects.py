@@ -154,10 +154,10 @@ class Objects:
     def _create(self, call: Call, target: Target, resource: Resource) -> Answer:
         if target.subresource:
             raise method_not_allowed()
-        document = _required(call.document())
         namespace = target.namespace
         if namespace is None and resource.namespaced:
             raise method_not_allowed()
+        document = _required(call.document())
         options = write_options(call.params, call.user_agent)
         written = self._store.create(resource, namespace or "", document, now=call.now, options=options)
         return self._written(call, resource, written)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from unit.apiserver.servers import Server, running_server
 
 

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from unit.apiserver.servers import KUBECTL, Server
 
 DEFINITION = Path(__file__).parent / "gizmo.yaml"
@@ -52,7 +53,9 @@ def test_server_side_apply_names_the_other_owner(server: Server) -> None:
 def test_unknown_fields_are_refused_or_warned_of(server: Server) -> None:
     typo = manifest("typo", extra="  agnt: x\n")
     assert 'unknown field "spec.agnt"' in server.kubectl("apply", "-f", "-", given=typo, fails=True)
-    assert 'Warning: unknown field "spec.agnt"' in server.kubectl("apply", "--validate=warn", "-f", "-", given=typo)
+    assert 'Warning: unknown field "spec.agnt"' in server.kubectl(
+        "apply", "--validate=warn", "-f", "-", given=typo
+    )
     refused = server.kubectl("apply", "--server-side", "-f", "-", given=typo, fails=True)
     assert ".spec.agnt: field not declared in schema" in refused
 
@@ -80,7 +83,9 @@ def test_wait_sees_conditions_and_paths(server: Server) -> None:
     assert "condition met" in server.kubectl("wait", "--for=condition=Ready", "gz/awaited", "--timeout=10s")
     timer.join()
     server.kubectl("wait", "--for=jsonpath={.spec.epoch}=3", "gz/awaited", "--timeout=5s")
-    assert "timed out" in server.kubectl("wait", "--for=condition=No", "gz/awaited", "--timeout=1s", fails=True)
+    assert "timed out" in server.kubectl(
+        "wait", "--for=condition=No", "gz/awaited", "--timeout=1s", fails=True
+    )
 
 
 def test_edit_patch_label_annotate_and_replace(server: Server) -> None:
@@ -102,7 +107,16 @@ def test_edit_patch_label_annotate_and_replace(server: Server) -> None:
 
 def test_watch_prints_each_change(server: Server) -> None:
     server.kubectl("get", "gz")  # skips where there is no kubectl, and fills the discovery cache
-    command = [KUBECTL, "get", "gz", "-w", "--output-watch-events", "-o", "wide", "--field-selector=metadata.name=seen"]
+    command = [
+        KUBECTL,
+        "get",
+        "gz",
+        "-w",
+        "--output-watch-events",
+        "-o",
+        "wide",
+        "--field-selector=metadata.name=seen",
+    ]
     with subprocess.Popen(command, env=server.environment(), stdout=subprocess.PIPE, text=True) as watching:
         guard = threading.Timer(20, watching.kill)
         guard.start()
@@ -121,7 +135,9 @@ def test_watch_prints_each_change(server: Server) -> None:
 
 def test_delete_waits_for_finalizers(server: Server) -> None:
     server.kubectl("apply", "-f", "-", given=manifest("held"))
-    server.kubectl("patch", "gz", "held", "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/hold"]}}')
+    server.kubectl(
+        "patch", "gz", "held", "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/hold"]}}'
+    )
     release = ("patch", "gz", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     timer = threading.Timer(0.7, server.kubectl, release)
     timer.start()
@@ -196,7 +212,9 @@ spec:
 
 def test_discovery_and_permissions_answer(server: Server) -> None:
     resources = server.kubectl("api-resources")
-    assert any(line.split()[:3] == ["gizmos", "gz", "ha.example.io/v1alpha1"] for line in resources.splitlines())
+    assert any(
+        line.split()[:3] == ["gizmos", "gz", "ha.example.io/v1alpha1"] for line in resources.splitlines()
+    )
     assert "ha.example.io/v1alpha1" in server.kubectl("api-versions")
     assert "v1.36" in server.kubectl("version")
     assert server.kubectl("auth", "can-i", "create", "pods").strip() == "yes"

@@ -193,7 +193,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(TRUTH, VALUES)
 def test_compiled_form_agrees_with_cel_python(expression: str, value: Any) -> None:
     pytest.importorskip("celpy")
