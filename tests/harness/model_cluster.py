@@ -21,6 +21,7 @@ from backstay.api import (
 from backstay.api.node import FencedStatus
 from backstay.api.plan import ActionResult, FailureRecord, PlanAction
 from backstay.api.quantities import timestamp
+from backstay.api.resource import RequestAck
 from backstay.coordinator import Coordinator, Orders, View
 from backstay.liveness import LeaseTracker, NodeLease
 from backstay.state.assemble import Objects
@@ -99,6 +100,21 @@ class ModelCluster:
         spec = node.spec.model_copy(update=fields)
         metadata = node.metadata.model_copy(update={"generation": node.metadata.generation + 1})
         self.hanodes[name] = node.model_copy(update={"spec": spec, "metadata": metadata})
+
+    def request(self, resource: str, request: dict[str, object]) -> None:
+        """Write a one-shot request into a resource."""
+        for number, item in enumerate(self.resources):
+            if item.resource_id == resource:
+                changed = item.model_dump(by_alias=True, exclude_none=True)
+                changed["spec"].setdefault("requests", []).append(request)
+                changed["metadata"]["generation"] += 1
+                self.resources[number] = HAResource.parse(changed)
+
+    def acks(self, resource: str) -> list[RequestAck]:
+        """The DC's answers."""
+        assert self.dc is not None
+        item = next(one for one in self.resources if one.resource_id == resource)
+        return self.dc.desk.acks(("HAResource", item.metadata.namespace or "", item.metadata.name))
 
     # -- the adversary
 

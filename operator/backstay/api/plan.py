@@ -89,7 +89,9 @@ class HANodePlanSpec(Model):
     epoch: int = Field(default=0, ge=0, description="Fencing token of the DC that wrote this.")
     boot_id: str = Field(default="", description="The boot of the node that the actions are meant for.")
     sync: int = Field(
-        default=0, ge=0, description="Rises when the DC wants a fresh answer: after taking over, after a silence."
+        default=0,
+        ge=0,
+        description="Rises when the DC wants a fresh answer: after taking over, after a silence.",
     )
     heartbeat: Heartbeat = Field(default_factory=Heartbeat, json_schema_extra={"default": {}})
     actions: list[PlanAction] = Field(default_factory=list, max_length=1024)

@@ -50,6 +50,9 @@ class Operation(Model):
     start_delay: Duration | None = Field(
         default=None, description="Wait so long after the start before the first run."
     )
+    params: dict[str, ParamValue] = Field(
+        default_factory=dict, description="Parameters of this operation only, for example OCF_CHECK_LEVEL."
+    )
 
 
 class ResourceMeta(Model):

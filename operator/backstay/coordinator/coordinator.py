@@ -121,8 +121,12 @@ class Coordinator:
             membership, assembly = self._judge(view, orders)
         situation, _ = observe(assembly.state)
         active = active_map(situation)
-        confirmed = self.desk.take(view.objects, assembly, active, view.now, view.wall)
+        moves = self.desk.moves
+        confirmed = self.desk.take(view.objects, active, view.now, view.wall)
         self._confirm(confirmed, membership, orders)
+        if self.desk.moves != moves or confirmed:
+            # What was just asked for must be in what is scheduled now, since the fingerprint will say that it was.
+            membership, assembly = self._judge(view, orders)
         if self._run is not None:
             self._drive(view, membership, orders)
         look = fingerprint(view.objects, membership, tuple(move.key for move in self.desk.moves))

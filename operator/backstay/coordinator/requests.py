@@ -16,7 +16,7 @@ from backstay.api.node import HANode, NodeRequest
 from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck, ResourceRequest
 from backstay.coordinator.membership import Membership
-from backstay.state.assemble import Assembly, Objects
+from backstay.state.assemble import Objects
 from backstay.state.constraint import Location
 from backstay.state.score import INFINITY
 
@@ -102,12 +102,11 @@ class RequestDesk:
     def take(
         self,
         objects: Objects,
-        assembly: Assembly,
         active: Mapping[str, tuple[str, ...]],
         now: float,
         wall: float,
     ) -> list[tuple[str, str]]:
-        """Take in new requests. Returns (node, boot id placeholder) pairs of confirmed-dead nodes."""
+        """Take in new requests. Returns (node, request id) of nodes that an administrator declared dead."""
         confirmed: list[tuple[str, str]] = []
         present: set[tuple[Owner, str]] = set()
         owners: list[HAResource | ResourceGroup] = [*objects.resources, *objects.groups]

@@ -267,6 +267,7 @@ def _operation(spec: ApiOperation, resource: str) -> Operation:
         enabled=spec.enabled,
         role=Role(spec.role) if spec.role else None,
         start_delay_ms=_duration(spec.start_delay) or 0,
+        params=spec.params,
         id=f"{resource}-{spec.name}-{interval_ms}ms",
     )
 

@@ -188,3 +188,51 @@ def test_quiet_cluster_begins_no_transition(trio: ModelCluster) -> None:
     number = trio.dc.number
     trio.run(30)
     assert trio.dc.number == number
+
+
+def test_move_request_moves_at_once_and_leaves_nothing_behind(trio: ModelCluster) -> None:
+    trio.add(resource("ip"))
+    trio.run(5)
+    (home,) = trio.where("ip")
+    target = next(name for name in trio.nodes if name != home)
+    trio.request("ip", {"id": "r1", "type": "move", "node": target})
+    trio.run(2)
+    assert trio.where("ip") == [target]
+    assert [(ack.id, ack.state) for ack in trio.acks("ip")] == [("r1", "Done")]
+    trio.run(10)
+    assert trio.where("ip") == [target]
+
+
+def test_move_to_a_node_that_cannot_run_it_is_refused_and_moves_nothing(trio: ModelCluster) -> None:
+    trio.add(resource("ip"))
+    trio.run(5)
+    (home,) = trio.where("ip")
+    target = next(name for name in trio.nodes if name != home)
+    trio.set_node(target, standby=True)
+    trio.run(1)
+    trio.request("ip", {"id": "r1", "type": "move", "node": target})
+    trio.run(3)
+    assert trio.where("ip") == [home]
+    assert [ack.state for ack in trio.acks("ip")] == ["Refused"]
+
+
+def test_fencing_is_no_surprise_to_the_transition_that_ordered_it(trio: ModelCluster) -> None:
+    trio.add(resource("fs"), resource("web"), group("app", "fs", "web"))
+    trio.run(5)
+    (home,) = trio.where("web")
+    trio.crash(home)
+    trio.run(6)
+    assert not [line for line in trio.story if "aborted" in line]
+    assert f"Moved {home} -> {trio.where('web')[0]}: node {home} lost" in trio.story
+
+
+def test_failed_fencing_is_tried_again_and_again_with_pauses(trio: ModelCluster) -> None:
+    trio.add(resource("fs"))
+    trio.run(5)
+    (home,) = trio.where("fs")
+    seen = len(trio.log)
+    trio.outcome = lambda _node, action: 1 if action.verb == "fence" else action.target_rc
+    trio.nodes[home].up = False
+    trio.run(60)
+    tries = [line for line in trio.log[seen:] if " fence " in line]
+    assert 4 <= len(tries) <= 20
