@@ -10,12 +10,13 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from backstay_sandbox import requirements
+from backstay_sandbox import background, requirements
 from backstay_sandbox.control import call
 from backstay_sandbox.inspection import host_command, host_environment, host_pid, namespace_command
-from backstay_sandbox.layout import Layout
+from backstay_sandbox.layout import STATE_ROOT, Layout, layout_of
 
 COMMAND_TIMEOUT_S = 60.0
 OCF_DIR = "/usr/lib/ocf/resource.d/heartbeat"
@@ -27,6 +28,21 @@ def why_no_hosts() -> str | None:
         return "hosts need root"
     lacking = requirements.missing(requirements.ALL)
     return requirements.explain(lacking) if lacking else None
+
+
+def sandbox_name(purpose: str) -> str:
+    """A name of this test run's own: another run on the same machine must not take our sandbox for its own."""
+    return f"test-{purpose}-{os.getpid()}"
+
+
+def remove_sandboxes_of_dead_runs() -> None:
+    """What a test run that was killed left behind."""
+    if not STATE_ROOT.is_dir():
+        return
+    for path in sorted(STATE_ROOT.glob("test-*")):
+        name, _, pid = path.name.removesuffix(".lock").rpartition("-")
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            background.stop(layout_of(f"{name}-{pid}", 1))
 
 
 def wait_for(condition: Callable[[], bool], *, timeout_s: float, what: str) -> float:

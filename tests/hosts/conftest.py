@@ -8,17 +8,22 @@ import pytest
 
 from backstay_sandbox import background
 from backstay_sandbox.options import NO_API, SandboxOptions
-from harness.hosts import SandboxUnderTest, why_no_hosts
+from harness.hosts import SandboxUnderTest, remove_sandboxes_of_dead_runs, sandbox_name, why_no_hosts
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fit_for_hosts() -> None:
+    """Skip with the reason where hosts cannot run, and begin with a clean machine."""
+    reason = why_no_hosts()
+    if reason is not None:
+        pytest.skip(reason)
+    remove_sandboxes_of_dead_runs()
 
 
 @pytest.fixture(scope="session")
 def bare_sandbox() -> Iterator[SandboxUnderTest]:
     """Hosts alone: no API, no daemons."""
-    reason = why_no_hosts()
-    if reason is not None:
-        pytest.skip(reason)
-    options = SandboxOptions(name="test-hosts", nodes=3, api=NO_API, daemons=(), cluster=False)
-    background.stop(options.layout)
+    options = SandboxOptions(name=sandbox_name("hosts"), nodes=3, api=NO_API, daemons=(), cluster=False)
     background.start(options, progress=lambda _step: None)
     try:
         yield SandboxUnderTest(options.layout)

@@ -13,17 +13,14 @@ import pytest
 from backstay_sandbox import background, remnants
 from backstay_sandbox.layout import STATE_ROOT
 from backstay_sandbox.options import NO_API, SandboxOptions
-from harness.hosts import SandboxUnderTest, why_no_hosts
+from harness.hosts import SandboxUnderTest, sandbox_name
 
 pytestmark = pytest.mark.hosts
-OPTIONS = SandboxOptions(name="test-clean-up", nodes=2, api=NO_API, daemons=(), cluster=False)
+OPTIONS = SandboxOptions(name=sandbox_name("clean-up"), nodes=2, api=NO_API, daemons=(), cluster=False)
 
 
 @pytest.fixture
 def short_lived() -> Iterator[SandboxUnderTest]:
-    reason = why_no_hosts()
-    if reason is not None:
-        pytest.skip(reason)
     background.start(OPTIONS, progress=lambda _step: None)
     try:
         yield SandboxUnderTest(OPTIONS.layout)
@@ -92,7 +89,7 @@ def test_a_hanging_daemon_is_taken_down_too(
 
 
 def test_down_of_nothing_is_no_error() -> None:
-    assert background.stop(SandboxOptions(name="test-never-was").layout) is False
+    assert background.stop(SandboxOptions(name=sandbox_name("never-was")).layout) is False
 
 
 def test_second_up_under_the_same_name_is_refused_and_harms_nothing(short_lived: SandboxUnderTest) -> None:
@@ -102,7 +99,7 @@ def test_second_up_under_the_same_name_is_refused_and_harms_nothing(short_lived:
 
 
 def test_two_sandboxes_stand_side_by_side(short_lived: SandboxUnderTest) -> None:
-    other = SandboxOptions(name="test-clean-up-2", nodes=1, api=NO_API, daemons=(), cluster=False)
+    other = SandboxOptions(name=sandbox_name("clean-up-2"), nodes=1, api=NO_API, daemons=(), cluster=False)
     background.start(other, progress=lambda _step: None)
     try:
         assert (
@@ -115,9 +112,6 @@ def test_two_sandboxes_stand_side_by_side(short_lived: SandboxUnderTest) -> None
 
 
 def test_interrupted_up_leaves_nothing() -> None:
-    reason = why_no_hosts()
-    if reason is not None:
-        pytest.skip(reason)
     with subprocess.Popen(
         [sys.executable, "-m", "backstay_sandbox.daemon"],
         stdin=subprocess.PIPE,

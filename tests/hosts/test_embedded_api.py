@@ -12,7 +12,7 @@ import pytest
 
 from backstay_sandbox import background
 from backstay_sandbox.options import SandboxOptions
-from harness.hosts import SandboxUnderTest, wait_for, why_no_hosts
+from harness.hosts import SandboxUnderTest, sandbox_name, wait_for
 
 pytestmark = pytest.mark.hosts
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -31,11 +31,7 @@ print(len(json.load(urllib.request.urlopen(request, timeout=5, context=trust))["
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[SandboxUnderTest]:
     """Hosts without daemons, with the embedded API and the cluster's objects."""
-    reason = why_no_hosts()
-    if reason is not None:
-        pytest.skip(reason)
-    options = SandboxOptions(name="test-api", nodes=2, daemons=())
-    background.stop(options.layout)
+    options = SandboxOptions(name=sandbox_name("api"), nodes=2, daemons=())
     background.start(options, progress=lambda _step: None)
     try:
         yield SandboxUnderTest(options.layout)
