@@ -66,7 +66,7 @@ class ClusterTask:
         self._metrics = metrics
         self._elector = Elector(client, world.leases, cluster=cluster, identity=identity)
         self._publisher = Publisher(client, world)
-        self._events = EventWriter(client, component="backstay-operator", host=_host(identity))
+        self._events = EventWriter(client, component="backstay-operator", host=host_of(identity))
         self._history = HistoryWriter(client, cluster=cluster)
         self._woken = asyncio.Event()
         self._term: Term | None = None
@@ -148,7 +148,7 @@ class ClusterTask:
             epoch = max(int(status.get("epoch", 0)), highest_plan) + 1
             body = {
                 "metadata": {"resourceVersion": fresh["metadata"]["resourceVersion"]},
-                "status": {"epoch": epoch, "dc": self.identity, "dcSince": timestamp(time.time())},
+                "status": {"epoch": epoch, "dc": host_of(self.identity), "dcSince": timestamp(time.time())},
             }
             try:
                 answer = await self._client.patch(kinds.HACLUSTER, self.name, body, subresource="status")
@@ -220,9 +220,9 @@ class ClusterTask:
         for run in orders.begun:
             for line in summary_lines(run.context.transition):
                 log.info(line, extra={"transition": run.context.number})
-            self._history.begun(run, decide_ms=decide_ms, dc=self.identity)
+            self._history.begun(run, decide_ms=decide_ms, dc=host_of(self.identity))
         for ended in orders.finished:
-            self._history.ended(ended.run, duration_s=ended.duration_s, dc=self.identity)
+            self._history.ended(ended.run, duration_s=ended.duration_s, dc=host_of(self.identity))
             self._metrics.transition(self.name, ended.verdict.name.lower(), ended.duration_s)
         problems = frozenset((*orders.picture.assembly.problems, *unreadable))
         for problem in sorted(problems - term.told_problems, key=str):
@@ -262,21 +262,22 @@ class ClusterTask:
             why=reason_lines(transition, orders.picture.assembly) if transition is not None else {},
             epoch=coordinator.epoch,
             number=coordinator.number,
-            dc=self.identity,
+            dc=host_of(self.identity),
             dc_since=term.since,
             operators=self._operators(),
-            dc_node=_host(self.identity),
+            dc_node=host_of(self.identity),
             now=time.time(),
         )
 
     def _operators(self) -> tuple[str, ...]:
-        """Replicas whose presence is young; one that was killed fades after three of its own periods."""
+        """Hosts or pods of the replicas whose presence is young; one that was killed fades after three of its own periods."""
         now = time.time()
-        return tuple(
-            obj["spec"].get("holderIdentity", "")
+        found = {
+            host_of(obj["spec"].get("holderIdentity", ""))
             for obj in self._world.leases.objects()
             if obj["metadata"]["name"].startswith(PRESENCE_PREFIX) and _is_young(obj, now)
-        )
+        }
+        return tuple(sorted(found))
 
 
 def _is_young(lease: Obj, now: float) -> bool:
@@ -286,6 +287,6 @@ def _is_young(lease: Obj, now: float) -> bool:
     return age < float(spec.get("leaseDurationSeconds") or 30)
 
 
-def _host(identity: str) -> str:
+def host_of(identity: str) -> str:
     """Identities are HOST_RANDOM, so that a restarted replica is told from its predecessor."""
     return identity.rsplit("_", 1)[0]
