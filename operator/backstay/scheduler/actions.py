@@ -22,6 +22,7 @@ class Bond(Flag):
     PULLS_FIRST = auto()  # if then is required, so is first
     NEW_ONLY = auto()  # NEEDS counts only if then is required for reasons of its own (asymmetric orders)
     RESTART = auto()  # stop and start of one instance on one node
+    PAIR = auto()  # interleaved instances: without the first, then is left out altogether
     SILENT = auto()  # no order: the two only share their fate
 
 
@@ -42,6 +43,8 @@ class Act:
     timeout_ms: int | None = None
     fencing_action: str | None = None
     needs_any: int = 0  # it can run as long as so many of what it needs can; 0: all of it
+    again: bool = False  # a start that was under way already: no stop comes first
+    inhibited: bool = False  # its partner is missing: it is as if it had not been planned
     placeholder: bool = False  # stands for something that will not happen
     sequence: int = 0
     before: "list[Relation]" = field(default_factory=list)  # relations in which this is `then`

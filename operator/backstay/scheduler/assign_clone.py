@@ -45,17 +45,17 @@ class _Distribution:
         children = sorted(self.clone.children, key=self._precedence)
         for child in children:
             node = _current(child)
-            if node is not None and self._may_stay(child, node):
+            if node is not None and not child.surplus and self._may_stay(child, node):
                 self._stay(child, node)
         for child in children:
             if child not in self.assigner.placed:
                 self._place(child)
 
-    def _precedence(self, child: Resource) -> tuple[bool, bool, int, int]:
+    def _precedence(self, child: Resource) -> tuple[bool, bool, bool, int, int]:
         node = _current(child)
         if node is None:
-            return (True, True, 0, child.index)
-        return (False, not node.usable, -self._row(child)[node.index], child.index)
+            return (child.surplus, True, True, 0, child.index)
+        return (child.surplus, False, not node.usable, -self._row(child)[node.index], child.index)
 
     def _may_stay(self, child: Resource, node: NodeView) -> bool:
         return (
@@ -86,7 +86,7 @@ class _Distribution:
             self.assigner.scores.add(leaf, node, -INFINITY, reason=Reason.CLONE)
 
     def _place(self, child: Resource) -> None:
-        if self.assigned >= self.size.instances:
+        if child.surplus or self.assigned >= self.size.instances:
             for leaf in child.leaves():
                 self.assigner.scores.ban(leaf, reason=Reason.CLONE)
         else:

@@ -21,6 +21,7 @@ _MARK_OF |= {"promote": "promote", "promoted": "promote", "demote": "demote", "d
 def emit(plan: Plan) -> Graph:
     """The graph of everything that happens, in the order in which acts were made."""
     chosen = [act for act in plan.actions.acts if act.required and act.runnable and not act.placeholder]
+    chosen = [act for act in chosen if not _is_superseded(plan, act)]
     real: set[tuple[Resource | None, str]] = {
         (act.resource, act.operation)
         for act in chosen
@@ -35,6 +36,14 @@ def emit(plan: Plan) -> Graph:
             for act in chosen
         )
     )
+
+
+def _is_superseded(plan: Plan, act: Act) -> bool:
+    """A reload of something that is restarted anyway."""
+    if act.resource is None or act.operation != "reload-agent":
+        return False
+    start = plan.actions.find(act.resource, "start", node=act.node)
+    return start is not None and start.required
 
 
 def _is_empty_mark(act: Act, real: set[tuple[Resource | None, str]]) -> bool:
@@ -105,7 +114,7 @@ def _action(plan: Plan, act: Act, number: int, inputs: tuple[int, ...]) -> Actio
     return Action(
         id=number,
         kind=kind,
-        operation=act.operation,
+        operation=_said(act),
         key=_key(act),
         node=None if act.node is None else act.node.name,
         resource=name,
@@ -125,6 +134,13 @@ def _action(plan: Plan, act: Act, number: int, inputs: tuple[int, ...]) -> Actio
     )
 
 
+def _said(act: Act) -> str:
+    """Notifications go by one name, whatever they are about."""
+    return (
+        "notify" if act.operation.startswith(("pre_notify_", "post_notify_")) and act.node else act.operation
+    )
+
+
 def _key(act: Act) -> str:
     if act.resource is None and act.kind is ActionKind.PSEUDO:
         return act.operation
@@ -135,7 +151,8 @@ def _key(act: Act) -> str:
             if act.kind is ActionKind.FENCING
             else f"{act.operation}-{node}"
         )
-    return f"{act.resource.id}_{act.operation}_{act.interval_ms}"
+    name = act.resource.node_name if act.resource.kind is Kind.PRIMITIVE else act.resource.id
+    return f"{name}_{act.operation}_{act.interval_ms}"
 
 
 def _meta(resource: Resource, operation: str) -> dict[str, str]:

@@ -83,11 +83,11 @@ def _tie_any(plan: Plan, order: Order, before: End, after: End, *, needed: int) 
     act = plan.actions.add(Act(kind=ActionKind.PSEUDO, operation=name, pseudo=True, needs_any=needed))
     for leaf in before.resource.leaves():
         for one in plan.actions.of(leaf, before.action.value):
-            plan.actions.relate(one, act, Bond.NEEDS)
-    if not act.before:
+            plan.actions.relate(one, act, Bond.NEEDS | Bond.PULLS_THEN)
+    if len(act.before) < needed:
         act.required, act.runnable = True, False
     for then in (*ends(plan, after, done=False), *inside(plan, after)):
-        plan.actions.relate(act, then, Bond.NEEDS | Bond.PULLS_FIRST)
+        plan.actions.relate(act, then, Bond.NEEDS)
 
 
 class _Tie:
@@ -111,6 +111,10 @@ class _Tie:
         elif mandatory and first.resource.kind is Kind.GROUP:
             firsts = firsts + self._missing(first)
         bond = self._bond(first)
+        if first.resource.kind is Kind.CLONE and then.resource.kind is not Kind.CLONE and first.rises:
+            # An instance more or less is nothing to those that depend on the clone, but their own node's is.
+            self._pull_by_node(first, then, bond)
+            bond &= ~Bond.PULLS_THEN
         for one in firsts:
             for other in (*thens, *inside(self.plan, then)):
                 self.plan.actions.relate(one, other, bond)
@@ -118,6 +122,16 @@ class _Tie:
             for one in inside(self.plan, first):
                 for other in thens:
                     self.plan.actions.relate(one, other, bond)
+
+    def _pull_by_node(self, first: End, then: End, bond: Bond) -> None:
+        if Bond.PULLS_THEN not in bond:
+            return
+        for leaf in first.resource.leaves():
+            for one in self.plan.actions.of(leaf, first.action.value):
+                for member in then.resource.leaves():
+                    for other in self.plan.actions.of(member, then.action.value):
+                        if other.node is one.node:
+                            self.plan.actions.relate(one, other, Bond.PULLS_THEN)
 
     def _missing(self, first: End) -> list[Act]:
         """A group runs only if all its members do."""
@@ -137,6 +151,8 @@ class _Tie:
         for child in then.resource.children:
             for act in _begin(self.plan, child, then.action):
                 partner = self._partner(first, _place(self.plan, child, act, falls=falls), falls=falls)
+                if Bond.NEEDS in bond and not falls:
+                    bond |= Bond.PAIR
                 for one in partner:
                     self.plan.actions.relate(one, act, bond)
                     for inner in inside(self.plan, End(child, then.action)):

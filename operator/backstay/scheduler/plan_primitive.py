@@ -24,6 +24,7 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
         bond = Bond.NEEDS
         if stop.node is target and not start.pseudo:
             bond |= Bond.RESTART
+            start.again = _is_starting(resource, target)
         plan.actions.relate(stop, start, bond)
     _plan_change(plan, resource, target)
     plan_recurring(plan, resource, target, start=start, stops=stops)
@@ -99,6 +100,11 @@ def _plan_start(plan: Plan, resource: Resource, target: NodeView | None, stops: 
         start.reason = "being multiply active"
     _need_quorum(plan, resource, start)
     return start
+
+
+def _is_starting(resource: Resource, node: NodeView | None) -> bool:
+    activity = None if node is None else resource.activities.get(node.name)
+    return activity is not None and activity.pending == "start"
 
 
 def _need_quorum(plan: Plan, resource: Resource, start: Act) -> None:

@@ -13,6 +13,7 @@ from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.fates import order_containers, tie_fates
 from backstay.scheduler.fencing import plan_fencing, plan_shutdown, plan_starts_after_fencing
 from backstay.scheduler.locations import Scores, base_scores
+from backstay.scheduler.notify import plan_notifications
 from backstay.scheduler.observe import observe
 from backstay.scheduler.orders import plan_orders
 from backstay.scheduler.plan import Placement, Plan
@@ -47,6 +48,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     plan = Plan(situation=situation, placement=_placement(assigner), ledger=ledger)
     _plan_actions(plan, scores, links)
     settle(plan.actions)
+    plan_notifications(plan)
     return Transition(
         graph=emit(plan),
         placements=_placed(plan),

@@ -29,6 +29,13 @@ def _act_on(relation: Relation) -> list[Act]:
     if Bond.RESTART in bond:
         return _restart(first, then)
     changed: list[Act] = []
+    if then.inhibited:
+        return []
+    follows = Bond.PAIR in bond or (Bond.NEEDS in bond and first.resource is then.resource)
+    if follows and (first.inhibited or (Bond.PAIR in bond and first.placeholder)):
+        then.inhibited = True
+        then.required = then.runnable = False
+        return [then]
     if Bond.NEEDS in bond and _stands_in_the_way(first, then, bond):
         _make_impossible(then, first, bond)
         changed.append(then)
@@ -36,7 +43,12 @@ def _act_on(relation: Relation) -> list[Act]:
         then.required = True
         then.reason = then.reason or f"required {_spoken(first)}"
         changed.append(then)
-    if Bond.PULLS_FIRST in bond and then.required and then.runnable and not first.required:
+    if (
+        Bond.PULLS_FIRST in bond
+        and then.required
+        and then.runnable
+        and not (first.required or first.inhibited)
+    ):
         first.required = True
         first.reason = first.reason or f"required {_spoken(then)}"
         changed.append(first)
@@ -75,11 +87,12 @@ def _make_impossible(then: Act, first: Act, bond: Bond) -> None:
 def _restart(stop: Act, start: Act) -> list[Act]:
     """Stop and start on the same node go together; if the start is impossible the stop stays."""
     changed: list[Act] = []
-    if start.required and not stop.required:
+    wanted = (start.required or start.inhibited) and not (start.again and start.runnable)
+    if wanted and not stop.required:
         stop.required = True
         stop.reason = start.reason
         changed.append(stop)
-    if stop.required and not start.required:
+    if stop.required and not start.required and not start.inhibited:
         start.required = True
         start.reason = start.reason or stop.reason
         changed.append(start)

@@ -30,6 +30,8 @@ def summarize(plan: Plan) -> tuple[Change, ...]:
 def _changes_of(plan: Plan, leaf: Resource) -> Iterator[Change]:
     target = plan.target(leaf)
     start = None if target is None else plan.actions.find(leaf, "start", node=target)
+    if start is not None and start.inhibited:
+        target = start = None
     if not leaf.active_on:
         if start is not None and start.required:
             yield Change(
@@ -82,8 +84,8 @@ def _stays(plan: Plan, leaf: Resource, target: NodeView, start: Act) -> Iterator
     reload = plan.actions.find(leaf, "reload-agent", node=target)
     pending = leaf.activities[target.name].pending == "start"
     if start.required and pending and (stop is None or not stop.required):
-        yield Change(verb=Verb.START, resource=leaf.id, to_node=target.name, to_role=Role.STARTED)
-    elif start.required:
+        return  # it is being started already; that is only done again to be sure
+    if start.required:
         yield Change(
             verb=Verb.RECOVER if leaf.failed else Verb.RESTART,
             resource=leaf.id,

@@ -190,7 +190,7 @@ class _Reader:
                 activity.not_installed = True
         elif record.rc == _FATAL and record.operation != "stop":
             activity.fatal_error = record
-        if is_probe(record) and activity.hard_error is record:
+        if is_probe(record) and activity.hard_error is record and record.rc == 5:
             activity.role = Role.STOPPED
             return
         activity.failed = True

@@ -65,13 +65,20 @@ def _one_by_one(clone: Resource, child: Resource) -> Iterator[str]:
 def _stopped(clone: Resource, inactive: list[Resource], occupied: set[str]) -> Iterator[str]:
     if not inactive:
         return
-    names: list[str] = []
-    for node in _all_nodes(clone):
-        if node not in occupied and len(names) < len(inactive):
-            names.append(node)
+    missing = {
+        name
+        for leaf in clone.leaves()
+        for name, activity in leaf.activities.items()
+        if activity.not_installed
+    }
+    names = [node for node in _all_nodes(clone) if node not in occupied][: len(inactive)]
     disabled = " (disabled)" if clone.meta.target_role is Role.STOPPED else ""
-    if names:
-        yield f"  * Stopped{disabled}: [ {' '.join(names)} ]"
+    plain = [name for name in names if name not in missing]
+    if plain:
+        yield f"  * Stopped{disabled}: [ {' '.join(plain)} ]"
+    absent = [name for name in names if name in missing]
+    if absent:
+        yield f"  * Stopped (Not installed): [ {' '.join(absent)} ]"
 
 
 def _all_nodes(clone: Resource) -> list[str]:

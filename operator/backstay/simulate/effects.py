@@ -88,8 +88,8 @@ class World:
         if action.operation == "delete":
             self._forget(action)
             return
-        if action.operation == "cancel":
-            return  # what it found last stays on record
+        if action.operation in ("cancel", "notify"):
+            return  # what was found last stays on record
         self.record(action, rc=_natural_rc(action) if rc is None else rc)
 
     def _history(self, action: Action) -> ResourceHistory:

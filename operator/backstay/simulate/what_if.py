@@ -58,6 +58,9 @@ def run(state: ClusterState, what_if: WhatIf | None = None) -> Outcome:
     transition = schedule_situation(before, ledger)
     execution = execute(transition.graph, state, fail=changes.fail)
     after, _ = observe(execution.state)
+    for leaf in after.leaves():
+        for activity in leaf.activities.values():
+            activity.pending = ""  # whatever was under way counts as done
     return Outcome(before, transition, execution, after)
 
 

@@ -1,0 +1,136 @@
+"""Notifications: clones that ask for it are told before and after their instances start, stop, are promoted or
+demoted.
+
+Planned when it is settled what happens, because who is told depends on who starts and who stops. Before an
+operation everyone active is told; afterwards everyone who then is.
+"""
+
+from backstay.scheduler.actions import Act
+from backstay.scheduler.plan import Plan
+from backstay.scheduler.plan_group import mark
+from backstay.scheduler.situation import Kind, NodeView, Resource
+from backstay.transition.graph import ActionKind
+
+OPERATIONS = {"demote": "demoted", "stop": "stopped", "start": "running", "promote": "promoted"}
+
+
+def plan_notifications(plan: Plan) -> None:
+    """Tell the instances of every clone that wants it."""
+    for resource in plan.situation.resources:
+        if resource.kind is Kind.CLONE and resource.meta.raw.notify:
+            previous: Act | None = None
+            for operation in OPERATIONS:
+                acts = [act for act in _acts(plan, resource, operation) if act.required and act.runnable]
+                if acts:
+                    previous = _Telling(plan, resource, operation, acts).everyone(after=previous)
+
+
+def _acts(plan: Plan, clone: Resource, operation: str) -> list[Act]:
+    return [act for leaf in clone.leaves() for act in plan.actions.of(leaf, operation)]
+
+
+class _Telling:
+    """The notifications around one operation of one clone."""
+
+    def __init__(self, plan: Plan, clone: Resource, operation: str, acts: list[Act]) -> None:
+        self.plan = plan
+        self.clone = clone
+        self.operation = operation
+        self.acts = acts
+        self.done = OPERATIONS[operation]
+
+    def _before(self) -> Act:
+        """Tell everyone active; what is told confirms."""
+        begin, confirmed = self._marks(f"pre_notify_{self.operation}")
+        for leaf, node in self._present():
+            self._tell(leaf, node, f"pre_notify_{self.operation}", begin, confirmed)
+        self.plan.actions.relate(confirmed, mark(self.plan, self.clone, self.operation))
+        return begin
+
+    def everyone(self, *, after: Act | None) -> Act:
+        """Make it all; returns the mark that everyone was told it is over."""
+        before = self._before()
+        if after is not None:
+            self.plan.actions.relate(after, before)
+        begin, confirmed = self._marks(f"post_notify_{self.done}")
+        done = mark(self.plan, self.clone, self.done)
+        self.plan.actions.relate(done, begin)
+        self.plan.actions.relate(mark(self.plan, self.clone, f"confirmed-pre_notify_{self.operation}"), begin)
+        for leaf, node in self._audience():
+            self._tell(leaf, node, f"post_notify_{self.operation}", begin, confirmed)
+        self._tell_in_absence()
+        self._hold_followers(done, confirmed)
+        return confirmed
+
+    def _present(self) -> list[tuple[Resource, NodeView]]:
+        """Who is there beforehand; what has been stopped by then is not."""
+        if self.operation in ("stop", "demote"):
+            return _active(self.clone)
+        stopped = {
+            act.resource for act in _acts(self.plan, self.clone, "stop") if act.required and act.runnable
+        }
+        return [(leaf, node) for leaf, node in _active(self.clone) if leaf not in stopped]
+
+    def _marks(self, name: str) -> tuple[Act, Act]:
+        begin, confirmed = mark(self.plan, self.clone, name), mark(self.plan, self.clone, f"confirmed-{name}")
+        begin.required = confirmed.required = True
+        self.plan.actions.relate(begin, confirmed)
+        return begin, confirmed
+
+    def _tell(self, leaf: Resource, node: NodeView, name: str, begin: Act, confirmed: Act) -> None:
+        act = self.plan.actions.make(leaf, name, node=node)
+        act.required = True
+        self.plan.actions.relate(begin, act)
+        self.plan.actions.relate(act, confirmed)
+
+    def _audience(self) -> list[tuple[Resource, NodeView]]:
+        """Who is active afterwards."""
+        if self.operation == "stop":
+            changed = {act.resource for act in self.acts}
+            return [(leaf, node) for leaf, node in _active(self.clone) if leaf not in changed]
+        stopped = {
+            act.resource for act in _acts(self.plan, self.clone, "stop") if act.required and act.runnable
+        }
+        staying = [(leaf, node) for leaf, node in _active(self.clone) if leaf not in stopped]
+        present = {leaf for leaf, _ in staying}
+        starting = [
+            (act.resource, act.node)
+            for act in _acts(self.plan, self.clone, "start")
+            if act.required and act.runnable and act.resource is not None and act.node is not None
+        ]
+        return staying + [one for one in starting if one[0] not in present]
+
+    def _tell_in_absence(self) -> None:
+        """An instance whose node was cut off counts as told."""
+        if self.operation != "stop":
+            return
+        for act in self.acts:
+            if not act.pseudo or act.node is None or act.resource is None:
+                continue
+            told = self.plan.actions.make(act.resource, "post_notify_stop", node=None, kind=ActionKind.PSEUDO)
+            noted = self.plan.actions.make(act.resource, "notified", node=None, kind=ActionKind.PSEUDO)
+            for one in (told, noted):
+                one.required = one.pseudo = True
+            fence = self.plan.fencing.get(act.node.name)
+            if fence is not None:
+                self.plan.actions.relate(fence, told)
+            self.plan.actions.relate(told, noted)
+            for leaf, node in self._audience():
+                other = self.plan.actions.find(leaf, "post_notify_stop", node=node)
+                if other is not None:
+                    self.plan.actions.relate(told, other)
+                    self.plan.actions.relate(other, noted)
+
+    def _hold_followers(self, done: Act, confirmed: Act) -> None:
+        """What is ordered after the clone waits until everyone was told."""
+        inside = {self.clone, *self.clone.leaves()}
+        for relation in list(done.after):
+            then = relation.then
+            if then.resource is not None and then.resource not in inside:
+                self.plan.actions.relate(confirmed, then)
+
+
+def _active(clone: Resource) -> list[tuple[Resource, NodeView]]:
+    return [
+        (leaf, node) for leaf in clone.leaves() for node in leaf.active_on if node.online and not node.unclean
+    ]
