@@ -34,11 +34,11 @@ def _check_items(
     schema: Schema, items: Schema, value: list[Json], *, old: Json, path: str, findings: Findings
 ) -> None:
     before = keyed_items(schema, old)
-    is_unchanged = value is old
+    stored = old if isinstance(old, list) and schema.list_type is not ListType.MAP else []
     for at, item in enumerate(value):
-        # Items of a list without keys have no counterpart: no transition to judge. But when the whole list is the
-        # stored one, so is each item, and it was judged when it was written.
-        if schema.list_type is not ListType.MAP and is_unchanged:
+        # Items of a list without keys have no counterpart: no transition to judge. But the very object at the
+        # same place was judged when it was stored.
+        if at < len(stored) and item is stored[at]:
             continue
         counterpart = before.get(item_key(schema, item), MISSING)
         check_rules(items, item, old=counterpart, path=f"{path}[{at}]", findings=findings)

@@ -23,6 +23,9 @@ class SchemaError(Exception):
         self.text = text
 
 
+PythonType = type[str] | type[bool] | type[int]
+
+
 class ListType(Enum):
     """x-kubernetes-list-type: how two writers' lists become one."""
 
@@ -115,6 +118,8 @@ class Schema:
     """Whether this node or any below has CEL rules."""
     has_defaults: bool = False
     """Whether this node or any below has a default."""
+    plain_type: PythonType | None = None
+    """Set when a value of exactly this type is right, whatever it is: most members need no further look."""
     patch_replaces_list: bool = False
     """For a strategic patch: a list that is replaced as a whole even though it merges under apply."""
 
@@ -184,6 +189,7 @@ class _Compiler:
         self._children(schema, raw, path)
         self._junctors(schema, raw, path)
         schema.rules = self._compiled_rules(raw, path)
+        schema.plain_type = _plain_type(raw)
         below = [*schema.properties.values(), *filter(None, (schema.additional, schema.items))]
         schema.has_rules = bool(schema.rules) or any(child.has_rules for child in below)
         schema.has_defaults = schema.default is not MISSING or any(child.has_defaults for child in below)
@@ -241,6 +247,17 @@ class _Compiler:
             return compiled(expression)
         except RuleFailure as failure:
             raise SchemaError(where, f"compilation failed: {failure}") from failure
+
+
+_PLAIN_TYPES: dict[str, PythonType] = {"string": str, "boolean": bool, "integer": int}
+_HARMLESS_WORDS = frozenset(
+    ("type", "description", "default", "nullable", "title", "example", "externalDocs")
+)
+
+
+def _plain_type(raw: JsonObject) -> PythonType | None:
+    """The Python type that is all a scalar schema asks for; None when it asks for more."""
+    return _PLAIN_TYPES.get(raw.get("type", "")) if _HARMLESS_WORDS.issuperset(raw) else None
 
 
 def _list_type(raw: JsonObject, path: str) -> ListType:

@@ -38,13 +38,14 @@ from backstay.objectstore.errors import (
     not_found,
     unsupported_media_type,
 )
+from backstay.objectstore.expiry import expired_events
 from backstay.objectstore.expressions import CelRules
 from backstay.objectstore.ids import IdSource
 from backstay.objectstore.ledger import Ledger, Listener
 from backstay.objectstore.listing import EVERY_OBJECT, Listing, ListQuery, list_documents
 from backstay.objectstore.patch import PatchError, json_patch, merge_patch
 from backstay.objectstore.reaper import DEFINITIONS, FOREGROUND, NAMESPACES, ORPHAN, Reaper, is_deleting
-from backstay.objectstore.resource import Resource
+from backstay.objectstore.resource import Resource, StorageKey
 from backstay.objectstore.schema import RuleCompiler
 from backstay.objectstore.selector import EVERYTHING, Selector
 from backstay.objectstore.strategic import strategic_merge
@@ -55,6 +56,7 @@ OBJECT_BYTES_MAX = 1_572_864
 """etcd's request limit: a larger object would not be stored by a real server either."""
 
 CEL: RuleCompiler = CelRules()
+EVENTS: StorageKey = ("", "events")
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 NAME_ATTEMPTS_MAX = 8
 
@@ -293,6 +295,16 @@ class ObjectStore:
             if self._ledger.get((NAMESPACES, ("", name))) is None:
                 self.create(namespaces, "", {"metadata": {"name": name}}, now=now)
 
+    def forget_old_events(self, *, now: float) -> int:
+        """Deletes events nobody wrote to for an hour, as the real server does; returns how many. Call it now and
+        then: the store has no clock to do so by itself."""
+        events = self._ledger.collection(EVENTS)
+        due = expired_events(events.documents(None), now=now)
+        for key in due:
+            self._reaper.delete((EVENTS, key), now=now)
+        self._follow_up(now=now)
+        return len(due)
+
     # Keeping
 
     def snapshot(self) -> JsonObject:
@@ -316,6 +328,7 @@ class ObjectStore:
             if crd.is_established(definition):
                 self._catalog.serve(definition)
         for storage, items in saved.items():
+            self._ledger.open(storage)
             for document in items:
                 self._ledger.load(storage, document)
 

@@ -102,9 +102,11 @@ def _validate_object(schema: Schema, value: JsonObject, *, old: Json, path: str,
         findings.add(_too_many(path, count, schema.properties_max))
     for key, item in value.items():
         child = schema.child(key)
-        if child is not None:
-            where = f"{path}.{key}" if path else key
-            validate(child, item, old=before.get(key, MISSING), path=where, findings=findings)
+        if child is not None and type(item) is not child.plain_type:
+            counterpart = before.get(key, MISSING)
+            if item is not counterpart:
+                where = f"{path}.{key}" if path else key
+                validate(child, item, old=counterpart, path=where, findings=findings)
 
 
 def _validate_list(schema: Schema, value: list[Json], *, old: Json, path: str, findings: Findings) -> None:
@@ -117,10 +119,18 @@ def _validate_list(schema: Schema, value: list[Json], *, old: Json, path: str, f
     _report_duplicates(schema, value, path, findings)
     if schema.items is None:
         return
-    before = keyed_items(schema, old)
+    if schema.list_type is ListType.MAP:
+        before = keyed_items(schema, old)
+        for at, item in enumerate(value):
+            counterpart = before.get(item_key(schema, item), MISSING)
+            validate(schema.items, item, old=counterpart, path=f"{path}[{at}]", findings=findings)
+        return
+    stored = old if isinstance(old, list) else []
     for at, item in enumerate(value):
-        counterpart = before.get(item_key(schema, item), MISSING)
-        validate(schema.items, item, old=counterpart, path=f"{path}[{at}]", findings=findings)
+        # Items without identity have no counterpart to ratchet on, but the very object at the same place was
+        # judged when it was stored: a long list of which one item changed costs one item.
+        if at >= len(stored) or item is not stored[at]:
+            validate(schema.items, item, path=f"{path}[{at}]", findings=findings)
 
 
 def item_key(schema: Schema, item: Json) -> str:

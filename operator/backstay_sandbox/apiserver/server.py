@@ -35,6 +35,7 @@ LOG = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 1.0
 BODY_TIMEOUT_S = 30.0
+SWEEP_INTERVAL_S = 60.0
 Clock = Callable[[], float]
 
 
@@ -163,12 +164,23 @@ async def serving(
     )
     runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
+    sweeping: asyncio.Task[None] | None = None
     try:
         for one in sockets:
             await web.SockSite(runner, one, ssl_context=tls).start()
+        sweeping = asyncio.create_task(_sweep(store, clock))
         yield face
     finally:
+        if sweeping is not None:
+            sweeping.cancel()
         await runner.cleanup()
+
+
+async def _sweep(store: ObjectStore, clock: Clock) -> None:
+    """Keeps events from filling the memory of a server that runs for days."""
+    while True:
+        await asyncio.sleep(SWEEP_INTERVAL_S)
+        store.forget_old_events(now=clock())
 
 
 async def serve(

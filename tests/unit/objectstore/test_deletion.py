@@ -2,7 +2,16 @@
 
 import pytest
 
-from backstay.objectstore import ApiError, DeleteOptions, JsonObject, Propagation, Reason
+from backstay.objectstore import (
+    ApiError,
+    DeleteOptions,
+    JsonObject,
+    Patch,
+    PatchType,
+    Propagation,
+    Reason,
+    parse_selector,
+)
 from unit.objectstore.stores import NOW, World, owned_by, thing
 
 
@@ -139,8 +148,6 @@ def test_definition_takes_its_objects_along_and_is_no_longer_served(world: World
 
 
 def test_delete_collection_takes_only_what_is_selected(world: World) -> None:
-    from backstay.objectstore import parse_selector
-
     for name, color in (("a", "red"), ("b", "blue"), ("c", "red")):
         world.create(name, labels={"color": color})
     gone = world.store.delete_collection(
@@ -148,3 +155,15 @@ def test_delete_collection_takes_only_what_is_selected(world: World) -> None:
     )
     assert [document["metadata"]["name"] for document in gone] == ["a", "c"]
     assert world.names() == ["b"]
+
+
+def test_events_are_forgotten_an_hour_after_their_last_write(world: World) -> None:
+    events = world.resource("", "v1", "events")
+    for name in ("old", "renewed"):
+        document = {"metadata": {"name": name}, "involvedObject": {"kind": "Thing", "namespace": "default"}}
+        world.store.create(events, "default", document, now=NOW)
+    world.store.patch(events, "default", "renewed", Patch(PatchType.MERGE, {"count": 2}), now=NOW + 3_000)
+    assert world.store.forget_old_events(now=NOW + 3_600) == 0
+    assert world.store.forget_old_events(now=NOW + 3_601) == 1
+    left = world.store.list(events, None).documents
+    assert [document["metadata"]["name"] for document in left] == ["renewed"]
