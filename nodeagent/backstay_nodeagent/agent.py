@@ -74,6 +74,7 @@ class Hands:
         self._status_revision = -1
         self._release_revision = -1
         self._release_text = ""
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
 
     # -- the loop
 
@@ -164,6 +165,14 @@ class Hands:
         error = None if task.cancelled() else task.exception()
         if error is not None and not self.failed.done():
             self.failed.set_exception(error)
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback that raised has left things half done: as bad as a task that failed. The rest is noise to be logged."""
+        error = context.get("exception")
+        if "handle" in context and error is not None and not self.failed.done():
+            self.failed.set_exception(error)
+        else:
+            loop.default_exception_handler(context)
 
     async def _run(self, operation: Operation, control: ProcessControl) -> None:
         order = operation.order

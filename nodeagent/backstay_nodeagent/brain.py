@@ -11,7 +11,7 @@ under a virtual clock. The protocol is design note 0001. What holds here whateve
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, assert_never
 
 from backstay.ocf.exitcode import OpStatus
@@ -24,7 +24,7 @@ from backstay_nodeagent.lease_guard import LeaseGuard, LeaseState
 from backstay_nodeagent.ledger import Ledger, Result, ResultState
 from backstay_nodeagent.operation import Instant, Operation, Origin, Outcome
 from backstay_nodeagent.orderbook import OrderBook
-from backstay_nodeagent.orders import Order, Orders, Verb
+from backstay_nodeagent.orders import Order, Orders, Timings, Verb
 from backstay_nodeagent.outcomes import message_of, record_of_keeper_stop, result_of
 from backstay_nodeagent.recovery import Recovery, adoption_probe, pending_marks
 from backstay_nodeagent.release import Release
@@ -137,6 +137,7 @@ class Brain:
             self._commands.append(do.StoreEpoch(orders.cluster, orders.epoch))
         if orders.timings != self.guard.timings:
             self.guard.timings = orders.timings
+            self._journal["timings"] = asdict(orders.timings)
             self._commands.append(do.SetTimings(orders.timings))
         self.book.accept(orders)
         fresh = [order.id for order in orders.actions if not self.ledger.began(order.id)]
@@ -394,6 +395,9 @@ class Brain:
                 self.epochs[cluster] = max(value, self.epochs.get(cluster, 0))
             elif name.startswith("result/"):
                 self.ledger.end(Result.from_json(value))
+        if "timings" in journal:
+            # The keeper goes on with these; defaults, even for a moment, could cost a short lease.
+            self.guard.timings = Timings(**journal["timings"])
         self.history.load(journal)
         self.resources.load(journal, instant.at)
         self.documents.load(journal)

@@ -11,7 +11,7 @@ import errno
 from collections.abc import Mapping
 from dataclasses import replace
 
-from backstay.ocf.agentspec import Standard
+from backstay.ocf.agentspec import AgentSpec, Standard
 from backstay.ocf.exitcode import ExitCode, OpStatus, status_of
 from backstay.ocf.metadata import SIZE_MAX, MetadataError, parse_metadata
 from backstay.ocf.output import OutputCollector
@@ -19,6 +19,7 @@ from backstay.ocf.service import (
     UnitState,
     lsb_action_exit_code,
     lsb_status_exit_code,
+    service_metadata,
     unit_exit_code,
     unit_properties,
     unit_report,
@@ -167,6 +168,9 @@ async def _plain(run: _Run) -> Outcome:
 
 
 async def _meta_data(run: _Run) -> Outcome:
+    if run.invocation.standard in (Standard.SYSTEMD, Standard.LSB, Standard.SERVICE):
+        document = service_metadata(AgentSpec.parse(run.order.agent))
+        return Outcome(rc=ExitCode.OK, status=OpStatus.DONE, document=document)
     output = OutputCollector(stdout_limit=SIZE_MAX)
     end = await run.process(output=output)
     code = _code_of(end)

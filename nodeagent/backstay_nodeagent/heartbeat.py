@@ -39,6 +39,7 @@ PEERS_MAX = 4
 LOCK_WAIT_S = 10.0
 ABANDONED_MAX = 4
 RELEASE_POLL_S = 0.02
+LOG_EVERY_S = 10.0
 
 
 def boottime() -> float:
@@ -109,6 +110,7 @@ class Keeper:
         self._config: dict[str, Any] = {}
         self._incarnation = ""
         self._sequence = 0
+        self._quiet_until = 0.0
         self._stopping = False
         self._peers: dict[int, _Peer] = {}
         self._release: ReleaseRunner | None = None
@@ -255,7 +257,9 @@ class Keeper:
 
     def _failed(self, reason: str, now: float) -> None:
         self.logic.failed(now, random.random())
-        log("renewal failed", reason=reason)
+        if now >= self._quiet_until:
+            log("renewal failed", reason=reason)
+            self._quiet_until = now + LOG_EVERY_S
         self._tell({"kind": "failed", "reason": reason})
 
     # -- release
@@ -422,6 +426,8 @@ def take_lock(run_dir: Path) -> int | None:
                 return None
             time.sleep(0.01)
         else:
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
             return descriptor
 
 

@@ -7,10 +7,12 @@ the run directory, so that it can start without the agent's help.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from backstay_nodeagent import events as ev
-from backstay_nodeagent.heartbeat import CONFIG_FILE, RENEWAL_FILE, SOCKET_FILE
+from backstay_nodeagent.heartbeat import CONFIG_FILE, LOCK_FILE, RENEWAL_FILE, SOCKET_FILE
 from backstay_nodeagent.host_state import write_atomically
 from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import Timings
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 PING_S = 0.25
 CONNECT_WAIT_S = 3.0
 RESTART_PAUSE_S = 0.2
+SILENCE_MIN_S = 3.0
 SOURCES = ("heartbeat.py", "keeper_logic.py", "lease_client.py", "release_runner.py", "proc_stat.py")
 LEASE_NAMESPACE = "backstay-system"
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from backstay_nodeagent.heartbeat import main; sys.exit(main(sys.argv[1:]))"
@@ -64,6 +67,7 @@ class KeeperLink:
         self._post = post
         self._writer: asyncio.StreamWriter | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._failing = False
         self._write_config()
 
     async def run(self) -> None:
@@ -126,11 +130,23 @@ class KeeperLink:
         pings = asyncio.create_task(self._ping())
         try:
             self._say({"kind": "hello", "incarnation": self._config.incarnation})
-            while line := await reader.readline():
+            while line := await self._line(reader):
                 self._hear(json.loads(line))
         finally:
             pings.cancel()
             self._writer.close()
+
+    async def _line(self, reader: asyncio.StreamReader) -> bytes:
+        """The next line. A keeper says something at each renewal, good or bad; one that falls silent hangs, and is killed."""
+        silence_s = max(SILENCE_MIN_S, 3 * self._config.timings.renew_interval_s)
+        try:
+            return await asyncio.wait_for(reader.readline(), silence_s)
+        except TimeoutError:
+            pid = keeper_pid(self._run_dir)
+            log.error("the keeper hangs", extra={"fields": {"pid": pid, "silent_s": silence_s}})
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+            return b""
 
     async def _ping(self) -> None:
         while True:
@@ -146,9 +162,12 @@ class KeeperLink:
             case "state":
                 self._hear_state(message)
             case "renewed":
+                self._failing = False
                 self._post(ev.LeaseRenewed(ev.Renewal(message["sent_at"], message["lease_s"])))
             case "failed":
-                log.warning("lease renewal failed", extra={"fields": {"reason": message["reason"]}})
+                level = logging.DEBUG if self._failing else logging.WARNING
+                log.log(level, "lease renewal failed", extra={"fields": {"reason": message["reason"]}})
+                self._failing = True
             case "releasing":
                 self._post(ev.KeeperReleasing())
             case "released":
@@ -190,6 +209,23 @@ def last_renewal(run_dir: Path, boot_id: str) -> ev.Renewal | None:
         return ev.Renewal(float(data["sent_at"]), float(data["lease_s"])) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def keeper_pid(run_dir: Path) -> int | None:
+    """Of the process that holds the keeper's lock; None if nobody does."""
+    try:
+        descriptor = os.open(run_dir / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 32).decode().strip()
+        return int(text) if text.isdigit() else None
+    else:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 async def stop_keeper(run_dir: Path, *, timeout_s: float = 10.0) -> bool:

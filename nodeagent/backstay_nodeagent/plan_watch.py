@@ -19,6 +19,7 @@ from backstay_kube.errors import ApiError, ApiGone, ApiNotFound
 
 log = logging.getLogger(__name__)
 RELIST_S = 10.0
+READ_TIMEOUT_S = 3.0
 PAUSE_MAX_S = 2.0
 
 OnPlan = Callable[[dict[str, Any] | None, float | None], None]
@@ -48,10 +49,13 @@ class PlanWatch:
                 await self._follow(version)
             except ApiGone:
                 continue
-            except ApiError as error:
+            except (ApiError, ValueError, KeyError, TypeError) as error:
+                # Anything that is no answer of an API server (a proxy's page, half a line) is an outage like any other.
                 failures += 1
                 if failures == 1:
-                    log.warning("plan can't be followed", extra={"fields": {"error": str(error)}})
+                    log.warning(
+                        "plan can't be followed", extra={"fields": {"error": str(error) or repr(error)}}
+                    )
                 pause_s = min(PAUSE_MAX_S, 0.1 * 2.0 ** min(failures, 6)) * random.uniform(0.5, 1.0)
                 await self._pause(pause_s)
 
@@ -59,14 +63,19 @@ class PlanWatch:
         """List the one plan; returns the version to watch from."""
         sent_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         try:
-            listed = await self._client.list(kinds.HANODEPLAN, field_selector=f"metadata.name={self._node}")
+            listed = await self._client.request(
+                "GET",
+                kinds.HANODEPLAN.path(),
+                query={"fieldSelector": f"metadata.name={self._node}"},
+                timeout_s=READ_TIMEOUT_S,
+            )
         except ApiNotFound:
             # The CRD is not there (yet).
             self._on_plan(None, None)
             raise
-        mine = next((item for item in listed.items if item["metadata"]["name"] == self._node), None)
-        self._on_plan(mine, sent_at)
-        return listed.resource_version
+        mine = [item for item in listed["items"] if item["metadata"]["name"] == self._node]
+        self._on_plan(mine[0] if mine else None, sent_at)
+        return str(listed["metadata"]["resourceVersion"])
 
     async def _follow(self, version: str) -> None:
         """Watch for RELIST_S at most, or until a refresh is asked for."""

@@ -17,6 +17,8 @@ from backstay_nodeagent.host_state import write_atomically
 from backstay_nodeagent.orders import Order, SecretRef, Verb
 
 log = logging.getLogger(__name__)
+ASKING_VERBS = (Verb.START, Verb.RELOAD, Verb.PROMOTE, Verb.MIGRATE_FROM, Verb.FENCE)
+"""They take the value as it is now; everything else, monitors above all, takes the one that the resource runs with."""
 
 Fetch = Callable[[SecretRef], Awaitable[str]]
 """Value of one key, base64. Raises SecretError for what is missing, UnavailableError when the API can't be asked."""
@@ -47,7 +49,7 @@ class SecretStore:
         if not order.params_from:
             return dict(order.params)
         known = self._used.get(order.resource, {})
-        if order.verb in (Verb.STOP, Verb.DEMOTE) and order.params_from.keys() <= known.keys():
+        if order.verb not in ASKING_VERBS and order.params_from.keys() <= known.keys():
             return self.known_params(order)
         values: dict[str, str] = {}
         for name, ref in order.params_from.items():

@@ -18,7 +18,7 @@ from backstay_kube.errors import ApiError, ApiNotFound
 
 log = logging.getLogger(__name__)
 PAUSE_MAX_S = 2.0
-REQUEST_TIMEOUT_S = 5.0
+REQUEST_TIMEOUT_S = 3.0
 
 Snapshot = Callable[[], dict[str, Any]]
 OnWritten = Callable[[dict[str, Any]], None]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from backstay.ocf.agentspec import AgentSpec, Standard
 from backstay.ocf.exitcode import ExitCode
 
 
@@ -65,6 +66,26 @@ def unit_exit_code(report: UnitReport) -> ExitCode:
 def unit_properties(text: str) -> dict[str, str]:
     """Read the KEY=VALUE lines of `systemctl show`."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def service_metadata(spec: AgentSpec) -> str:
+    """Meta-data for what has none of its own: a unit or init script takes no parameters, and can be started, watched and stopped."""
+    actions = "".join(
+        f'<action name="{name}" timeout="{timeout}s"{more}/>'
+        for name, timeout, more in (
+            ("start", 100, ""),
+            ("stop", 100, ""),
+            ("monitor", 100, ' interval="60s"'),
+            ("reload", 100, ""),
+            ("meta-data", 5, ""),
+        )
+    )
+    kind = {Standard.LSB: "init script", Standard.SYSTEMD: "systemd unit"}.get(spec.standard, "service")
+    return (
+        f'<?xml version="1.0"?><resource-agent name="{spec.type}" version="1.0"><version>1.1</version>'
+        f'<shortdesc lang="en">The {kind} {spec.type}</shortdesc><parameters/>'
+        f"<actions>{actions}</actions></resource-agent>\n"
+    )
 
 
 def lsb_status_exit_code(rc: int) -> int:

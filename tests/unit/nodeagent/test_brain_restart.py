@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.operation import Operation, Process
+from backstay_nodeagent.orders import Orders, Timings
 from unit.nodeagent.brain_driver import Driver, order
 
 
@@ -40,6 +41,15 @@ def test_recurring_monitors_go_on_after_a_restart() -> None:
     new = resumed(started())
     new.run(26.0)
     assert new.begun().count("monitor vip every 10000") == 3
+
+
+def test_timings_of_the_heartbeat_outlive_the_agent() -> None:
+    old = Driver().online()
+    fast = Timings(renew_interval_s=0.1, lease_duration_s=0.5, stop_margin_s=0.2)
+    old.generation += 1
+    old.see(Orders(uid="u1", generation=old.generation, cluster="c", epoch=1, timings=fast))
+    new = old.restart().boot(renewal=ev.Renewal(old.now, 0.5))
+    assert new.brain.guard.timings == fast
 
 
 def test_call_ids_go_on_rising() -> None:

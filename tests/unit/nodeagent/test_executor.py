@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backstay.ocf.exitcode import OpStatus
+from backstay.ocf.metadata import parse_metadata
 from backstay_nodeagent.host_process import ProcessControl
 from backstay_nodeagent.proc_stat import start_ticks
 from unit.nodeagent.little_agents import Host
@@ -207,6 +208,14 @@ async def test_meta_data_that_is_none_is_an_error(host: Host) -> None:
     host.agent("echo usage: me")
     outcome = await host.run("meta-data")
     assert (outcome.rc, outcome.document) == (1, "")
+
+
+@pytest.mark.parametrize("agent", ["lsb:tiny", "service:tiny"])
+async def test_service_has_meta_data_that_can_be_read(host: Host, agent: str) -> None:
+    host.init_script("exit 9")
+    outcome = await host.run("meta-data", agent)
+    assert outcome.rc == 0
+    assert parse_metadata(outcome.document).action("start") is not None
 
 
 @pytest.mark.parametrize(("advertised", "called"), [("reload-agent", "reload-agent"), ("reload", "reload")])

@@ -16,7 +16,14 @@ from typing import Any
 import pytest
 
 from backstay_nodeagent import events as ev
-from backstay_nodeagent.keeper_link import KeeperConfig, KeeperLink, keeper_version, last_renewal, stop_keeper
+from backstay_nodeagent.keeper_link import (
+    KeeperConfig,
+    KeeperLink,
+    keeper_pid,
+    keeper_version,
+    last_renewal,
+    stop_keeper,
+)
 from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import Timings
 from backstay_nodeagent.proc_stat import start_ticks
@@ -198,6 +205,18 @@ async def test_keeper_that_is_killed_is_replaced_within_the_lease(start: Start, 
     await until(lambda: server.renewals[-1][0] > killed_at + 0.05)
     assert server.renewals[-1][0] - killed_at < 1.5
     assert agent.of(ev.KeeperLost)
+
+
+async def test_keeper_that_hangs_is_killed_and_replaced(start: Start, server: LeaseServer) -> None:
+    agent = start()
+    await until(lambda: bool(agent.of(ev.LeaseRenewed)))
+    pid = keeper_pid(agent.run_dir)
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(0.3)
+    before = len(server.renewals)
+    await until(lambda: len(server.renewals) > before, 8.0)
+    assert keeper_pid(agent.run_dir) != pid
 
 
 async def test_keeper_of_another_version_is_replaced(start: Start, server: LeaseServer) -> None:

@@ -38,13 +38,23 @@ async def test_value_comes_from_the_secret(tmp_path: Path) -> None:
     assert await store.params(using("start")) == {"user": "me", "password": "first"}
 
 
-async def test_stop_takes_the_value_of_the_start_though_the_secret_changed(tmp_path: Path) -> None:
+async def test_running_resource_is_handled_with_the_value_it_was_started_with(tmp_path: Path) -> None:
     api = Api()
     store = SecretStore(tmp_path, api.fetch)
     await store.params(using("start"))
     api.values[REF] = "second"
     assert (await store.params(using("stop")))["password"] == "first"
+    assert (await store.params(using("monitor")))["password"] == "first"
+    assert (await store.params(using("start")))["password"] == "second"
     assert (await store.params(using("monitor")))["password"] == "second"
+
+
+async def test_monitors_of_a_running_resource_ask_the_api_nothing(tmp_path: Path) -> None:
+    api = Api()
+    store = SecretStore(tmp_path, api.fetch)
+    await store.params(using("start"))
+    api.values.clear()
+    assert (await store.params(using("monitor")))["password"] == "first"
 
 
 async def test_stop_works_after_a_restart_with_the_api_gone(tmp_path: Path) -> None:
