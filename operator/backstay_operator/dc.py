@@ -75,6 +75,9 @@ class ClusterTask:
     def wake(self) -> None:
         """Something changed."""
         self._woken.set()
+
+    def poke(self) -> None:
+        """The DC Lease may have changed."""
         self._elector.poke()
 
     async def run(self) -> None:

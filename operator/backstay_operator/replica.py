@@ -33,11 +33,16 @@ class Replica:
         self._running: dict[str, ClusterTask] = {}
         self._changed = asyncio.Event()
         world.listen(self._wake)
+        world.listen_elections(self._poke)
 
     def _wake(self) -> None:
         self._changed.set()
         for task in self._running.values():
             task.wake()
+
+    def _poke(self) -> None:
+        for task in self._running.values():
+            task.poke()
 
     async def run(self) -> None:
         """For ever."""

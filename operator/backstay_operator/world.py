@@ -72,6 +72,7 @@ class World:
         self._parsed: dict[tuple[Kind, str, str], Resource | Problem] = {}
         self._relist_s = relist_s
         self._listeners: list[Callable[[], None]] = []
+        self._election_listeners: list[Callable[[], None]] = []
         self._lease_ms = 3000
         self.plans = Reflector(client, kinds.HANODEPLAN, on_change=self._plan_changed)
         self.leases = Reflector(
@@ -85,6 +86,10 @@ class World:
     def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever something changed."""
         self._listeners.append(wake)
+
+    def listen_elections(self, poke: Callable[[], None]) -> None:
+        """Call `poke` whenever a DC Lease changed: several times a second, and of no interest to anybody else."""
+        self._election_listeners.append(poke)
 
     def _wake(self) -> None:
         for wake in self._listeners:
@@ -123,7 +128,8 @@ class World:
     def _lease_changed(self, type_: str, obj: Obj) -> None:
         name = obj["metadata"]["name"]
         if not name.startswith(LEASE_PREFIX):
-            self._wake()
+            for poke in self._election_listeners:
+                poke()
             return
         if type_ == "DELETED":
             self.tracker.forget(name.removeprefix(LEASE_PREFIX))

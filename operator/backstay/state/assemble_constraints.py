@@ -62,7 +62,7 @@ def constraints_of(
                     error.field,
                 )
             )
-        except ValueError as error:
+        except (ValueError, re.error) as error:
             problems.append(_problem(item, "Invalid", str(error), "spec"))
     return tuple(found), tuple(problems)
 
