@@ -30,9 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         layout = layout_of(args.name, getattr(args, "nodes", 1))
         if args.needs_root and os.geteuid() != 0:
-            raise ControlError(
-                f"`backstay-sandbox {args.subcommand}` needs root: it makes network namespaces and mounts"
-            )
+            raise ControlError(requirements.complaints(requirements.ALL))
         sys.exit(args.run(args, layout))
     except BrokenPipeError:  # `logs | head`: the reader has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -159,9 +157,9 @@ def run_on_api(args: argparse.Namespace, layout: Layout) -> int:
 
 def run_doctor(_: argparse.Namespace, layout: Layout) -> int:
     del layout
-    missing = requirements.missing(requirements.ALL)
-    print(requirements.explain(missing) if missing else "nothing is missing")
-    return 1 if missing else 0
+    complaints = requirements.complaints(requirements.ALL)
+    print(complaints or "nothing is missing")
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":

@@ -55,12 +55,9 @@ class Row:
 
 
 def main() -> None:
-    missing = requirements.missing(requirements.ALL)
-    if os.geteuid() != 0:
-        print("the demo needs root: it makes network namespaces and mounts", file=sys.stderr)
-    if missing:
-        print(requirements.explain(missing), file=sys.stderr)
-    if os.geteuid() != 0 or missing:
+    complaints = requirements.complaints(requirements.ALL)
+    if complaints:
+        print(complaints, file=sys.stderr)
         sys.exit(1)
     signal.signal(signal.SIGTERM, _interrupted)
     layout = layout_of(NAME, NODES)

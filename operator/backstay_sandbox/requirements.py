@@ -64,6 +64,15 @@ def missing(requirements: Iterable[Requirement]) -> list[Requirement]:
     return [one for one in requirements if not one.present]
 
 
+def complaints(requirements: Iterable[Requirement]) -> str:
+    """All that keeps this process from running hosts, root included; empty if nothing does."""
+    parts = (
+        [] if os.geteuid() == 0 else ["this needs root: it makes network namespaces, mounts and loop devices"]
+    )
+    lacking = missing(requirements)
+    return "\n".join([*parts, *([explain(lacking)] if lacking else [])])
+
+
 def explain(lacking: Iterable[Requirement]) -> str:
     """What is missing and how to get it, for the user."""
     lacking = list(lacking)
