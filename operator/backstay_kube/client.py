@@ -54,6 +54,8 @@ class Credentials:
     ca_pem: str
     client_cert_file: str
     client_key_file: str
+    tls_server_name: str = ""
+    """The name in the server's certificate, where it is not the one in its address."""
 
 
 class KubeClient:
@@ -120,6 +122,7 @@ class KubeClient:
             ca_pem=configuration.ca_cert_data or "",
             client_cert_file=configuration.cert_file or "",
             client_key_file=configuration.key_file or "",
+            tls_server_name=configuration.tls_server_name or "",
         )
 
     async def authorization(self) -> dict[str, str]:
