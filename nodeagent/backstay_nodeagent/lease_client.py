@@ -29,6 +29,7 @@ class Access(TypedDict, total=False):
     ca_pem: str
     client_cert_file: str
     client_key_file: str
+    tls_server_name: str
 
 
 class RenewalError(Exception):
@@ -124,7 +125,7 @@ class LeaseClient:
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._url.scheme == "https":
-                sock = self._tls().wrap_socket(sock, server_hostname=host)
+                sock = self._tls().wrap_socket(sock, server_hostname=self._access.get("tls_server_name") or host)
         except BaseException:
             sock.close()
             self._address = None

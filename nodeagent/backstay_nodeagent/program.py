@@ -198,6 +198,7 @@ def access_of(client: KubeClient) -> Access:
         ca_pem=given.ca_pem,
         client_cert_file=given.client_cert_file,
         client_key_file=given.client_key_file,
+        tls_server_name=given.tls_server_name,
     )
 
 
