@@ -26,7 +26,9 @@ class Assigner:
         self.scores = scores
         self.links = links
         self.placed: dict[Resource, NodeView | None] = {}
+        self.roles: dict[Resource, Role] = {}  # of promotable instances
         self.lines: list[ScoreLine] = []
+        self.promotion_lines: list[tuple[str, str, int]] = []  # instance, node ("": not placed), score
         self._busy: set[Resource] = set()
         self._merging: set[Resource] = set()
         self.assign_clone: Callable[[Assigner, Resource], None] | None = None
@@ -151,9 +153,9 @@ class Assigner:
 
     def apply(self, resource: Resource, link: Link) -> None:
         """Let the place of the link's primary count for the resource."""
-        if link.dependent_role is Role.PROMOTED or link.primary_role is Role.PROMOTED:
-            return
-        nodes = self.places_of(link.primary)
+        if link.dependent_role is Role.PROMOTED:
+            return  # counts when it is chosen who is promoted
+        nodes = self.places_in_role(link)
         if not nodes:
             if link.score >= INFINITY:
                 self.scores.ban(resource, reason=Reason.COLOCATION, source=link.id)
@@ -174,6 +176,17 @@ class Assigner:
             return [node for child in resource.children for node in self.places_of(child)]
         node = self.placed.get(resource)
         return [] if node is None else [node]
+
+    def places_in_role(self, link: Link) -> list[NodeView]:
+        """Where the link's primary is in the role that the link names."""
+        if link.primary_role not in (Role.PROMOTED, Role.UNPROMOTED):
+            return self.places_of(link.primary)
+        leaves = [leaf for leaf in link.primary.leaves() if self.roles.get(leaf) is link.primary_role]
+        return [node for leaf in leaves for node in self.places_of(leaf)]
+
+    def with_wishes(self, row: Row, link: Link) -> Row:
+        """A row of scores together with what the link's dependent wishes."""
+        return self._with_wishes(row, link.dependent, link, factor=link.factor, following=False)
 
     def _place(self, node: NodeView, attribute: str | None) -> str | None:
         return node.name if attribute is None else node.node.attribute(attribute)

@@ -6,6 +6,7 @@ number an anonymous instance has does not matter, so nothing is ever moved only 
 
 from backstay.scheduler.assign import Assigner
 from backstay.scheduler.contributions import Reason
+from backstay.scheduler.promote import Promotion, add_wishes
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.scheduler.tree import CloneSize, clone_size
 from backstay.state.score import INFINITY
@@ -21,8 +22,12 @@ def assign_clone(assigner: Assigner, clone: Resource) -> None:
         assigner.log("clone", child)
         for member in child.children:
             assigner.log("group", member)
+    if size.promotable:
+        add_wishes(assigner, clone)
     _Distribution(assigner, clone, size).run()
     assigner.placed[clone] = None
+    if size.promotable:
+        Promotion(assigner, clone, size).run()
 
 
 class _Distribution:

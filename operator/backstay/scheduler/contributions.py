@@ -25,6 +25,7 @@ class Reason(Enum):
     UTILIZATION = "utilization"
     LOCK = "shutdown-lock"
     CLONE = "clone"
+    PROMOTION = "promotion"  # it wants to be promoted there
     QUORUM = "quorum"
     ACTIVE_ELSEWHERE = "active-elsewhere"
 

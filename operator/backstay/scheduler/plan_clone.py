@@ -7,31 +7,32 @@ from itertools import pairwise
 
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.plan import Plan
-from backstay.scheduler.plan_group import MARKS, mark
+from backstay.scheduler.plan_group import DONE, RISING, mark, order_marks
 from backstay.scheduler.situation import Kind, Resource
 
 
 def plan_clone(plan: Plan, clone: Resource) -> None:
     """Make a clone's marks and tie its instances to them."""
-    start, running, stop, stopped = (mark(plan, clone, name) for name in MARKS)
-    running.needs_any = 1
-    plan.actions.relate(stopped, start)
-    plan.actions.relate(stop, stopped)
-    plan.actions.relate(start, running)
-    for child in clone.children:
-        for act in begins(plan, child, "start"):
-            plan.actions.relate(start, act, Bond.PULLS_FIRST)
-        for act in done(plan, child, "start"):
-            plan.actions.relate(act, running, Bond.PULLS_THEN | Bond.NEEDS)
-        for act in begins(plan, child, "stop"):
-            plan.actions.relate(stop, act, Bond.PULLS_FIRST)
-        for act in done(plan, child, "stop"):
-            plan.actions.relate(act, stopped, Bond.PULLS_THEN)
+    promotable = bool(clone.meta.raw.promotable)
+    for operation in tuple(DONE) if promotable else ("start", "stop"):
+        _mark_instances(plan, clone, operation)
+    order_marks(plan, clone, promotable=promotable)
     if clone.meta.raw.ordered:
         _in_order(plan, clone)
 
 
-_DONE = {"start": "running", "stop": "stopped"}
+def _mark_instances(plan: Plan, clone: Resource, operation: str) -> None:
+    begin, done = mark(plan, clone, operation), mark(plan, clone, DONE[operation])
+    if operation in RISING:
+        done.needs_any = 1
+    if operation in ("start", "stop"):
+        plan.actions.relate(begin, done)
+    for child in clone.children:
+        for act in begins(plan, child, operation):
+            plan.actions.relate(begin, act, Bond.PULLS_FIRST)
+        for act in finishes(plan, child, operation):
+            bond = Bond.PULLS_THEN | Bond.NEEDS if operation in RISING else Bond.PULLS_THEN
+            plan.actions.relate(act, done, bond)
 
 
 def begins(plan: Plan, child: Resource, operation: str) -> list[Act]:
@@ -41,10 +42,10 @@ def begins(plan: Plan, child: Resource, operation: str) -> list[Act]:
     return plan.actions.of(child, operation)
 
 
-def done(plan: Plan, child: Resource, operation: str) -> list[Act]:
+def finishes(plan: Plan, child: Resource, operation: str) -> list[Act]:
     """The acts with which it is done."""
     if child.kind is Kind.GROUP:
-        return [mark(plan, child, _DONE[operation])] if _acts(plan, child, operation) else []
+        return [mark(plan, child, DONE[operation])] if _acts(plan, child, operation) else []
     return plan.actions.of(child, operation)
 
 
@@ -54,9 +55,9 @@ def _acts(plan: Plan, child: Resource, operation: str) -> bool:
 
 def _in_order(plan: Plan, clone: Resource) -> None:
     for earlier, later in pairwise(clone.children):
-        for first in done(plan, earlier, "start"):
+        for first in finishes(plan, earlier, "start"):
             for then in begins(plan, later, "start"):
                 plan.actions.relate(first, then)
-        for first in done(plan, later, "stop"):
+        for first in finishes(plan, later, "stop"):
             for then in begins(plan, earlier, "stop"):
                 plan.actions.relate(first, then)

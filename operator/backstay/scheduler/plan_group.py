@@ -1,37 +1,55 @@
 """A group's own marks: when its start begins and is done, when its stop begins and is done.
 
 Members start in order and stop in reverse; each needs the one before it. The marks are what other resources'
-orders refer to.
+orders refer to. Groups in promotable clones have marks for promoting and demoting besides.
 """
 
 from itertools import pairwise
 
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.plan import Plan
+from backstay.scheduler.plan_roles import is_promotable
 from backstay.scheduler.situation import Resource
 from backstay.transition.graph import ActionKind
 
-MARKS = ("start", "running", "stop", "stopped")
+DONE = {"start": "running", "stop": "stopped", "promote": "promoted", "demote": "demoted"}
+RISING = ("start", "promote")
 
 
 def plan_group(plan: Plan, group: Resource) -> None:
     """Make a group's marks, and tie its members to them and to each other."""
-    start, running, stop, stopped = (mark(plan, group, name) for name in MARKS)
-    plan.actions.relate(stopped, start)
-    plan.actions.relate(stop, stopped)
-    plan.actions.relate(start, running)
+    operations = tuple(DONE) if is_promotable(group) else ("start", "stop")
+    for operation in operations:
+        _mark_members(plan, group, operation)
+    order_marks(plan, group, promotable=is_promotable(group))
+    for operation in operations:
+        if operation in RISING:
+            for earlier, later in pairwise(group.children):
+                _rise_in_order(plan, earlier, later, operation)
+        else:
+            falling = [member for member in group.children if plan.actions.of(member, operation)]
+            for earlier, later in pairwise(falling):
+                _fall_in_order(plan, earlier, later, operation)
+
+
+def _mark_members(plan: Plan, group: Resource, operation: str) -> None:
+    begin, done = mark(plan, group, operation), mark(plan, group, DONE[operation])
+    plan.actions.relate(begin, done)
     for member in group.children:
-        for act in plan.actions.of(member, "start"):
-            plan.actions.relate(start, act, Bond.PULLS_FIRST)
-            plan.actions.relate(act, running, Bond.PULLS_THEN | Bond.NEEDS)
-        for act in plan.actions.of(member, "stop"):
-            plan.actions.relate(stop, act, Bond.PULLS_FIRST)
-            plan.actions.relate(act, stopped, Bond.PULLS_THEN | Bond.NEEDS)
-    for earlier, later in pairwise(group.children):
-        _start_in_order(plan, earlier, later)
-    stopping = [member for member in group.children if plan.actions.of(member, "stop")]
-    for earlier, later in pairwise(stopping):
-        _stop_in_order(plan, earlier, later)
+        for act in plan.actions.of(member, operation):
+            plan.actions.relate(begin, act, Bond.PULLS_FIRST)
+            plan.actions.relate(act, done, Bond.PULLS_THEN | Bond.NEEDS)
+
+
+def order_marks(plan: Plan, resource: Resource, *, promotable: bool) -> None:
+    """Demoted before stopping, stopped before starting, running before promoting."""
+    plan.actions.relate(mark(plan, resource, "stopped"), mark(plan, resource, "start"))
+    if promotable:
+        plan.actions.relate(mark(plan, resource, "demoted"), mark(plan, resource, "stop"))
+        plan.actions.relate(mark(plan, resource, "demoted"), mark(plan, resource, "promote"))
+        plan.actions.relate(mark(plan, resource, "demoted"), mark(plan, resource, "start"))
+        plan.actions.relate(mark(plan, resource, "running"), mark(plan, resource, "promote"))
+        plan.actions.relate(mark(plan, resource, "stopped"), mark(plan, resource, "promote"))
 
 
 def mark(plan: Plan, resource: Resource, name: str) -> Act:
@@ -41,18 +59,20 @@ def mark(plan: Plan, resource: Resource, name: str) -> Act:
     return act
 
 
-def _start_in_order(plan: Plan, earlier: Resource, later: Resource) -> None:
+def _rise_in_order(plan: Plan, earlier: Resource, later: Resource, operation: str) -> None:
     """The later member starts after the earlier, and restarts with it."""
-    starts = plan.actions.of(earlier, "start") or [placeholder(plan, earlier, "start")]
-    for first in starts:
-        for then in plan.actions.of(later, "start"):
+    firsts = plan.actions.of(earlier, operation)
+    if not firsts and operation == "start":
+        firsts = [placeholder(plan, earlier, operation)]
+    for first in firsts:
+        for then in plan.actions.of(later, operation):
             plan.actions.relate(first, then, Bond.NEEDS | Bond.PULLS_THEN)
 
 
-def _stop_in_order(plan: Plan, earlier: Resource, later: Resource) -> None:
+def _fall_in_order(plan: Plan, earlier: Resource, later: Resource, operation: str) -> None:
     """The later member stops before the earlier may."""
-    for first in plan.actions.of(later, "stop"):
-        for then in plan.actions.of(earlier, "stop"):
+    for first in plan.actions.of(later, operation):
+        for then in plan.actions.of(earlier, operation):
             plan.actions.relate(first, then, Bond.PULLS_FIRST | Bond.NEEDS)
 
 

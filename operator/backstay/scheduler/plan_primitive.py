@@ -8,9 +8,10 @@ from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.changes import Change, definition_change
 from backstay.scheduler.fencing import can_fence
 from backstay.scheduler.plan import Plan
+from backstay.scheduler.plan_roles import is_promotable, plan_roles
 from backstay.scheduler.recurring import plan_recurring
 from backstay.scheduler.situation import NodeView, Resource
-from backstay.state.choices import NoQuorumPolicy, Requires
+from backstay.state.choices import NoQuorumPolicy, OnFail, Requires
 
 
 def plan_primitive(plan: Plan, resource: Resource) -> None:
@@ -26,6 +27,8 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
             bond |= Bond.RESTART
             start.again = _is_starting(resource, target)
         plan.actions.relate(stop, start, bond)
+    if is_promotable(resource):
+        plan_roles(plan, resource, target, start=start, stops=stops)
     _plan_change(plan, resource, target)
     plan_recurring(plan, resource, target, start=start, stops=stops)
     _plan_delete(plan, resource)
@@ -71,7 +74,9 @@ def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> b
     if resource.restart_wanted:
         return True
     activity = resource.activities.get(node.name)
-    return activity is not None and activity.failed and not resource.stop_unexpected
+    if activity is None or not activity.failed or resource.stop_unexpected:
+        return False
+    return activity.on_fail is not OnFail.DEMOTE
 
 
 def _stop_reason(resource: Resource, target: NodeView | None) -> str:

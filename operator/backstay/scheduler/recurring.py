@@ -33,9 +33,13 @@ def plan_recurring(
 
 
 def _fits_role(plan: Plan, resource: Resource, operation: Operation) -> bool:
-    role = plan.placement.role.get(resource, Role.STARTED)
+    return _is_for(operation, plan.placement.role.get(resource, Role.STARTED))
+
+
+def _is_for(operation: Operation, role: Role) -> bool:
+    """Monitors that name no role are for what runs unpromoted."""
     if operation.role in (None, Role.STARTED):
-        return role in (Role.STARTED, Role.UNPROMOTED) or operation.role is Role.STARTED
+        return role in (Role.STARTED, Role.UNPROMOTED)
     return operation.role is role
 
 
@@ -53,12 +57,22 @@ def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeVie
         monitor.runnable = False
     role = plan.placement.role.get(resource)
     monitor.target_rc = 8 if role is Role.PROMOTED else None
+    _after_role_change(plan, resource, monitor, target)
     if resource.managed or resource.blocked:
         plan.actions.relate(start, monitor, Bond.NEEDS | Bond.PULLS_THEN)
     else:
         monitor.required = not running or changed  # nothing else is done to it
     for reload in plan.actions.of(resource, "reload-agent"):
         plan.actions.relate(reload, monitor, Bond.PULLS_THEN)
+
+
+def _after_role_change(plan: Plan, resource: Resource, monitor: Act, target: NodeView) -> None:
+    """A monitor is for one role: it begins once that is taken."""
+    promoted = plan.placement.role.get(resource) is Role.PROMOTED
+    for act in plan.actions.of(resource, "promote" if promoted else "demote"):
+        if act.node is target:
+            bond = Bond.NEEDS | Bond.PULLS_THEN
+            plan.actions.relate(act, monitor, bond if act.runnable else Bond.ORDER)
 
 
 def _watch_stopped(
@@ -153,7 +167,10 @@ def _still_wanted(
             continue
         if operation.enabled is False:
             return False
-        return node is not target if operation.role is Role.STOPPED else True
+        if operation.role is Role.STOPPED:
+            return node is not target
+        role = plan.placement.role.get(resource, Role.STARTED)
+        return node is not target or role is Role.STOPPED or _is_for(operation, role)
     if node not in resource.active_on:
         return True
     return not plan.situation.properties.cancel_removed_actions

@@ -24,7 +24,7 @@ from backstay.scheduler.probes import order_probes, plan_probes
 from backstay.scheduler.settle import settle
 from backstay.scheduler.situation import Kind, Resource, Situation
 from backstay.scheduler.summary import summarize
-from backstay.scheduler.transition import Blocked, Placed, ScoreLine, Transition
+from backstay.scheduler.transition import Blocked, Placed, PromotionScore, ScoreLine, Transition
 from backstay.scheduler.tree import every
 from backstay.scheduler.unfencing import plan_unfencing
 from backstay.state.choices import Role
@@ -54,6 +54,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
         placements=_placed(plan),
         changes=summarize(plan),
         scores=tuple(ScoreLine(*line) for line in assigner.lines),
+        promotion_scores=tuple(PromotionScore(*line) for line in assigner.promotion_lines),
         contributions=journal.entries(),
         blocked=_blocked(plan),
         next_check=_next_check(situation, ledger),
@@ -62,7 +63,10 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
 
 def _placement(assigner: Assigner) -> Placement:
     node = {one: place for one, place in assigner.placed.items() if one.kind is Kind.PRIMITIVE}
-    role = {one: Role.STOPPED if place is None else Role.STARTED for one, place in node.items()}
+    role = {
+        one: Role.STOPPED if place is None else assigner.roles.get(one, Role.STARTED)
+        for one, place in node.items()
+    }
     return Placement(node=node, role=role)
 
 

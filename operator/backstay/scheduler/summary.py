@@ -23,88 +23,122 @@ def summarize(plan: Plan) -> tuple[Change, ...]:
     ]
     for leaf in plan.situation.leaves():
         if leaf.managed:
-            changes += _changes_of(plan, leaf)
+            changes += _Telling(plan, leaf).changes()
     return tuple(changes)
 
 
-def _changes_of(plan: Plan, leaf: Resource) -> Iterator[Change]:
-    target = plan.target(leaf)
-    start = None if target is None else plan.actions.find(leaf, "start", node=target)
-    if start is not None and start.inhibited:
-        target = start = None
-    if not leaf.active_on:
-        if start is not None and start.required:
-            yield Change(
-                verb=Verb.START,
-                resource=leaf.id,
-                to_node=_name(target),
-                to_role=plan.placement.role.get(leaf),
-                reason=_because(start),
-                blocked=not start.runnable,
-            )
-        return
-    if target is None or start is None or (start.required and not start.runnable):
-        yield from _stops(plan, leaf, start)
-        return
-    if target in leaf.active_on:
-        yield from _stays(plan, leaf, target, start)
-        return
-    current = leaf.active_on[0]
-    stop = plan.actions.find(leaf, "stop", node=current)
-    yield Change(
-        verb=Verb.RECOVER if leaf.failed else Verb.MOVE,
-        resource=leaf.id,
-        from_node=current.name,
-        to_node=target.name,
-        from_role=leaf.role,
-        to_role=leaf.role,
-        reason=_because(start, stop),
-        blocked=stop is not None and not stop.runnable,
-    )
+class _Telling:
+    """What happens to one primitive."""
 
+    def __init__(self, plan: Plan, leaf: Resource) -> None:
+        self.plan = plan
+        self.leaf = leaf
+        self.role = plan.placement.role.get(leaf, Role.STARTED)
+        target = plan.target(leaf)
+        start = None if target is None else plan.actions.find(leaf, "start", node=target)
+        if start is not None and start.inhibited:
+            target = start = None
+        self.target = target
+        self.start = start
 
-def _stops(plan: Plan, leaf: Resource, start: Act | None) -> Iterator[Change]:
-    for node in leaf.active_on:
-        stop = plan.actions.find(leaf, "stop", node=node)
-        if stop is None or not stop.required:
-            continue
-        yield Change(
-            verb=Verb.STOP,
-            resource=leaf.id,
-            from_node=node.name,
-            from_role=leaf.role,
-            to_role=Role.STOPPED,
-            reason=_because(start, stop) if start is not None else _because(stop),
-            blocked=not stop.runnable,
-        )
+    def changes(self) -> Iterator[Change]:
+        target, start = self.target, self.start
+        if not self.leaf.active_on:
+            if target is not None and start is not None and start.required:
+                yield self._started(target, start)
+            return
+        if target is None or start is None or (start.required and not start.runnable):
+            yield from self._stopped()
+        elif target in self.leaf.active_on:
+            yield from self._stays(target, start)
+        else:
+            yield self._moved(target, start)
 
+    def _act(self, operation: str, node: NodeView) -> Act | None:
+        return self.plan.actions.find(self.leaf, operation, node=node)
 
-def _stays(plan: Plan, leaf: Resource, target: NodeView, start: Act) -> Iterator[Change]:
-    stop = plan.actions.find(leaf, "stop", node=target)
-    reload = plan.actions.find(leaf, "reload-agent", node=target)
-    pending = leaf.activities[target.name].pending == "start"
-    if start.required and pending and (stop is None or not stop.required):
-        return  # it is being started already; that is only done again to be sure
-    if start.required:
-        yield Change(
-            verb=Verb.RECOVER if leaf.failed else Verb.RESTART,
-            resource=leaf.id,
-            from_node=target.name,
+    def _role_on(self, node: NodeView) -> Role:
+        activity = self.leaf.activities.get(node.name)
+        return self.leaf.role if activity is None else activity.role
+
+    def _started(self, target: NodeView, start: Act) -> Change:
+        promoted = self.role is Role.PROMOTED
+        return Change(
+            verb=Verb.PROMOTE if promoted else Verb.START,
+            resource=self.leaf.id,
             to_node=target.name,
-            from_role=leaf.role,
-            to_role=leaf.role,
-            reason=_because(start, stop),
+            from_role=Role.STOPPED,
+            to_role=self.role,
+            reason=_because(start),
             blocked=not start.runnable,
         )
-    elif reload is not None and reload.required:
-        yield Change(
-            verb=Verb.RELOAD,
-            resource=leaf.id,
-            from_node=target.name,
+
+    def _stopped(self) -> Iterator[Change]:
+        for node in self.leaf.active_on:
+            stop = self._act("stop", node)
+            if stop is None or not stop.required:
+                continue
+            yield Change(
+                verb=Verb.STOP,
+                resource=self.leaf.id,
+                from_node=node.name,
+                from_role=self._role_on(node),
+                to_role=Role.STOPPED,
+                reason=_because(self.start, stop),
+                blocked=not stop.runnable,
+            )
+
+    def _moved(self, target: NodeView, start: Act) -> Change:
+        current = self.leaf.active_on[0]
+        stop = self._act("stop", current)
+        return Change(
+            verb=Verb.RECOVER if self.leaf.failed else Verb.MOVE,
+            resource=self.leaf.id,
+            from_node=current.name,
             to_node=target.name,
-            from_role=leaf.role,
-            to_role=leaf.role,
-            reason=reload.reason,
+            from_role=self._role_on(current),
+            to_role=self.role,
+            reason=_because(start, stop),
+            blocked=stop is not None and not stop.runnable,
+        )
+
+    def _stays(self, target: NodeView, start: Act) -> Iterator[Change]:
+        stop, reload = self._act("stop", target), self._act("reload-agent", target)
+        before = self._role_on(target)
+        if start.required:
+            if stop is None or not stop.required:
+                if not start.again:
+                    yield self._same(Verb.RECOVER, target, before, _because(start, stop), not start.runnable)
+                return  # it is being started already; that is only done again to be sure
+            verb = Verb.RECOVER if self.leaf.failed else Verb.RESTART
+            yield self._same(verb, target, before, _because(start, stop), not start.runnable)
+        elif before is Role.PROMOTED and self.role is not Role.PROMOTED:
+            demote = self._act("demote", target)
+            if demote is not None and demote.required:
+                yield self._same(Verb.DEMOTE, target, before, _because(demote), not demote.runnable)
+        elif before is not Role.PROMOTED and self.role is Role.PROMOTED:
+            promote = self._act("promote", target)
+            if promote is not None and promote.required:
+                yield self._same(Verb.PROMOTE, target, before, _because(promote), not promote.runnable)
+        elif before is Role.PROMOTED and self._is_repromoted(target):
+            yield self._same(Verb.RECOVER if self.leaf.failed else Verb.RESTART, target, before, "", False)
+        elif reload is not None and reload.required:
+            yield self._same(Verb.RELOAD, target, before, reload.reason, False)
+
+    def _is_repromoted(self, target: NodeView) -> bool:
+        demote = self._act("demote", target)
+        return demote is not None and demote.required
+
+    def _same(self, verb: Verb, node: NodeView, before: Role, reason: str, blocked: bool) -> Change:
+        return Change(
+            verb=verb,
+            resource=self.leaf.id,
+            from_node=node.name,
+            to_node=node.name,
+            from_role=before,
+            to_role=self.role,
+            reason=reason,
+            blocked=blocked,
         )
 
 
@@ -113,7 +147,3 @@ def _because(*acts: Act | None) -> str:
         if act is not None and act.reason:
             return act.reason
     return ""
-
-
-def _name(node: NodeView | None) -> str | None:
-    return None if node is None else node.name

@@ -62,6 +62,15 @@ class ScoreLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionScore:
+    """How much an instance is to be promoted on its node; node "" if it was placed nowhere."""
+
+    resource: str
+    node: str
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """A resource that the cluster will not touch, or can not bring where it should be, and why."""
 
@@ -78,6 +87,7 @@ class Transition:
     placements: tuple[Placed, ...]
     changes: tuple[Change, ...]
     scores: tuple[ScoreLine, ...]
+    promotion_scores: tuple[PromotionScore, ...]
     contributions: tuple[Contribution, ...]
     blocked: tuple[Blocked, ...]
     next_check: float | None = None

@@ -52,6 +52,9 @@ def report(
         f"pcmk__{line.stage}_assign: {line.resource} allocation score on {line.node}: {score_text(line.score)}"
         for line in transition.scores
     ]
+    for one in transition.promotion_scores:
+        where = f" on {one.node}" if one.node else " (inactive)"
+        scores.append(f"{one.resource} promotion score{where}: {score_text(one.score)}")
     return Report(
         preamble=(*_mode_lines(before), *(() if disabled is None else (disabled, ""))),
         current=tuple(status_lines(before)),
@@ -107,7 +110,7 @@ def _places(change: Change) -> str:
         case Verb.STOP:
             return f"{from_role.value} {here}" if with_roles and from_role is not None else str(here)
         case _ if with_roles and from_role is not None and to_role is not None:
-            if here == there:
+            if here is None or here == there:
                 return _same_node(change, from_role, to_role)
             return f"{from_role.value} {here} -> {to_role.value} {there}"
         case _:

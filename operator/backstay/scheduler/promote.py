@@ -1,0 +1,170 @@
+"""Choose which instances of a promotable clone are promoted.
+
+An instance's own wish comes from its agent, as a node attribute `master-<resource>`; location constraints for the
+promoted role add to it. The wishes on one node add up, then what is colocated with the promoted instances has its
+say. Without any wish (-1) an instance is never promoted.
+"""
+
+from backstay.scheduler.assign import Assigner
+from backstay.scheduler.contributions import Reason
+from backstay.scheduler.locations import location_scores, targets_of
+from backstay.scheduler.situation import NodeView, Resource
+from backstay.scheduler.tree import CloneSize
+from backstay.state.choices import Role
+from backstay.state.constraint import Location
+from backstay.state.score import INFINITY, add
+
+NO_WISH = -1
+
+
+def wish_of(assigner: Assigner, child: Resource, node: NodeView) -> int:
+    """How much an instance wants to be promoted on a node; NO_WISH if its agent said nothing."""
+    wishes = [found for leaf in child.leaves() if (found := _attribute(leaf, node)) is not None]
+    if not wishes:
+        return NO_WISH
+    total = 0
+    for one in wishes:
+        total = add(total, one)
+    return total
+
+
+def _attribute(leaf: Resource, node: NodeView) -> int | None:
+    clone = leaf.clone
+    unique = clone is not None and bool(clone.meta.raw.globally_unique)
+    if not unique and leaf.active_on and node not in leaf.active_on:
+        return None  # the wish is that of the instance which is there
+    names = [leaf.id] if unique else [leaf.base_id, leaf.node_name]
+    for name in names:
+        value = node.node.attribute(f"master-{name}")
+        if value is not None:
+            return _score(value)
+    return None
+
+
+def _score(text: str) -> int | None:
+    word = text.strip().upper().lstrip("+")
+    if word in ("INFINITY", "-INFINITY"):
+        return INFINITY if word == "INFINITY" else -INFINITY
+    try:
+        return int(word)
+    except ValueError:
+        return None
+
+
+def add_wishes(assigner: Assigner, clone: Resource) -> None:
+    """Instances prefer the nodes on which they want to be promoted."""
+    for child in clone.children:
+        for node in assigner.situation.nodes:
+            wish = wish_of(assigner, child, node)
+            if wish > 0:
+                leaf = next(child.leaves())
+                assigner.scores.add(leaf, node, wish, reason=Reason.PROMOTION)
+
+
+class Promotion:
+    """The choice for one clone."""
+
+    def __init__(self, assigner: Assigner, clone: Resource, size: CloneSize) -> None:
+        self.assigner = assigner
+        self.clone = clone
+        self.size = size
+        self.wishes: dict[Resource, int] = {}
+        self.weights: dict[int, int] = {}
+
+    def run(self) -> None:
+        """Give every placed instance its role."""
+        placed = [(child, places[0]) for child in self.clone.children if (places := self._places(child))]
+        extra = self._location_scores()
+        for child, node in placed:
+            wish = wish_of(self.assigner, child, node)
+            bonus = extra.get((child, node.index))
+            self.wishes[child] = wish if bonus is None else add(wish, bonus)
+        self._weigh(placed)
+        self._mind_others()
+        ranked = sorted(placed, key=lambda one: self._rank(*one))
+        chosen: set[Resource] = set()
+        per_node: dict[int, int] = {}
+        for child, node in ranked:
+            if len(chosen) < self.size.promoted and self._may_promote(child, node, per_node):
+                chosen.add(child)
+                per_node[node.index] = per_node.get(node.index, 0) + 1
+        for child, node in placed:
+            self.assigner.promotion_lines.append((child.id, node.name, self._final(child, node)))
+            for leaf in child.leaves():
+                self.assigner.roles[leaf] = Role.PROMOTED if child in chosen else Role.UNPROMOTED
+        for child in self.clone.children:
+            if not self._places(child):
+                self.assigner.promotion_lines.append((child.id, "", -INFINITY))
+
+    def _places(self, child: Resource) -> list[NodeView]:
+        return self.assigner.places_of(next(child.leaves()))
+
+    def _location_scores(self) -> dict[tuple[Resource, int], int]:
+        found: dict[tuple[Resource, int], int] = {}
+        situation = self.assigner.situation
+        for constraint in situation.state.constraints:
+            if not isinstance(constraint, Location):
+                continue
+            targets = set(targets_of(situation, constraint.resource))
+            children = [
+                child for child in self.clone.children if child in targets or targets & set(child.leaves())
+            ]
+            if not children:
+                continue
+            for node, score in location_scores(situation, constraint, promoted=True):
+                for child in children:
+                    key = (child, node.index)
+                    found[key] = add(found.get(key, 0), score)
+        return found
+
+    def _weigh(self, placed: list[tuple[Resource, NodeView]]) -> None:
+        for child, node in placed:
+            wish = self.wishes[child]
+            if wish >= 0 or wish <= -INFINITY:
+                self.weights[node.index] = add(self.weights.get(node.index, 0), wish)
+
+    def _mind_others(self) -> None:
+        """Where the promoted role is tied to others: what it must follow, and what follows it."""
+        for link in self.assigner.links.of_dependent(self.clone):
+            if link.dependent_role is Role.PROMOTED:
+                self._follow(link.score, self.assigner.places_in_role(link))
+        for link in self.assigner.links.of_primary(self.clone):
+            if link.primary_role is Role.PROMOTED and link.influences_primary():
+                row = [self.weights.get(node.index, 0) for node in self.assigner.situation.nodes]
+                row = self.assigner.with_wishes(row, link)
+                for node in self.assigner.situation.nodes:
+                    if node.index in self.weights or row[node.index]:
+                        self.weights[node.index] = row[node.index]
+
+    def _follow(self, score: int, places: list[NodeView]) -> None:
+        for node in self.assigner.situation.nodes:
+            if node in places:
+                self.weights[node.index] = add(self.weights.get(node.index, 0), score)
+            elif score >= INFINITY:
+                self.weights[node.index] = -INFINITY
+
+    def _final(self, child: Resource, node: NodeView) -> int:
+        wish = self.wishes[child]
+        weight = self.weights.get(node.index)
+        if weight is None or (wish < 0 and weight > -INFINITY):
+            return wish if weight is None or weight <= 0 or wish < 0 else weight
+        return weight
+
+    def _rank(self, child: Resource, node: NodeView) -> tuple[int, int, bool, int]:
+        leaf = next(child.leaves())
+        return (
+            -self._final(child, node),
+            -self.wishes[child],
+            leaf.role is not Role.PROMOTED,
+            child.index,
+        )
+
+    def _may_promote(self, child: Resource, node: NodeView, per_node: dict[int, int]) -> bool:
+        leaf = next(child.leaves())
+        if not leaf.managed:
+            return leaf.role is Role.PROMOTED
+        if self.clone.meta.target_role is Role.UNPROMOTED or leaf.meta.target_role is Role.UNPROMOTED:
+            return False
+        if per_node.get(node.index, 0) >= self.size.promoted_per_node:
+            return False
+        return self._final(child, node) >= 0 and node.usable
