@@ -43,7 +43,9 @@ def _can_fence(device: FenceDevice, target: str, labels: Mapping[str, str]) -> b
 class Fencer:
     """The state of one fencing."""
 
-    def __init__(self, target: str, *, action: str, devices: Sequence[FenceDevice], max_attempts: int) -> None:
+    def __init__(
+        self, target: str, *, action: str, devices: Sequence[FenceDevice], max_attempts: int
+    ) -> None:
         self.target = target
         self._action = action
         self._devices = tuple(devices)

@@ -1,7 +1,7 @@
 """A ClusterState as JSON text and back: what HATransition keeps, so that a decision can be replayed.
 
-Every dataclass and enum of `backstay.state` is written with its class name; what equals the default is left out. Reading refuses what it
-does not know, so that an input of another version is told apart from a damaged one.
+Every dataclass and enum of `backstay.state` is written with its class name; what equals the default is left out. Reading refuses
+what it does not know, so that an input of another version is told apart from a damaged one.
 """
 
 from __future__ import annotations

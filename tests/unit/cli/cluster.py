@@ -152,46 +152,51 @@ def tutorial() -> list[Obj]:
         plan("n1", agents=agents, failures=[failure]),
         plan("n2", agents=agents, metadata={"ocf:heartbeat:IPaddr2": IPADDR2_XML}),
         plan("n3", agents=[*agents, "ocf:pacemaker:Dummy", "systemd:cron"]),
-        made(
-            "HATransition",
-            "tutorial-41",
-            spec={
-                "cluster": "tutorial",
-                "number": 41,
-                "epoch": 7,
-                "dc": "operator-a",
-                "trigger": "node n1 is lost",
-            },
-            status={
-                "phase": "Complete",
-                "summary": [
-                    "Fence (reboot) n1 'peer is no longer part of the cluster'",
-                    "Move ClusterIP ( n1 -> n3 )",
-                ],
-                "started": timestamp(NOW - 32),
-                "finished": timestamp(NOW - 29.5),
-                "decideMs": 1.7,
-                "durationMs": 2500,
-                "actions": [
-                    {
-                        "number": 1,
-                        "action": "stonith-n1-reboot",
-                        "node": "n2",
-                        "state": "Done",
-                        "rc": 0,
-                        "started": timestamp(NOW - 32),
-                        "durationMs": 1800,
-                    },
-                    {
-                        "number": 2,
-                        "action": "ClusterIP_start_0",
-                        "node": "n3",
-                        "state": "Done",
-                        "rc": 0,
-                        "started": timestamp(NOW - 30.2),
-                        "durationMs": 660,
-                    },
-                ],
-            },
-        ),
+        power_cut(),
     ]
+
+
+def power_cut() -> Obj:
+    """The transition that the loss of n1 led to."""
+    return made(
+        "HATransition",
+        "tutorial-41",
+        spec={
+            "cluster": "tutorial",
+            "number": 41,
+            "epoch": 7,
+            "dc": "operator-a",
+            "trigger": "node n1 is lost",
+        },
+        status={
+            "phase": "Complete",
+            "summary": [
+                "Fence (reboot) n1 'peer is no longer part of the cluster'",
+                "Move ClusterIP ( n1 -> n3 )",
+            ],
+            "started": timestamp(NOW - 32),
+            "finished": timestamp(NOW - 29.5),
+            "decideMs": 1.7,
+            "durationMs": 2500,
+            "actions": [
+                {
+                    "number": 1,
+                    "action": "stonith-n1-reboot",
+                    "node": "n2",
+                    "state": "Done",
+                    "rc": 0,
+                    "started": timestamp(NOW - 32),
+                    "durationMs": 1800,
+                },
+                {
+                    "number": 2,
+                    "action": "ClusterIP_start_0",
+                    "node": "n3",
+                    "state": "Done",
+                    "rc": 0,
+                    "started": timestamp(NOW - 30.2),
+                    "durationMs": 660,
+                },
+            ],
+        },
+    )
