@@ -6,7 +6,6 @@ accepted by `crd`; refuses, with SchemaError, what cannot be compiled at all.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -48,11 +47,18 @@ class RuleFailure(Exception):
     """A rule that could not be compiled or evaluated, in words for the client."""
 
 
+class RuleResult(Enum):
+    """What an expression is for."""
+
+    VERDICT = "verdict"
+    MESSAGE = "message"
+
+
 class RuleCompiler(Protocol):
     """Compiles CEL; handed in, so that the store depends on no particular implementation."""
 
-    def compile(self, expression: str) -> RuleProgram:
-        """Raises RuleFailure when the expression is not valid."""
+    def compile(self, expression: str, schema: "Schema", *, yields: RuleResult) -> RuleProgram:
+        """`schema` is that of `self`. Raises RuleFailure when the expression is not valid."""
         ...
 
 
@@ -188,7 +194,7 @@ class _Compiler:
         schema.pattern = _pattern(raw, path)
         self._children(schema, raw, path)
         self._junctors(schema, raw, path)
-        schema.rules = self._compiled_rules(raw, path)
+        schema.rules = self._compiled_rules(schema, raw, path)
         schema.plain_type = _plain_type(raw)
         below = [*schema.properties.values(), *filter(None, (schema.additional, schema.items))]
         schema.has_rules = bool(schema.rules) or any(child.has_rules for child in below)
@@ -216,24 +222,25 @@ class _Compiler:
         if "not" in raw:
             schema.negated = self.node(raw["not"], f"{path}.not")
 
-    def _compiled_rules(self, raw: JsonObject, path: str) -> tuple[Rule, ...]:
+    def _compiled_rules(self, schema: Schema, raw: JsonObject, path: str) -> tuple[Rule, ...]:
         if self._rules is None:
             return ()
         found = []
         for at, entry in enumerate(raw.get("x-kubernetes-validations") or ()):
             where = f"{path}.x-kubernetes-validations[{at}]"
-            expression = entry.get("rule", "")
-            worded = entry.get("messageExpression")
+            expression, worded = entry.get("rule", ""), entry.get("messageExpression")
+            message = None
+            program = self._program(schema, expression, f"{where}.rule", yields=RuleResult.VERDICT)
+            if worded:
+                message = self._program(
+                    schema, worded, f"{where}.messageExpression", yields=RuleResult.MESSAGE
+                )
             found.append(
                 Rule(
-                    program=self._program(self._rules.compile, expression, f"{where}.rule"),
+                    program=program,
                     expression=expression,
                     message=entry.get("message", ""),
-                    message_program=(
-                        self._program(self._rules.compile, worded, f"{where}.messageExpression")
-                        if worded
-                        else None
-                    ),
+                    message_program=message,
                     reason=entry.get("reason", "FieldValueInvalid"),
                     field_path=entry.get("fieldPath", ""),
                     optional_old_self=bool(entry.get("optionalOldSelf")),
@@ -241,10 +248,10 @@ class _Compiler:
             )
         return tuple(found)
 
-    @staticmethod
-    def _program(compiled: Callable[[str], RuleProgram], expression: str, where: str) -> RuleProgram:
+    def _program(self, schema: Schema, expression: str, where: str, *, yields: RuleResult) -> RuleProgram:
+        assert self._rules is not None, "only rules that are enforced are compiled"
         try:
-            return compiled(expression)
+            return self._rules.compile(expression, schema, yields=yields)
         except RuleFailure as failure:
             raise SchemaError(where, f"compilation failed: {failure}") from failure
 

@@ -27,22 +27,21 @@ class Encoder:
     """Encodes documents; remembers the bytes of the latest."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
+        self._kept: OrderedDict[int, tuple[JsonObject, bytes]] = OrderedDict()
 
     def stored(self, document: JsonObject) -> bytes:
-        """The bytes of an object that has a uid and a resourceVersion, and so never changes."""
-        metadata = document["metadata"]
-        key = (metadata.get("uid", ""), metadata.get("resourceVersion", ""), document.get("apiVersion", ""))
-        if not key[0] or not key[1]:
-            return encoded(document)
-        found = self._kept.get(key)
-        if found is None:
-            found = encoded(document)
-            if len(found) <= KEPT_BYTES_MAX:
-                self._kept[key] = found
-                if len(self._kept) > KEPT_MAX:
-                    self._kept.popitem(last=False)
-        return found
+        """The bytes of an object as the store holds it, which never changes."""
+        # By identity, not by uid and version: a dry run, a watch whose selection an object left, and a changed
+        # schema all show other content under the same version. Keeping the object keeps its id taken.
+        found = self._kept.get(id(document))
+        if found is not None:
+            return found[1]
+        body = encoded(document)
+        if len(body) <= KEPT_BYTES_MAX:
+            self._kept[id(document)] = (document, body)
+            if len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
+        return body
 
 
 def encoded(value: Json) -> bytes:

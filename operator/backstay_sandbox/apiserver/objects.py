@@ -145,10 +145,6 @@ class Objects:
 
     def _written(self, call: Call, resource: Resource, written: Written) -> Answer:
         status = 201 if written.is_new else 200
-        if flag(call.params, "dryRun") or "dryRun" in call.params:
-            # A dry run's object has the uid and version of the stored one, but not its content: never kept.
-            body = encoded(written.document)
-            return Answer(body, status=status, warnings=written.warnings)
         return self._shown(call, resource, written.document, status=status, warnings=written.warnings)
 
     def _create(self, call: Call, target: Target, resource: Resource) -> Answer:

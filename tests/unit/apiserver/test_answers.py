@@ -318,3 +318,15 @@ def test_protobuf_namespace_is_understood() -> None:
     metadata = b"\n" + bytes([len(name)]) + name
     body = b"k8s\x00\n\x0f\n\x02v1\x12\x09Namespace\x12" + bytes([len(metadata)]) + metadata
     assert decode_protobuf(body) == {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}}
+
+
+def test_kept_bytes_follow_the_object_not_its_version(asker: Asker) -> None:
+    asker.ask("POST", THINGS, thing("a", note="shown"))
+    assert asker.read(f"{THINGS}/a")["spec"]["note"] == "shown"
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.com"
+    definition = asker.read(path)
+    del definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][
+        "note"
+    ]
+    asker.ask("PUT", path, definition)
+    assert "note" not in asker.read(f"{THINGS}/a")["spec"], "the schema changed, the version did not"

@@ -1,7 +1,7 @@
-"""CEL rules by cel-python: the reference implementation behind the store's RuleCompiler.
+"""CEL by cel-python: a second opinion on the store's own.
 
-Complete, and slow: it converts the whole value before it looks at it. Assumes rules short enough to parse at once;
-refuses, with RuleFailure, what cel-python cannot compile or evaluate.
+Complete, and slow: it converts the whole value before it looks at it. Refuses, with RuleFailure, what cel-python
+cannot compile or evaluate.
 """
 
 import re
@@ -12,6 +12,7 @@ from celpy.adapter import json_to_cel
 
 from backstay.objectstore import Json, RuleFailure
 from backstay.objectstore.document import MISSING
+from backstay.objectstore.schema import RuleResult, Schema
 
 _OLD_SELF = re.compile(r"\boldSelf\b")
 
@@ -45,5 +46,5 @@ class CelpyRules:
     def __init__(self) -> None:
         self._environment = celpy.Environment()
 
-    def compile(self, expression: str) -> CelpyProgram:
+    def compile(self, expression: str, schema: Schema, *, yields: RuleResult) -> CelpyProgram:
         return CelpyProgram(self._environment, expression)

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from backstay.objectstore import RuleFailure
 from backstay.objectstore.document import MISSING
 from backstay.objectstore.expressions import CelRules
+from backstay.objectstore.expressions.compiling import CelProgram
+from backstay.objectstore.expressions.syntax import parse
+from backstay.objectstore.schema import ANYTHING, RuleResult, Schema, compile_schema
 
 SELF = {
     "epoch": 3,
@@ -25,8 +28,12 @@ SELF = {
 }
 
 
+def compiled(expression: str, schema: Schema = ANYTHING, yields: RuleResult = RuleResult.VERDICT) -> Any:
+    return CelRules().compile(expression, schema, yields=yields)
+
+
 def value_of(expression: str, value: Any = SELF, old: Any = MISSING) -> Any:
-    return CelRules().compile(expression).evaluate(value, old)
+    return CelProgram(parse(expression)).evaluate(value, old)
 
 
 TRUE = [
@@ -130,21 +137,99 @@ def test_what_the_value_does_not_allow_fails(expression: str, reason: str) -> No
 )
 def test_what_is_no_expression_fails_when_compiled(expression: str) -> None:
     with pytest.raises(RuleFailure):
-        CelRules().compile(expression)
+        compiled(expression)
 
 
 def test_transition_rules_are_known_by_old_self() -> None:
-    program = CelRules().compile("self.epoch >= oldSelf.epoch")
+    program = compiled("self.epoch >= oldSelf.epoch")
     assert program.uses_old_self
     assert program.evaluate({"epoch": 2}, {"epoch": 1}) is True
     assert program.evaluate({"epoch": 0}, {"epoch": 1}) is False
-    assert not CelRules().compile("self.words.all(oldSelf2, true)").uses_old_self
+    assert not compiled("self.words.all(oldSelf2, true)").uses_old_self
+
+
+KNOWN = compile_schema(
+    {
+        "type": "object",
+        "properties": {
+            "n": {"type": "integer"},
+            "d": {"type": "number"},
+            "s": {"type": "string"},
+            "b": {"type": "boolean"},
+            "any": {"x-kubernetes-int-or-string": True},
+            "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            "map": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "list": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"name": {"type": "string"}}},
+            },
+            "when": {"type": "string", "format": "date-time"},
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("self.typo == 1", "undefined field 'typo'"),
+        ("has(self.typo)", "undefined field 'typo'"),
+        ("self.list.all(i, i.nmae == 'x')", "undefined field 'nmae'"),
+        ("self.list[0].nmae == 'x'", "undefined field 'nmae'"),
+        ("self.open.x == 1", "undefined field 'x'"),
+        ("self.metadata.labels.x == 'y'", "undefined field 'labels'"),
+        ("self.n == 'x'", r"found no matching overload for '_==_' applied to '\(int, string\)'"),
+        ("self.n < 'x'", "no matching overload"),
+        ("self.d * 2 > 1.0", r"'_\*_' applied to '\(double, int\)'"),
+        ("self.s && true", "no matching overload"),
+        ("!self.n", "no matching overload"),
+        ("self.n ? true : false", "no matching overload"),
+        ("self.n.startsWith('x')", "no matching overload for 'startsWith'"),
+        ("self.n in self.s", "no matching overload for '@in'"),
+        ("self.s.all(c, true)", "cannot be range of a comprehension"),
+        ("self.n.x == 1", "does not support field selection"),
+        ("self.list.exists(i, i.name)", "no matching overload"),
+        ("self.n + 1", "must evaluate to a bool"),
+        ("self.map.exists(k, self.map[k] == 'x')", "no matching overload"),
+        ("self.s.split(',')[0] == 1", "no matching overload"),
+    ],
+)
+def test_rule_that_cannot_fit_its_schema_is_refused(expression: str, reason: str) -> None:
+    with pytest.raises(RuleFailure, match=reason):
+        compiled(expression, KNOWN)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "self.n > 1 && self.d < 2",
+        "self.any == 'x' || self.any == 1",
+        "self.n == null || self.d >= 1",
+        "self.list.all(i, i.name.matches('x')) && size(self.list) + self.n > 1",
+        "self.map.all(k, k.startsWith('a') && self.map[k] > 1)",
+        "self.map.x == 1 && 'x' in self.map",
+        "self.n == oldSelf.n && (has(self.s) ? self.s == 'x' : self.b)",
+        "self.list.map(i, i.name).exists(n, n == 'x') && self.list.filter(i, has(i.name)).size() > 0",
+        "self.when > timestamp('2026-01-01T00:00:00Z')",
+        "self.kind == 'Thing' && self.metadata.name.startsWith('x')",
+        "double(self.n) * self.d > 1.0 && [1, 2].exists(i, i == self.n)",
+        "self.s in ['a', 'b'] && {'a': 1}['a'] == 1",
+    ],
+)
+def test_rule_that_fits_its_schema_is_taken(expression: str) -> None:
+    compiled(expression, KNOWN)
+
+
+def test_message_expression_must_be_a_string() -> None:
+    compiled("'n is ' + string(self.n)", KNOWN, RuleResult.MESSAGE)
+    with pytest.raises(RuleFailure, match="must evaluate to a string"):
+        compiled("self.n", KNOWN, RuleResult.MESSAGE)
 
 
 @given(st.text(alphabet="self.xy()[]{}<>=!&|?:+-*/%'\"\\01 ,in", max_size=40))
 def test_garbage_compiles_or_is_refused(text: str) -> None:
     try:
-        program = CelRules().compile(text)
+        program = compiled(text)
     except RuleFailure:
         return
     with contextlib.suppress(RuleFailure):
@@ -201,7 +286,7 @@ def test_compiled_form_agrees_with_cel_python(expression: str, value: Any) -> No
 
     def outcome(rules: Any) -> Any:
         try:
-            return rules.compile(expression).evaluate(value, MISSING)
+            return rules.compile(expression, ANYTHING, yields=RuleResult.VERDICT).evaluate(value, MISSING)
         except RuleFailure:
             return "failed"
 

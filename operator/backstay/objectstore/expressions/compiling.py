@@ -10,8 +10,8 @@ from typing import assert_never
 
 from backstay.objectstore.document import MISSING, Json
 from backstay.objectstore.expressions import functions
+from backstay.objectstore.expressions.checking import Kind, check
 from backstay.objectstore.expressions.syntax import (
-    RESERVED,
     Call,
     Conditional,
     Index,
@@ -23,17 +23,14 @@ from backstay.objectstore.expressions.syntax import (
     Operation,
     Select,
     parse,
+    unescaped,
 )
-from backstay.objectstore.schema import RuleFailure
+from backstay.objectstore.schema import RuleFailure, RuleResult, Schema
 
 Frame = list[Json]
 Code = Callable[[Frame], Json]
 
 _SELF, _OLD_SELF = 0, 1
-
-# Property names that are no CEL identifiers are written escaped, as Kubernetes documents it.
-_ESCAPES = (("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/"))
-_KEYWORDS = RESERVED | {"true", "false", "null", "in"}
 
 
 class CelProgram:
@@ -41,9 +38,9 @@ class CelProgram:
 
     __slots__ = ("_code", "_slots", "uses_old_self")
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, tree: Node) -> None:
         compiler = _Compiler()
-        self._code = compiler.code(parse(expression), {"self": _SELF, "oldSelf": _OLD_SELF})
+        self._code = compiler.code(tree, {"self": _SELF, "oldSelf": _OLD_SELF})
         self._slots = compiler.slots
         self.uses_old_self = compiler.uses_old_self
 
@@ -60,20 +57,12 @@ class CelProgram:
 class CelRules:
     """A RuleCompiler; keeps nothing, the store keeps what it compiled."""
 
-    def compile(self, expression: str) -> CelProgram:
+    def compile(self, expression: str, schema: Schema, *, yields: RuleResult) -> CelProgram:
         """Raises RuleFailure."""
-        return CelProgram(expression)
-
-
-def _unescaped(name: str) -> str:
-    if not name.startswith("__") and "__" not in name:
-        return name
-    inner = name[2:-2]
-    if name.startswith("__") and name.endswith("__") and inner in _KEYWORDS:
-        return inner
-    for mark, letter in _ESCAPES:
-        name = name.replace(mark, letter)
-    return name
+        tree = parse(expression)
+        program = CelProgram(tree)
+        check(tree, schema, wanted=Kind.BOOL if yields is RuleResult.VERDICT else Kind.STRING)
+        return program
 
 
 class _Compiler:
@@ -88,7 +77,7 @@ class _Compiler:
             case Name(name):
                 return self._variable(name, scope)
             case Select(operand, name):
-                inner, key = self.code(operand, scope), _unescaped(name)
+                inner, key = self.code(operand, scope), unescaped(name)
                 return lambda frame: functions.member(inner(frame), key)
             case Index(operand, index):
                 inner, at = self.code(operand, scope), self.code(index, scope)
@@ -141,7 +130,7 @@ class _Compiler:
         if len(node.arguments) != 1 or not isinstance(node.arguments[0], Select):
             raise RuleFailure("invalid argument to has() macro")
         select = node.arguments[0]
-        inner, key = self.code(select.operand, scope), _unescaped(select.member)
+        inner, key = self.code(select.operand, scope), unescaped(select.member)
 
         def has(frame: Frame) -> bool:
             value = inner(frame)

@@ -309,3 +309,20 @@ def _unescaped(found: re.Match[str]) -> str:
     if code in "\\?\"'`":
         return code
     raise RuleFailure(f"Syntax error: bad escape \\{code}")
+
+
+# Property names that are no CEL identifiers are written escaped, as Kubernetes documents it.
+_ESCAPES = (("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/"))
+_KEYWORDS = RESERVED | {"true", "false", "null", "in"}
+
+
+def unescaped(name: str) -> str:
+    """The property a selected name means."""
+    if "__" not in name:
+        return name
+    inner = name[2:-2]
+    if name.startswith("__") and name.endswith("__") and inner in _KEYWORDS:
+        return inner
+    for mark, letter in _ESCAPES:
+        name = name.replace(mark, letter)
+    return name
