@@ -171,14 +171,13 @@ class ResourceReader:
         return meta_of(merged(sets)), meta_sets_of(sets)
 
     def _operations(self, layers: list[Element]) -> tuple[Operation, ...]:
-        found: dict[tuple[str, int], Operation] = {}
+        found: list[Operation] = []
         for layer in layers:
-            own: list[Operation] = []
+            named = {(operation.name, operation.interval_ms) for operation in found}
             for holder in self._index.children(layer, "operations"):
-                own += [self._operation(element) for element in self._index.children(holder, "op")]
-            for operation in own:
-                found.setdefault((operation.name, operation.interval_ms), operation)
-        return tuple(found.values())
+                own = [self._operation(element) for element in self._index.children(holder, "op")]
+                found += [one for one in own if (one.name, one.interval_ms) not in named]
+        return tuple(found)
 
     def _operation(self, element: Element) -> Operation:
         raw = {name: value for name, value in element.attrib.items() if name != "id"}

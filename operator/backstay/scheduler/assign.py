@@ -153,7 +153,7 @@ class Assigner:
 
     def apply(self, resource: Resource, link: Link) -> None:
         """Let the place of the link's primary count for the resource."""
-        if link.dependent_role is Role.PROMOTED:
+        if link.dependent_role in (Role.PROMOTED, Role.UNPROMOTED):
             return  # counts when it is chosen who is promoted
         nodes = self.places_in_role(link)
         if not nodes:
@@ -195,7 +195,7 @@ class Assigner:
 
     def heed(self, resource: Resource, link: Link) -> None:
         """Add the wishes of a dependent (and of what follows that) to the resource's scores."""
-        if not link.influences_primary():
+        if not link.influences_primary() or link.dependent_role in (Role.PROMOTED, Role.UNPROMOTED):
             return
         before = self.scores.rows[resource]
         after = self._with_wishes(before, link.dependent, link, factor=link.factor, following=False)
@@ -222,6 +222,14 @@ class Assigner:
         return resource
 
     def _with_wishes(self, row: Row, source: Resource, link: Link, *, factor: float, following: bool) -> Row:
+        group = source.parent
+        if (
+            not following
+            and group is not None
+            and group.kind is Kind.GROUP
+            and link.primary.parent is not group
+        ):
+            source = group  # the others have to come along
         member = self._end(source, following=following)
         if member in self._merging:
             return row

@@ -122,7 +122,13 @@ class _Telling:
                     self.plan.actions.relate(other, noted)
 
     def _hold_followers(self, done: Act, confirmed: Act) -> None:
-        """What is ordered after the clone waits until everyone was told."""
+        """What is ordered after the clone waits until everyone was told, and so do its monitors."""
+        for act in self.acts:
+            if act.resource is None:
+                continue
+            for monitor in self.plan.actions.recurring(act.resource):
+                if monitor.required and monitor.node is act.node and monitor.target_rc != 7:
+                    self.plan.actions.relate(confirmed, monitor)
         inside = {self.clone, *self.clone.leaves()}
         for relation in list(done.after):
             then = relation.then

@@ -27,8 +27,9 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     _apply_quorum(situation)
     _find_containers(situation)
     for resource, node, history in assign_histories(situation, _orphan):
-        resource.known_as = history.resource
         activity = activity_of(state, resource=resource, node=node, history=history, ledger=ledger)
+        if activity.active or history.resource == resource.base_id:
+            resource.known_as = history.resource
         _react(situation, resource, activity)
     for position, one in enumerate(every(situation)):
         one.index = position

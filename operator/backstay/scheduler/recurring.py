@@ -20,9 +20,11 @@ def plan_recurring(
 ) -> None:
     """Make monitors and cancellations for one primitive."""
     wanted = [one for one in resource.operations if one.interval_ms > 0 and one.name != "cancel"]
+    keys = [(one.name, one.interval_ms) for one in wanted]
     if not resource.orphan and not resource.maintained:
         for operation in wanted:
-            if operation.enabled is False:
+            # Two of one name and interval can not be told apart in a history: as in Pacemaker, neither is run.
+            if operation.enabled is False or keys.count((operation.name, operation.interval_ms)) > 1:
                 continue
             if operation.role is Role.STOPPED:
                 _watch_stopped(plan, resource, operation, target, stops=stops)

@@ -6,7 +6,7 @@ business. Bundles are refused by leaving them out (the caller lists them as unsu
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backstay.scheduler.situation import Effective, Kind, NodeView, Resource, Situation
 from backstay.state.choices import MultipleActive, NodeKind, Requires
@@ -154,6 +154,8 @@ class _Builder:
 
     def _clone(self, one: Clone) -> Resource:
         meta = self._meta(one, ())
+        if meta.globally_unique is None and (meta.clone_node_max or 1) > 1:
+            meta = replace(meta, globally_unique=True)  # several on one node must be told apart
         made = Resource(id=one.id, base_id=one.id, kind=Kind.CLONE, meta=self._effective(meta, None))
         self._register(made)
         size = clone_size(meta, nodes=self._members)

@@ -228,8 +228,10 @@ class _Reader:
 
     def _role_after_failure(self, activity: Activity, record: OpRecord) -> None:
         match record.operation:
-            case "promote" | "demote":
+            case "promote":
                 activity.role = Role.PROMOTED
+            case "demote":
+                activity.role = Role.UNPROMOTED
             case "monitor" if record.rc == OCF_FAILED_PROMOTED:
                 activity.role = Role.PROMOTED
             case _:

@@ -72,7 +72,8 @@ def _stopped(clone: Resource, inactive: list[Resource], occupied: set[str]) -> I
         if activity.not_installed
     }
     names = [node for node in _all_nodes(clone) if node not in occupied][: len(inactive)]
-    disabled = " (disabled)" if clone.meta.target_role is Role.STOPPED else ""
+    off = any(leaf.meta.target_role is Role.STOPPED for leaf in clone.leaves())
+    disabled = " (disabled)" if off else ""
     plain = [name for name in names if name not in missing]
     if plain:
         yield f"  * Stopped{disabled}: [ {' '.join(plain)} ]"
