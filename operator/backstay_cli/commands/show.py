@@ -84,6 +84,7 @@ def _template(template: ResourceTemplate, margin: str) -> Iterator[str]:
         yield f"{margin}  Operations:"
         for operation in template.operations:
             options = _spelled(operation.wire(), OPERATION_OPTIONS)
+            options |= operation.params
             yield f"{margin}    {operation.name}: {' '.join(f'{name}={_shown(value)}' for name, value in options.items())}"
 
 
