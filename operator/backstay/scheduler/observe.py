@@ -11,6 +11,7 @@ from backstay.scheduler.clone_history import assign_histories
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.health import mark_health
 from backstay.scheduler.situation import Activity, Effective, Kind, NodeView, Resource, Situation
+from backstay.scheduler.tickets import fences, freezes, lost_tickets
 from backstay.scheduler.tree import every, situation_of
 from backstay.scheduler.verdicts import activity_of
 from backstay.state.choices import MultipleActive, NodeKind, NoQuorumPolicy, OnFail, Requires, Role
@@ -41,6 +42,7 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
         _conclude(situation, leaf)
     for leaf in situation.leaves():
         _judge_multiple(leaf)
+    _judge_tickets(situation)
     _judge_fencing(situation)
     mark_health(situation)
     return situation, ledger
@@ -212,6 +214,16 @@ def _block_family(leaf: Resource) -> None:
     for one in family:
         one.blocked = one.blocked_as_multiple = True
         one.managed = False
+
+
+def _judge_tickets(situation: Situation) -> None:
+    for constraint, ticket, leaf in list(lost_tickets(situation)):
+        if freezes(constraint, ticket, leaf):
+            leaf.managed = False
+            leaf.blocked = True
+        elif fences(constraint, ticket, leaf):
+            for node in leaf.active_on:
+                _fence(situation, node, "deadman ticket was lost")
 
 
 def _judge_fencing(situation: Situation) -> None:

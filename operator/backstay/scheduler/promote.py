@@ -9,6 +9,7 @@ from backstay.scheduler.assign import Assigner
 from backstay.scheduler.contributions import Reason
 from backstay.scheduler.locations import location_scores, targets_of
 from backstay.scheduler.situation import NodeView, Resource
+from backstay.scheduler.tickets import may_not_be_promoted
 from backstay.scheduler.tree import CloneSize
 from backstay.state.choices import Role
 from backstay.state.constraint import Location
@@ -75,8 +76,11 @@ class Promotion:
         """Give every placed instance its role."""
         placed = [(child, places[0]) for child in self.clone.children if (places := self._places(child))]
         extra = self._location_scores()
+        barred = may_not_be_promoted(self.assigner.situation)
         for child, node in placed:
             wish = wish_of(self.assigner, child, node)
+            if barred.intersection(child.leaves()):
+                wish = -INFINITY
             bonus = extra.get((child, node.index))
             self.wishes[child] = wish if bonus is None else add(wish, bonus)
         self._weigh(placed)

@@ -24,6 +24,7 @@ from backstay.scheduler.probes import order_probes, plan_probes
 from backstay.scheduler.settle import settle
 from backstay.scheduler.situation import Kind, Resource, Situation
 from backstay.scheduler.summary import summarize
+from backstay.scheduler.tickets import ban_without_tickets
 from backstay.scheduler.transition import Blocked, Placed, PromotionScore, ScoreLine, Transition
 from backstay.scheduler.tree import every
 from backstay.scheduler.unfencing import plan_unfencing
@@ -41,6 +42,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     """The same for a state already observed. The situation must be fresh: placing counts on its nodes."""
     journal = Journal()
     scores = base_scores(situation, ledger, journal)
+    ban_without_tickets(scores)
     links = Colocations(situation)
     assigner = Assigner(situation, scores, links)
     assigner.assign_clone = assign_clone
