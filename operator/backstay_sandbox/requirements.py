@@ -58,6 +58,13 @@ AGENTS = (
     Requirement("modprobe", "kmod", "Filesystem: loading a file system's module"),
 )
 ALL = HOSTS + AGENTS
+PEERS = (
+    Requirement("keepalived", "keepalived", "peers: failover times beside Backstay's"),
+    Requirement("corosync", "corosync", "peers: failover times beside Backstay's"),
+    Requirement("pacemakerd", "pacemaker", "peers: failover times beside Backstay's"),
+    Requirement("crm_mon", "pacemaker-cli-utils", "peers: failover times beside Backstay's"),
+)
+"""For benchmarks only."""
 
 
 def missing(requirements: Iterable[Requirement]) -> list[Requirement]:
@@ -116,8 +123,10 @@ def install(packages: list[str]) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Check, or install, what the sandbox needs of this machine.")
     parser.add_argument("--install", action="store_true", help="install the missing packages (root, Debian)")
+    parser.add_argument("--peers", action="store_true", help="also what benchmarks compare Backstay with")
     args = parser.parse_args()
-    lacking = missing(ALL)
+    wanted = ALL + PEERS if args.peers else ALL
+    lacking = missing(wanted)
     if args.install and lacking:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
             print(explain(lacking), file=sys.stderr)
@@ -125,7 +134,7 @@ def main() -> None:
             sys.exit(1)
         if install(packages_of(lacking)) != 0:
             sys.exit(1)
-        lacking = missing(ALL)
+        lacking = missing(wanted)
     print(explain(lacking) if lacking else "nothing is missing")
     sys.exit(1 if lacking else 0)
 
