@@ -34,7 +34,7 @@ def parse_cib(
         raise CibError("no execution-date, and no other time given", element="cib")
     index = Index(root)
     properties = read_properties(root.find("configuration/crm_config"), index, now=now)
-    status = read_status(root, index, properties)
+    status = read_status(root, index, properties, now=now)
     state = ClusterState(
         now=now,
         nodes=status.nodes,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from backstay.cib.membership import standing_of
-from backstay.cib.rules import merged, read_sets
+from backstay.cib.rules import read_sets
 from backstay.cib.tree import Element, Index, label, parsed, read, required
 from backstay.cib.values import CibError, boolean, date, duration_ms, integer, score
 from backstay.state.choices import NodeKind, OpStatus
@@ -11,6 +11,7 @@ from backstay.state.cluster import ClusterProperties
 from backstay.state.history import FailCount, OpRecord, ResourceHistory, Ticket
 from backstay.state.node import Node
 from backstay.state.resource import Agent
+from backstay.state.rule_match import Facts, matches
 from backstay.state.score import INFINITY
 
 
@@ -22,7 +23,7 @@ class Status:
     tickets: tuple[Ticket, ...]
 
 
-def read_status(root: Element, index: Index, properties: ClusterProperties) -> Status:
+def read_status(root: Element, index: Index, properties: ClusterProperties, *, now: float) -> Status:
     """Nodes in configuration order, and everything recorded about them. Raises CibError."""
     states = _states(root)
     nodes: list[Node] = []
@@ -33,7 +34,7 @@ def read_status(root: Element, index: Index, properties: ClusterProperties) -> S
         state = states.get(required(element, "id"))
         if state is None:
             state = next((one for one in states.values() if one.get("uname") == element.get("uname")), None)
-        node = _node(element, state, index=index, properties=properties)
+        node = _node(element, state, index=index, properties=properties, now=now)
         nodes.append(node)
         if state is None:
             continue
@@ -55,14 +56,22 @@ def _states(root: Element) -> dict[str, Element]:
     return found
 
 
-def _pairs(element: Element | None, tag: str, index: Index) -> dict[str, str]:
-    return {} if element is None else merged(read_sets(element, tag, index))
+def _pairs(element: Element | None, tag: str, index: Index, now: float) -> dict[str, str]:
+    """Name/value pairs as they apply now."""
+    values: dict[str, str] = {}
+    for one in [] if element is None else read_sets(element, tag, index):
+        if one.rule is None or matches(one.rule, Facts(now=now)):
+            for name, value in one.values.items():
+                values.setdefault(name, value)
+    return values
 
 
-def _node(element: Element, state: Element | None, *, index: Index, properties: ClusterProperties) -> Node:
-    attributes = _pairs(element, "instance_attributes", index)
+def _node(
+    element: Element, state: Element | None, *, index: Index, properties: ClusterProperties, now: float
+) -> Node:
+    attributes = _pairs(element, "instance_attributes", index, now)
     transient = (
-        {} if state is None else _pairs(state.find("transient_attributes"), "instance_attributes", index)
+        {} if state is None else _pairs(state.find("transient_attributes"), "instance_attributes", index, now)
     )
     both = {**attributes, **transient}
     shutdown = both.get("shutdown", "0") not in ("0", "false", "")
@@ -80,7 +89,7 @@ def _node(element: Element, state: Element | None, *, index: Index, properties: 
         terminate=terminate,
     )
     utilization: dict[str, int] = {}
-    for name, value in _pairs(element, "utilization", index).items():
+    for name, value in _pairs(element, "utilization", index, now).items():
         utilization[name] = parsed(value, integer, element=label(element), attribute=name)
     return Node(
         name=element.get("uname") or required(element, "id"),

@@ -95,6 +95,10 @@ def date(text: str) -> float:
     if re.fullmatch(r"\d{9,}(\.\d+)?", word):
         return float(word)
     word = re.sub(r"\s+([+-]\d\d:?\d\d|Z)$", r"\1", word)
+    ordinal = re.fullmatch(r"(\d{4})-(\d{3})(T.*)?", word)
+    if ordinal is not None:  # the day of the year
+        day = datetime.date(int(ordinal[1]), 1, 1) + datetime.timedelta(days=int(ordinal[2]) - 1)
+        word = f"{day.isoformat()}{ordinal[3] or ''}"
     try:
         parsed = datetime.datetime.fromisoformat(word)
         if parsed.tzinfo is None:

@@ -6,6 +6,7 @@ colocated resources moves as one. A wish that would leave no node at all is drop
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from backstay.scheduler.choose import best_node
 from backstay.scheduler.colocations import Colocations, Link
@@ -16,6 +17,16 @@ from backstay.state.choices import PlacementStrategy, Role
 from backstay.state.score import INFINITY, add
 
 ScoreLine = tuple[str, str, str, int]  # kind of assignment, resource, node, score
+
+
+class Room(Protocol):
+    """Accounts for what nodes can carry."""
+
+    def restrict(self, resource: Resource) -> None: ...
+
+    def take(self, resource: Resource, node: NodeView) -> None: ...
+
+    def preference(self, node: NodeView) -> tuple[int, ...]: ...
 
 
 class Assigner:
@@ -31,6 +42,7 @@ class Assigner:
         self.promotion_lines: list[tuple[str, str, int]] = []  # instance, node ("": not placed), score
         self._busy: set[Resource] = set()
         self._merging: set[Resource] = set()
+        self.capacity: Room | None = None
         self.assign_clone: Callable[[Assigner, Resource], None] | None = None
 
     def assign_all(self) -> None:
@@ -84,11 +96,15 @@ class Assigner:
             self.scores.rows[resource] = before  # wishes give way where they leave no place at all
         if self._must_not_run(resource):
             self.scores.ban(resource, reason=Reason.TARGET_ROLE)
+        if self.capacity is not None:
+            self.capacity.restrict(resource)
         self.log("primitive", resource)
         self.placed[resource] = self._node_for(resource, self.scores.rows[resource])
         node = self.placed[resource]
         if node is not None:
             node.count += 1
+            if self.capacity is not None:
+                self.capacity.take(resource, node)
 
     def _mind_others(self, resource: Resource, *, mandatory: bool) -> None:
         """Apply where those are that the resource follows, then what those wish that follow it."""
@@ -111,7 +127,8 @@ class Assigner:
         if not resource.managed:
             return resource.active_on[0] if resource.active_on else None
         current = resource.active_on[0] if resource.active_on else None
-        return best_node(self.situation.nodes, row, current=current)
+        room = self.capacity.preference if self.capacity is not None else None
+        return best_node(self.situation.nodes, row, current=current, room=room)
 
     def log(self, kind: str, resource: Resource) -> None:
         """Keep the scores as they stand, for whoever asks."""

@@ -1,20 +1,24 @@
 """Choose a node from scores: the highest wins; ties are broken openly.
 
-Of nodes with the same score, the one with fewer resources placed wins, then the one where the resource runs
-already, then the first by name.
+Of nodes with the same score, the one with fewer resources placed wins (or, with utilization, the one with more room),
+then the one where the resource runs already, then the first by name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from backstay.scheduler.situation import NodeView
 
+Room = Callable[[NodeView], tuple[int, ...]]
 
-def best_node(nodes: Iterable[NodeView], row: list[int], *, current: NodeView | None) -> NodeView | None:
+
+def best_node(
+    nodes: Iterable[NodeView], row: list[int], *, current: NodeView | None, room: Room | None = None
+) -> NodeView | None:
     """The node to use; None if none has a score of 0 or more."""
     candidates = [node for node in nodes if node.usable and row[node.index] >= 0]
-    return min(candidates, key=lambda node: preference(node, row, current=current), default=None)
 
+    def preference(node: NodeView) -> tuple[int, tuple[int, ...], bool, int]:
+        load = (node.count,) if room is None else room(node)
+        return (-row[node.index], load, node is not current, node.index)
 
-def preference(node: NodeView, row: list[int], *, current: NodeView | None) -> tuple[int, int, bool, int]:
-    """A sort key: smaller is better."""
-    return (-row[node.index], node.count, node is not current, node.index)
+    return min(candidates, key=preference, default=None)

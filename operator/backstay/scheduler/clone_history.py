@@ -8,18 +8,18 @@ surplus instance, which will be stopped. Histories of unknown resources become o
 from collections.abc import Callable, Iterator
 
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
-from backstay.state.choices import OpStatus
 from backstay.state.history import ResourceHistory
 
 Orphan = Callable[[Situation, ResourceHistory], Resource]
+Activeness = Callable[[Resource, NodeView, ResourceHistory], bool]
 
 
 def assign_histories(
-    situation: Situation, orphan: Orphan
+    situation: Situation, orphan: Orphan, is_active: Activeness
 ) -> Iterator[tuple[Resource, NodeView, ResourceHistory]]:
     """Every history with the instance it belongs to, in the order in which the state has them. A history of
     something that is not running and that no instance is left for is passed over."""
-    claims = _Claims(situation)
+    claims = _Claims(situation, is_active)
     for history in situation.state.histories:
         node = situation.node_by_name.get(history.node)
         if node is None:
@@ -31,8 +31,9 @@ def assign_histories(
 
 
 class _Claims:
-    def __init__(self, situation: Situation) -> None:
+    def __init__(self, situation: Situation, is_active: Activeness) -> None:
         self._situation = situation
+        self._is_active = is_active
         self._holder: dict[Resource, dict[int, str]] = {}  # clone -> instance -> the node it is active on
         self._bare: set[str] = set()  # primitives that some node knows by their plain name
 
@@ -40,7 +41,7 @@ class _Claims:
         base = base_of(history.resource)
         for name in (history.resource, base):
             instances = self._situation.instances_of.get(name)
-            if instances:
+            if instances and instances[0].kind is Kind.PRIMITIVE:
                 if name == history.resource:
                     self._bare.add(name)
                 return self._instance(instances, history, node)
@@ -62,12 +63,12 @@ class _Claims:
             return instances[0]
         if clone.meta.raw.globally_unique:
             found = next((one for one in instances if one.id == history.resource), None)
-            if found is None and _was_active(history):
+            if found is None and self._is_active(instances[0], node, history):
                 found = self._surplus(clone, history)
             return found
         base = instances[0].base_id
         held = self._holder.setdefault(clone, {})
-        active = _was_active(history)
+        active = self._is_active(instances[0], node, history)
         position = self._position(clone, base, held, node)
         if position is None:
             if not active:
@@ -128,15 +129,3 @@ def base_of(name: str) -> str:
     """An instance's name without its number."""
     head, colon, number = name.rpartition(":")
     return head if colon and number.isdigit() else name
-
-
-def _was_active(history: ResourceHistory) -> bool:
-    """A rough look: is the latest thing known that it runs?"""
-    latest = max(history.operations, key=lambda one: (one.call_id < 0, one.call_id), default=None)
-    if latest is None:
-        return False
-    if latest.status is OpStatus.PENDING:
-        return latest.operation != "monitor" or latest.interval_ms > 0
-    if latest.operation == "stop":
-        return latest.rc not in (0, 7)
-    return latest.rc not in (7, 5)

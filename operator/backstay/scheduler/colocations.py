@@ -140,6 +140,10 @@ def expand_set(constraint: ColocationSet) -> list[Colocation]:
         if one.sequential:
             for primary, dependent in pairwise(one.members):
                 pairs.append(_pair(constraint, (one, dependent), (one, primary), score))
+        elif score < 0:
+            for position, dependent in enumerate(one.members):  # each avoids all others
+                for primary in one.members[:position]:
+                    pairs.append(_pair(constraint, (one, dependent), (one, primary), score))
     for dependents, primaries in pairwise(constraint.sets):
         pairs += _between(constraint, dependents, primaries)
     return pairs

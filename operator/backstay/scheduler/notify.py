@@ -63,12 +63,15 @@ class _Telling:
         return confirmed
 
     def _present(self) -> list[tuple[Resource, NodeView]]:
-        """Who is there beforehand; what has been stopped by then is not."""
+        """Who is there beforehand; what has been stopped by then is not, what was started is."""
         if self.operation in ("stop", "demote"):
             return _active(self.clone)
-        stopped = {
-            act.resource for act in _acts(self.plan, self.clone, "stop") if act.required and act.runnable
-        }
+        staying = self._staying()
+        return staying if self.operation == "start" else self._with_started(staying)
+
+    def _staying(self) -> list[tuple[Resource, NodeView]]:
+        stops = _acts(self.plan, self.clone, "stop")
+        stopped = {act.resource for act in stops if act.required and act.runnable}
         return [(leaf, node) for leaf, node in _active(self.clone) if leaf not in stopped]
 
     def _marks(self, name: str) -> tuple[Act, Act]:
@@ -88,10 +91,11 @@ class _Telling:
         if self.operation == "stop":
             changed = {act.resource for act in self.acts}
             return [(leaf, node) for leaf, node in _active(self.clone) if leaf not in changed]
-        stopped = {
-            act.resource for act in _acts(self.plan, self.clone, "stop") if act.required and act.runnable
-        }
-        staying = [(leaf, node) for leaf, node in _active(self.clone) if leaf not in stopped]
+        if self.operation == "demote":
+            return _active(self.clone)
+        return self._with_started(self._staying())
+
+    def _with_started(self, staying: list[tuple[Resource, NodeView]]) -> list[tuple[Resource, NodeView]]:
         present = {leaf for leaf, _ in staying}
         starting = [
             (act.resource, act.node)

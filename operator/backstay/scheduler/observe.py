@@ -27,7 +27,11 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     ledger = FailureLedger(state)
     _apply_quorum(situation)
     _find_containers(situation)
-    for resource, node, history in assign_histories(situation, _orphan):
+
+    def is_active(resource: Resource, node: NodeView, history: ResourceHistory) -> bool:
+        return activity_of(state, resource=resource, node=node, history=history, ledger=ledger).active
+
+    for resource, node, history in assign_histories(situation, _orphan, is_active):
         activity = activity_of(state, resource=resource, node=node, history=history, ledger=ledger)
         if activity.active or history.resource == resource.base_id:
             resource.known_as = history.resource
@@ -51,6 +55,9 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
 def _orphan(situation: Situation, history: ResourceHistory) -> Resource:
     """A resource that is no longer configured, known from its history only."""
     name = history.resource
+    known = next((one for one in situation.resources if one.orphan and one.id == name), None)
+    if known is not None:
+        return known
     agent = history.agent or Agent(standard="ocf", provider="unknown", type="unknown")
     properties = situation.properties
     made = Resource(
@@ -76,8 +83,9 @@ def _orphan(situation: Situation, history: ResourceHistory) -> Resource:
         ),
     )
     situation.resources.append(made)
-    situation.by_id[name] = made
-    situation.instances_of.setdefault(name, []).append(made)
+    situation.by_id.setdefault(name, made)
+    if not situation.instances_of.get(name):
+        situation.instances_of[name] = [made]
     return made
 
 

@@ -13,7 +13,7 @@ from backstay.scheduler.plan import Plan
 from backstay.scheduler.plan_group import mark, placeholder
 from backstay.scheduler.situation import Kind, NodeView, Resource
 from backstay.state.choices import OrderAction, OrderKind
-from backstay.state.constraint import Order, OrderSet
+from backstay.state.constraint import Order, OrderSet, ResourceSet
 from backstay.transition.graph import ActionKind
 
 _DONE = {"start": "running", "stop": "stopped", "promote": "promoted", "demote": "demoted"}
@@ -49,6 +49,9 @@ def plan_orders(plan: Plan) -> None:
         elif isinstance(constraint, OrderSet):
             for one in expand_set(constraint):
                 _plan_order(plan, one)
+            for earlier, later in pairwise(constraint.sets):
+                if not earlier.require_all:
+                    _tie_any_of_set(plan, constraint, earlier, later)
 
 
 def _plan_order(plan: Plan, order: Order) -> None:
@@ -88,6 +91,26 @@ def _tie_any(plan: Plan, order: Order, before: End, after: End, *, needed: int) 
         act.required, act.runnable = True, False
     for then in (*ends(plan, after, done=False), *inside(plan, after)):
         plan.actions.relate(act, then, Bond.NEEDS)
+
+
+def _tie_any_of_set(plan: Plan, constraint: OrderSet, earlier: ResourceSet, later: ResourceSet) -> None:
+    """One member of a set is enough for all members of the next."""
+    name = f"one-or-more:{earlier.id}"
+    act = plan.actions.add(Act(kind=ActionKind.PSEUDO, operation=name, pseudo=True, needs_any=1))
+    action = earlier.action or OrderAction.START
+    bond = Bond.NEEDS if constraint.kind is OrderKind.MANDATORY else Bond.ORDER
+    for member in earlier.members:
+        resource = plan.situation.by_id.get(member)
+        for one in () if resource is None else ends(plan, End(resource, action), done=True):
+            plan.actions.relate(one, act, Bond.NEEDS | Bond.PULLS_THEN)
+    if not act.before:
+        act.required, act.runnable = True, False
+    for member in later.members[:1] if later.sequential else later.members:
+        resource = plan.situation.by_id.get(member)
+        if resource is not None:
+            end = End(resource, later.action or OrderAction.START)
+            for then in (*ends(plan, end, done=False), *inside(plan, end)):
+                plan.actions.relate(act, then, bond)
 
 
 class _Tie:
@@ -247,6 +270,8 @@ def expand_set(constraint: OrderSet) -> list[Order]:
             for first, then in pairwise(one.members):
                 pair(first, then, one.action, one.action)
     for earlier, later in pairwise(constraint.sets):
+        if not earlier.require_all:
+            continue  # any one of them will do; see `_tie_any_of_set`
         outer = earlier.members[-1:] if earlier.sequential else earlier.members
         inner = later.members[:1] if later.sequential else later.members
         for first in outer:

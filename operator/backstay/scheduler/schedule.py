@@ -12,6 +12,7 @@ from backstay.scheduler.emit import emit
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.fates import order_containers, tie_fates
 from backstay.scheduler.fencing import plan_fencing, plan_shutdown, plan_starts_after_fencing
+from backstay.scheduler.load import Capacity, plan_load
 from backstay.scheduler.locations import Scores, base_scores
 from backstay.scheduler.notify import plan_notifications
 from backstay.scheduler.observe import observe
@@ -46,6 +47,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     links = Colocations(situation)
     assigner = Assigner(situation, scores, links)
     assigner.assign_clone = assign_clone
+    assigner.capacity = Capacity(assigner)
     assigner.assign_all()
     plan = Plan(situation=situation, placement=_placement(assigner), ledger=ledger)
     _plan_actions(plan, scores, links)
@@ -88,6 +90,7 @@ def _plan_actions(plan: Plan, scores: Scores, links: Colocations) -> None:
     plan_orders(plan)
     order_probes(plan)
     order_containers(plan)
+    plan_load(plan)
     tie_fates(plan, links)
     plan_starts_after_fencing(plan)
     plan_unfencing(plan)

@@ -47,7 +47,7 @@ def _is_plain(clone: Resource, child: Resource, leaves: list[Resource], nodes: l
         flags = [flag for flag in flags_of(leaf) if flag not in ("disabled", "target-role:Unpromoted")]
         if leaf.orphan or leaf.failed or pending_word(leaf) or len(leaf.active_on) != 1:
             return False
-        if flags and not (flags == ["unmanaged"] and not clone.meta.is_managed):
+        if flags:
             return False
     return True
 
