@@ -69,25 +69,30 @@ class _Claims:
         base = instances[0].base_id
         held = self._holder.setdefault(clone, {})
         active = self._is_active(instances[0], node, history)
-        position = self._position(clone, base, held, node)
+        position = self._position(clone, held, node)
+        if position is not None and self._is_taken(clone.children[position], base, node):
+            position = None  # one more of the same on this node is one too many
         if position is None:
             if not active:
                 return None
             self._surplus(clone, history)
-            position = len(clone.children) - 1
+            return _within(clone.children[-1], base)
         if active:
             held[position] = node.name
         return _within(clone.children[position], base)
 
-    def _position(self, clone: Resource, base: str, held: dict[int, str], node: NodeView) -> int | None:
+    def _position(self, clone: Resource, held: dict[int, str], node: NodeView) -> int | None:
         for position in range(len(clone.children)):
-            known = _within(clone.children[position], base).activities
-            if held.get(position) == node.name and node.name not in known:
+            if held.get(position) == node.name:
                 return position
         for position in range(len(clone.children)):
             if position not in held:
                 return position
         return None
+
+    def _is_taken(self, child: Resource, base: str, node: NodeView) -> bool:
+        known = _within(child, base).activities.get(node.name)
+        return known is not None and known.active
 
     def _surplus(self, clone: Resource, history: ResourceHistory) -> Resource:
         """One more instance than configured, which was found running."""

@@ -46,7 +46,6 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
         _conclude(situation, leaf)
     for leaf in situation.leaves():
         _judge_multiple(leaf)
-    _judge_tickets(situation)
     _judge_fencing(situation)
     mark_health(situation)
     return situation, ledger
@@ -224,7 +223,8 @@ def _block_family(leaf: Resource) -> None:
         one.managed = False
 
 
-def _judge_tickets(situation: Situation) -> None:
+def judge_tickets(situation: Situation) -> None:
+    """Freeze or fence what lost its ticket: a decision, not an observation, so the scheduler's to call."""
     for constraint, ticket, leaf in list(lost_tickets(situation)):
         if freezes(constraint, ticket, leaf):
             leaf.managed = False

@@ -33,11 +33,8 @@ def params_for(situation: Situation, resource: Resource, node: NodeView) -> dict
 def _inherited(situation: Situation, resource: Resource) -> dict[str, str]:
     if resource.parent is None:
         return {}
-    top = resource.top.base_id
-    for configured in situation.state.resources:
-        if configured.id == top:
-            return _own_and_below(configured)
-    return {}
+    configured = situation.configured.get(resource.top.base_id)
+    return {} if configured is None else _own_and_below(configured)
 
 
 def _own_and_below(configured: Configured) -> dict[str, str]:

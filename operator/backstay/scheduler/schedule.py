@@ -15,7 +15,7 @@ from backstay.scheduler.fencing import plan_fencing, plan_shutdown, plan_starts_
 from backstay.scheduler.load import Capacity, plan_load
 from backstay.scheduler.locations import Scores, base_scores
 from backstay.scheduler.notify import plan_notifications
-from backstay.scheduler.observe import observe
+from backstay.scheduler.observe import judge_tickets, observe
 from backstay.scheduler.orders import plan_orders
 from backstay.scheduler.plan import Placement, Plan
 from backstay.scheduler.plan_clone import plan_clone
@@ -41,6 +41,7 @@ def schedule(state: ClusterState) -> Transition:
 
 def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transition:
     """The same for a state already observed. The situation must be fresh: placing counts on its nodes."""
+    judge_tickets(situation)
     journal = Journal()
     scores = base_scores(situation, ledger, journal)
     ban_without_tickets(scores)

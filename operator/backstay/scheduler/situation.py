@@ -20,6 +20,7 @@ from backstay.state.cluster import ClusterProperties, ClusterState
 from backstay.state.history import OpRecord, ResourceHistory
 from backstay.state.node import Node
 from backstay.state.resource import Agent, Operation, Primitive, ResourceMeta
+from backstay.state.resource import Resource as Configured
 
 
 @dataclass(slots=True, eq=False)
@@ -203,6 +204,7 @@ class Situation:
     resources: list[Resource]  # top level, configuration order, then orphans
     by_id: dict[str, Resource]
     node_by_name: dict[str, NodeView]
+    configured: dict[str, Configured] = field(default_factory=dict)  # top level, by id
     instances_of: dict[str, list[Resource]] = field(default_factory=dict)  # configured id -> instances
 
     @property

@@ -38,6 +38,7 @@ def situation_of(state: ClusterState) -> Situation:
         by_id=builder.by_id,
         node_by_name={view.name: view for view in nodes},
         instances_of=builder.instances_of,
+        configured={one.id: one for one in state.resources},
     )
     for position, one in enumerate(every(situation)):
         one.index = position

@@ -22,6 +22,8 @@ def clone_lines(clone: Resource) -> Iterator[str]:
         if _is_plain(clone, child, leaves, nodes):
             word = _word(leaves)
             groups[word].append(nodes[0])
+        elif not nodes and child.surplus:
+            continue
         elif not nodes and not clone.meta.raw.globally_unique and not any(leaf.failed for leaf in leaves):
             inactive.append(child)
         else:
@@ -41,7 +43,7 @@ def _word(leaves: list[Resource]) -> str:
 
 
 def _is_plain(clone: Resource, child: Resource, leaves: list[Resource], nodes: list[str]) -> bool:
-    if clone.meta.raw.globally_unique or len(nodes) != 1:
+    if clone.meta.raw.globally_unique or child.surplus or len(nodes) != 1:
         return False
     for leaf in leaves:
         flags = [flag for flag in flags_of(leaf) if flag not in ("disabled", "target-role:Unpromoted")]

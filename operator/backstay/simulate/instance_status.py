@@ -17,7 +17,8 @@ def instance_text(resource: Resource, *, name: str | None = None) -> str:
     """Name, agent, state, nodes and flags."""
     shown = resource.id if name is None else name
     state = " ".join(part for part in _state(resource) if part)
-    orphan = "ORPHANED " if resource.orphan else ""
+    surplus = resource.surplus or (resource.parent is not None and resource.parent.surplus)
+    orphan = "ORPHANED " if resource.orphan or surplus else ""
     return f"{shown}\t({resource.agent}):\t {orphan}{state}"
 
 

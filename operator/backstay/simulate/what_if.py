@@ -56,6 +56,7 @@ def run(state: ClusterState, what_if: WhatIf | None = None) -> Outcome:
     state = changes.apply(state)
     before, ledger = observe(state)
     transition = schedule_situation(before, ledger)
+    before, _ = observe(state)  # scheduling marks what it decides; the status is from before
     execution = execute(transition.graph, state, fail=changes.fail)
     after, _ = observe(execution.state)
     for leaf in after.leaves():
