@@ -42,6 +42,7 @@ class Act:
     target_rc: int | None = None
     timeout_ms: int | None = None
     fencing_action: str | None = None
+    partner: NodeView | None = None  # of a migration: the other node
     needs_any: int = 0  # it can run as long as so many of what it needs can; 0: all of it
     again: bool = False  # a start that was under way already: no stop comes first
     inhibited: bool = False  # its partner is missing: it is as if it had not been planned

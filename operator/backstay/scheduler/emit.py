@@ -110,6 +110,10 @@ def _action(plan: Plan, act: Act, number: int, inputs: tuple[int, ...]) -> Actio
         if act.node is not None:
             params = params_for(plan.situation, resource, act.node) | dict(operation.params)
         meta = _meta(resource, operation.name)
+        if act.partner is not None and act.node is not None:
+            leaving = act.operation == "migrate_to"
+            meta["migrate_source"] = act.node.name if leaving else act.partner.name
+            meta["migrate_target"] = act.partner.name if leaving else act.node.name
     name = None if resource is None else resource.id
     return Action(
         id=number,

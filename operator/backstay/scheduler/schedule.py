@@ -14,6 +14,7 @@ from backstay.scheduler.fates import order_containers, tie_fates
 from backstay.scheduler.fencing import plan_fencing, plan_shutdown, plan_starts_after_fencing
 from backstay.scheduler.load import Capacity, plan_load
 from backstay.scheduler.locations import Scores, base_scores
+from backstay.scheduler.migrate import plan_migrations
 from backstay.scheduler.notify import plan_notifications
 from backstay.scheduler.observe import judge_tickets, observe
 from backstay.scheduler.orders import plan_orders
@@ -53,6 +54,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     plan = Plan(situation=situation, placement=_placement(assigner), ledger=ledger)
     _plan_actions(plan, scores, links)
     settle(plan.actions)
+    plan_migrations(plan)
     plan_notifications(plan)
     return Transition(
         graph=emit(plan),

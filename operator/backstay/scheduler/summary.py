@@ -91,8 +91,11 @@ class _Telling:
     def _moved(self, target: NodeView, start: Act) -> Change:
         current = self.leaf.active_on[0]
         stop = self._act("stop", current)
+        verb = Verb.RECOVER if self.leaf.failed else Verb.MOVE
+        if self._act("migrate_to", current) is not None:
+            verb = Verb.MIGRATE
         return Change(
-            verb=Verb.RECOVER if self.leaf.failed else Verb.MOVE,
+            verb=verb,
             resource=self.leaf.id,
             from_node=current.name,
             to_node=target.name,

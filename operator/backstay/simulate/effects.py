@@ -120,6 +120,8 @@ class World:
             rc=rc,
             target_rc=expected,
             status=OpStatus.DONE,
+            migrate_source=action.meta.get("migrate_source"),
+            migrate_target=action.meta.get("migrate_target"),
             last_rc_change=self._state.now,
             last_run=self._state.now,
         )
