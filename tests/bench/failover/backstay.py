@@ -38,6 +38,8 @@ class Backstay:
         self._bed = bed
         self._heartbeat = dict(heartbeat or {})
         self._group = group
+        # A name of its own: hosts keep on their disk the highest epoch that they have seen of a cluster.
+        self._cluster_name = f"{name}-group" if group else name
         self._environment = {
             **os.environ,
             "KUBECONFIG": str(bed.layout.kubeconfig),
@@ -76,7 +78,7 @@ class Backstay:
 
     def dc_node(self) -> str:
         """The host of the present DC; empty if there is none."""
-        return dc_host(self._status("hacluster/bench"))
+        return dc_host(self._status(f"hacluster/{self._cluster_name}"))
 
     def put_vip(self, *, on_dc: bool) -> None:
         """See to it that the VIP is on the DC's host, or that it is not."""
@@ -102,7 +104,7 @@ class Backstay:
         cluster = {
             "apiVersion": API_VERSION,
             "kind": "HACluster",
-            "metadata": {"name": "bench"},
+            "metadata": {"name": self._cluster_name},
             "spec": {
                 "nodeSelector": dict(objects.NODE_LABELS),
                 "properties": properties,
@@ -114,12 +116,12 @@ class Backstay:
             return [cluster]
         password = self._bed.layout.power_password.read_text().strip()
         device = objects.fence_device()
-        device["spec"]["cluster"] = "bench"
+        device["spec"]["cluster"] = self._cluster_name
         return [cluster, objects.power_secret(password), device]
 
     def _missing(self, *, started: bool = True) -> str:
         """What is still to come: a DC, every node online, the resource started, no transition under way."""
-        cluster = self._status("hacluster/bench")
+        cluster = self._status(f"hacluster/{self._cluster_name}")
         if dc_host(cluster) not in self._bed.nodes:
             return "a DC"
         for node in self._bed.nodes:
