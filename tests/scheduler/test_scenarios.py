@@ -264,6 +264,25 @@ def test_a_resource_that_was_never_looked_for_is_probed_before_its_start() -> No
     assert order_of(transition, "monitor fs n2", "start fs n1")
 
 
+def test_a_joining_node_holds_up_new_starts_but_stops_nothing() -> None:
+    nodes = [Node(name="n1"), Node(name="n2", pending=True)]
+    resources = [primitive("old"), primitive("new")]
+    state = cluster(resources, nodes=nodes, histories=[running("old", "n1")])
+    asked = tuple(one for one in state.histories if one.node != "n2")
+    transition = schedule(replace(state, histories=asked))
+    assert done(transition) == []
+    assert [one.resource for one in transition.blocked] == ["new"]
+
+
+def test_a_resource_that_allows_it_is_handed_over_live() -> None:
+    vm = primitive("vm", ResourceMeta(allow_migrate=True))
+    nodes = [Node(name="n1", standby=True), Node(name="n2")]
+    transition = schedule(cluster([vm], nodes=nodes, histories=[running("vm", "n1")]))
+    assert done(transition) == ["stop vm n1", "migrate_to vm n1", "migrate_from vm n2"]
+    assert order_of(transition, "migrate_to vm n1", "migrate_from vm n2")
+    assert order_of(transition, "migrate_from vm n2", "stop vm n1")
+
+
 def test_a_monitor_whose_failure_is_ignored_moves_nothing() -> None:
     operation = Operation(name="monitor", interval_ms=10_000, on_fail=OnFail.IGNORE)
     web = Primitive(id="web", agent=DUMMY, operations=(operation,))

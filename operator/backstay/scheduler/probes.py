@@ -88,7 +88,8 @@ def _probe(plan: Plan, leaf: Resource, node: NodeView) -> None:
     for one in family:
         for start in plan.actions.of(one, "start"):
             if leaf.clone is None or one is leaf or start.node is node or leaf.clone.meta.raw.globally_unique:
-                plan.actions.relate(probe, start, Bond.NEEDS)
+                # What runs already is not stopped because a node that is joining can not be asked yet.
+                plan.actions.relate(probe, start, Bond.NEEDS | Bond.NEW_ONLY)
     for monitor in plan.actions.recurring(leaf):
         if monitor.node is node and monitor.target_rc == 7:
             plan.actions.relate(probe, monitor)
