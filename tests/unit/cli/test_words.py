@@ -84,6 +84,6 @@ def test_the_tables_know_every_field_of_the_models() -> None:
 
 
 def test_check_level_of_a_monitor_is_its_own_parameter() -> None:
-    words = parse_words("ip=1.2.3.4 op monitor interval=60s OCF_CHECK_LEVEL=20".split())
+    words = parse_words(["ip=1.2.3.4", "op", "monitor", "interval=60s", "OCF_CHECK_LEVEL=20"])
     (monitor,) = words.operations
     assert monitor == {"name": "monitor", "interval": "60s", "params": {"OCF_CHECK_LEVEL": "20"}}

@@ -1,0 +1,1 @@
+"""Pure: manifests and patches from what the user wrote."""

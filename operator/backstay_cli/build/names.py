@@ -1,0 +1,34 @@
+"""Kubernetes names for Pacemaker ids: ClusterIP -> cluster-ip, app_lvm -> app-lvm, VIP -> vip.
+
+A hump is an upper-case letter after a lower-case one or a digit; runs of capitals stay together. Whatever is not allowed in a
+name becomes a hyphen. Raises UsageError when nothing usable is left.
+"""
+
+from __future__ import annotations
+
+import re
+
+from backstay_cli.errors import UsageError
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_ID = re.compile(r"^[A-Za-z_][A-Za-z0-9._-]*$")
+
+
+def kubernetes_name(resource_id: str) -> str:
+    """The object's name for a resource id."""
+    if not _ID.match(resource_id) or len(resource_id) > 128:
+        raise UsageError(
+            f"{resource_id!r} is not a resource id",
+            hint="an id begins with a letter or underscore and holds only letters, digits, '.', '_' and '-' (at most 128)",
+        )
+    hyphenated = _HUMP.sub("-", resource_id).lower().replace("_", "-")
+    name = re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9.-]", "-", hyphenated)).strip("-.")
+    name = re.sub(r"-?\.-?", ".", name)
+    if not name:
+        raise UsageError(f"no Kubernetes name can be made of the id {resource_id!r}")
+    return name
+
+
+def ban_name(resource: str, node: str) -> str:
+    """Name of the constraint that `ban` makes, as crm_resource names its own."""
+    return f"cli-ban-{resource}-on-{node}"[:253].rstrip("-.")
