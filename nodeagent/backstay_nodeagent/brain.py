@@ -193,6 +193,7 @@ class Brain:
         self._continue_adoption(instant)
         self._continue_release(instant)
         releasing = self._release is not None or self._keeper_releasing
+        self.book.delayed_until = float("inf")
         if self.guard.orders_hold and not releasing:
             self._skip_hopeless()
             while self._run_ready_orders(instant):

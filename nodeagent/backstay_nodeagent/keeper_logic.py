@@ -37,6 +37,7 @@ class KeeperLogic:
         self.timings = timings
         self.sent_at: float | None = None
         self.lease_s = timings.lease_duration_s
+        self._margin_s = timings.stop_margin_s
         self.next_attempt_at = now
         self.released = False
         self._agent_heard_at = now
@@ -60,6 +61,8 @@ class KeeperLogic:
         """Acknowledged; the next one is an interval after this one was sent."""
         if self.sent_at is None or sent_at > self.sent_at:
             self.sent_at, self.lease_s = sent_at, lease_s
+            if lease_s == self.timings.lease_duration_s:
+                self._margin_s = self.timings.stop_margin_s
         self._failures = 0
         self.released = False
         self.next_attempt_at = sent_at + self.timings.renew_interval_s
@@ -72,10 +75,9 @@ class KeeperLogic:
 
     @property
     def stop_at(self) -> float | None:
-        """When what others may take over must begin to stop."""
-        if self.sent_at is None:
-            return None
-        return self.sent_at + min(self.lease_s, self.timings.lease_duration_s) - self.timings.stop_margin_s
+        """When what others may take over must begin to stop: they go by the duration that the last renewal carried, so new
+        timings hold from the first renewal that carries them."""
+        return None if self.sent_at is None else self.sent_at + self.lease_s - self._margin_s
 
     def must_release(self, now: float) -> bool:
         """Whether to release now, in place of an agent that is not there to do it. Once per outage."""

@@ -125,7 +125,9 @@ class LeaseClient:
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._url.scheme == "https":
-                sock = self._tls().wrap_socket(sock, server_hostname=self._access.get("tls_server_name") or host)
+                sock = self._tls().wrap_socket(
+                    sock, server_hostname=self._access.get("tls_server_name") or host
+                )
         except BaseException:
             sock.close()
             self._address = None

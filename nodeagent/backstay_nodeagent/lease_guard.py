@@ -26,6 +26,7 @@ class LeaseGuard:
         self.timings = Timings()
         self.state = LeaseState.UNKNOWN
         self._renewal: Renewal | None = None
+        self._margin_s = self.timings.stop_margin_s
         self._good_since = 0.0
         self._read_at: float | None = None
         self._now = float("-inf")
@@ -34,6 +35,8 @@ class LeaseGuard:
         """Take in an acknowledged renewal; an older one than known changes nothing."""
         if self._renewal is None or renewal.sent_at > self._renewal.sent_at:
             self._renewal = renewal
+            if renewal.lease_duration_s == self.timings.lease_duration_s:
+                self._margin_s = self.timings.stop_margin_s
 
     def plan_read(self, read_at: float) -> None:
         """A read of the plan that was sent at `read_at` has been answered, and its answer taken in."""
@@ -63,16 +66,16 @@ class LeaseGuard:
 
     @property
     def expires_at(self) -> float | None:
-        """When others may take over, at the earliest. A shortened lease holds at once, a longer one when it was renewed so."""
-        if self._renewal is None:
-            return None
-        return self._renewal.sent_at + min(self._renewal.lease_duration_s, self.timings.lease_duration_s)
+        """When others may take over, at the earliest: they go by the duration that the last renewal carried.
+
+        New timings hold from the first renewal that carries them, or a shorter lease would run out at the moment it is configured."""
+        return None if self._renewal is None else self._renewal.sent_at + self._renewal.lease_duration_s
 
     @property
     def stop_at(self) -> float | None:
         """When to begin to stop what others may take over."""
         expires_at = self.expires_at
-        return None if expires_at is None else expires_at - self.timings.stop_margin_s
+        return None if expires_at is None else expires_at - self._margin_s
 
     @property
     def orders_hold(self) -> bool:

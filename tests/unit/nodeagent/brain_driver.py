@@ -57,6 +57,7 @@ class Driver:
     def post(self, event: ev.Event) -> None:
         for command in self.brain.step(event, self.instant):
             self._carry_out(command)
+        assert self.brain.next_wake() > self.now, "it would wake for ever without doing anything"
 
     def boot(self, *, renewal: ev.Renewal | None = None) -> Driver:
         self.post(ev.Recovered(journal=dict(self.journal), epochs=dict(self.epochs), last_renewal=renewal))
