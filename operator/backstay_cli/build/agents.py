@@ -69,7 +69,9 @@ def full_name(word: str) -> str:
     parts = name.split(":")
     if parts[0] in STANDARDS:
         if parts[0] == "ocf" and len(parts) != 3:
-            raise UsageError(f"{word!r} is not an OCF agent", hint="write ocf:PROVIDER:TYPE, as ocf:heartbeat:IPaddr2")
+            raise UsageError(
+                f"{word!r} is not an OCF agent", hint="write ocf:PROVIDER:TYPE, as ocf:heartbeat:IPaddr2"
+            )
         return name
     if len(parts) == 2:
         return f"ocf:{name}"
@@ -91,20 +93,23 @@ def resolve(word: str, known: Catalogue) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise CliError(f"several agents are called {word!r}: {', '.join(found)}", hint="write one of these names")
+        raise CliError(
+            f"several agents are called {word!r}: {', '.join(found)}", hint="write one of these names"
+        )
     short = {agent.rpartition(":")[2] for agent in known.agents}
     raise CliError(f"no node has an agent {word!r}", hint=nearest(word, short))
 
 
 def check_installed(agent: str, known: Catalogue) -> str:
     """A warning when some nodes lack the agent. Raises CliError when every node does, and the nodes list agents of its standard."""
-    standard = agent.split(":")[0]
+    standard = agent.split(":", maxsplit=1)[0]
     missing = known.missing_on(agent)
     if not missing or not known.lists(standard):
         return ""
     if len(missing) == len(known.nodes):
         raise CliError(
             f"no node has the agent {agent}",
-            hint=nearest(agent, agents_of(known, agent.rpartition(":")[0])) or "install it on the hosts, or use --force",
+            hint=nearest(agent, agents_of(known, agent.rpartition(":")[0]))
+            or "install it on the hosts, or use --force",
         )
     return f"{agent} is not installed on {', '.join(missing)}: it can run only elsewhere"

@@ -28,7 +28,9 @@ def lifetime_s(text: str) -> float:
     return seconds
 
 
-def ban_manifest(*, resource: str, namespace: str, node: str, now: float, lifetime: float | None) -> dict[str, Any]:
+def ban_manifest(
+    *, resource: str, namespace: str, node: str, now: float, lifetime: float | None
+) -> dict[str, Any]:
     """The constraint. `resource` is an object name (or the id of an inline member)."""
     metadata: dict[str, Any] = {
         "name": ban_name(resource.lower().replace("_", "-"), node),

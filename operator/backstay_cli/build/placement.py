@@ -20,7 +20,9 @@ def stickiness(view: View, target: Target) -> int:
     default = view.cluster.spec.resource_defaults.resource_stickiness
     group = target.group.spec.meta.resource_stickiness if target.group is not None else None
     if target.kind is TargetKind.GROUP and target.group is not None:
-        metas = {r.metadata.name: r.spec.meta for r in view.resources if r.metadata.namespace == target.namespace}
+        metas = {
+            r.metadata.name: r.spec.meta for r in view.resources if r.metadata.namespace == target.namespace
+        }
         own = []
         for member in target.group.spec.members:
             meta = member.template.meta if member.template else metas.get(member.resource or "")
@@ -39,7 +41,12 @@ def preferences(view: View, target: Target) -> Iterator[tuple[str, int, str]]:
         names |= {m.resource or m.name or "" for m in target.group.spec.members}
     for constraint in view.constraints:
         location = constraint.spec.location
-        if location is None or location.resource not in names or location.node is None or location.score is None:
+        if (
+            location is None
+            or location.resource not in names
+            or location.node is None
+            or location.score is None
+        ):
             continue
         yield location.node, score_value(location.score), constraint.metadata.name
 

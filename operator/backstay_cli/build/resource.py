@@ -1,8 +1,9 @@
 """The manifest of an HAResource, and the edit of a ResourceGroup, that `resource create` makes.
 
-Assumes an agent name written out in full. Default operations are pcs's: the agent's own advice (start, stop, promote, demote timeouts, and
-each monitor of depth 0), where its meta-data is known, and else one monitor every 60 s: a resource without a
-monitor would not be watched at all. The result is checked by the same models that made the CRDs; what they refuse is a UsageError.
+Assumes an agent name written out in full. Default operations are pcs's: the agent's own advice (start, stop, promote,
+demote timeouts, and each monitor of depth 0), where its meta-data is known, and else one monitor every 60 s: a
+resource without a monitor would not be watched at all. The result is checked by the same models that made the CRDs;
+what they refuse is a UsageError.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ class Placement:
 
 
 def resource_manifest(
-    resource_id: str, agent: str, words: Words, *, namespace: str, disabled: bool, advised: Sequence[Mapping[str, Value]]
+    resource_id: str,
+    agent: str,
+    words: Words,
+    *,
+    namespace: str,
+    disabled: bool,
+    advised: Sequence[Mapping[str, Value]],
 ) -> Obj:
     """The object to create. `advised` are default operations; one that the words name is left to the words.
 
@@ -133,9 +140,13 @@ def validation_messages(error: Any) -> list[str]:
     """One line per fault of a pydantic ValidationError: the field, the value, what is wrong."""
     lines = []
     for fault in error.errors():
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(
+            "."
+        )
         value = fault.get("input")
         shown = f" {value!r}" if isinstance(value, (str, int, bool)) else ""
-        said = "has a wrong form" if "pattern" in fault["type"] else fault["msg"].removeprefix("Value error, ")
+        said = (
+            "has a wrong form" if "pattern" in fault["type"] else fault["msg"].removeprefix("Value error, ")
+        )
         lines.append(f"{where}{shown}: {said}")
     return lines

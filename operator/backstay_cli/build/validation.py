@@ -64,7 +64,20 @@ def _type_fault(parameter: Parameter, value: str) -> Iterator[str]:
     match parameter.type:
         case "integer" if not value.lstrip("+-").isdigit():
             yield f"{parameter.name}={value}: it is an integer"
-        case "boolean" if value.lower() not in ("true", "false", "yes", "no", "on", "off", "1", "0", "y", "n", "t", "f"):
+        case "boolean" if value.lower() not in (
+            "true",
+            "false",
+            "yes",
+            "no",
+            "on",
+            "off",
+            "1",
+            "0",
+            "y",
+            "n",
+            "t",
+            "f",
+        ):
             yield f"{parameter.name}={value}: it is a boolean (true or false)"
         case "select" if parameter.choices and value not in parameter.choices:
             yield f"{parameter.name}={value}: it is one of {', '.join(parameter.choices)}"

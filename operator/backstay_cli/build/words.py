@@ -1,16 +1,17 @@
 """The words after `resource create ID AGENT`, in pcs syntax: parameters, `op`, `meta`, `clone`, `promotable`.
 
-    ip=10.0.0.3 cidr_netmask=24 op monitor interval=30s op start timeout=60s meta priority=10 clone interleave=true
+ip=10.0.0.3 cidr_netmask=24 op monitor interval=30s op start timeout=60s meta priority=10 clone interleave=true
 
-Only taken apart and typed here; whether an agent knows a parameter is `validation`'s business. Names of meta attributes and
-operation options are Pacemaker's (hyphens), or those of the manifests (camelCase). A wrong word is a UsageError that names the nearest right one.
+Only taken apart and typed here; whether an agent knows a parameter is `validation`'s business. Names of meta
+attributes and operation options are Pacemaker's (hyphens), or those of the manifests (camelCase). A wrong word is a
+UsageError that names the nearest right one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from dataclasses import dataclass, field
+from typing import Any
 
 from backstay_cli.errors import UsageError, nearest
 
@@ -64,9 +65,21 @@ CLONE = {
     "master-node-max": "promotedNodeMax",
 }
 _BOOLEAN = frozenset(
-    "enabled isManaged maintenance allowMigrate allowUnhealthyNodes critical notify globallyUnique ordered interleave promotable".split()
+    [
+        "enabled",
+        "isManaged",
+        "maintenance",
+        "allowMigrate",
+        "allowUnhealthyNodes",
+        "critical",
+        "notify",
+        "globallyUnique",
+        "ordered",
+        "interleave",
+        "promotable",
+    ]
 )
-_INTEGER = frozenset("max nodeMax min promotedMax promotedNodeMax".split())
+_INTEGER = frozenset(["max", "nodeMax", "min", "promotedMax", "promotedNodeMax"])
 _SCORE = frozenset(("priority", "resourceStickiness", "migrationThreshold"))
 _ROLE = frozenset(("targetRole", "role"))
 _TRUE = ("true", "yes", "on", "y", "1")
@@ -100,7 +113,9 @@ def parse_words(words: Sequence[str]) -> Words:
             clone |= _clone(of_clone)
     cloned = any(head in ("clone", "promotable") for head, _ in sections)
     if clone and not cloned:
-        raise UsageError("options of a clone, but no clone", hint="write the word clone (or promotable) before them")
+        raise UsageError(
+            "options of a clone, but no clone", hint="write the word clone (or promotable) before them"
+        )
     return Words(
         params=_params(next(tail for head, tail in sections if head == "")),
         operations=tuple(op for head, tail in sections if head == "op" for op in _operations(tail)),
@@ -184,9 +199,7 @@ def _operations(words: Sequence[str]) -> list[dict[str, Any]]:
                 raise UsageError(f"op {word}: there is no such operation", hint=nearest(word, OPERATIONS))
             found.append({"name": word})
         elif not found:
-            raise UsageError(
-                f"op {word}: the operation's name comes first", hint=f"write: op monitor {word}"
-            )
+            raise UsageError(f"op {word}: the operation's name comes first", hint=f"write: op monitor {word}")
         elif word.startswith("OCF_") and "=" in word:
             # An operation's own parameter, such as OCF_CHECK_LEVEL=20, which pcs writes in the same place.
             name, _, value = word.partition("=")
