@@ -140,7 +140,8 @@ class KeeperLink:
         """The next line. A keeper says something at each renewal, good or bad; one that falls silent hangs, and is killed."""
         silence_s = max(SILENCE_MIN_S, 3 * self._config.timings.renew_interval_s)
         try:
-            return await asyncio.wait_for(reader.readline(), silence_s)
+            async with asyncio.timeout(silence_s):
+                return await reader.readline()
         except TimeoutError:
             pid = keeper_pid(self._run_dir)
             log.error("the keeper hangs", extra={"fields": {"pid": pid, "silent_s": silence_s}})

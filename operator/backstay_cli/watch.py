@@ -60,7 +60,8 @@ async def watch_status(session: Session, *, client: KubeClient | None = None) ->
     try:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), timeout=QUIET_S)
+                async with asyncio.timeout(QUIET_S):
+                    await changed.wait()
             changed.clear()
             painted = await _repaint(session, painted)
             await asyncio.sleep(REPAINT_S)

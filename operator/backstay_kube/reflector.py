@@ -126,7 +126,8 @@ class Reflector:
         try:
             while (left := deadline - time.monotonic()) > 0:
                 try:
-                    event = await asyncio.wait_for(anext(events), timeout=left)
+                    async with asyncio.timeout(left):
+                        event = await anext(events)
                 except (StopAsyncIteration, TimeoutError):
                     return
                 self.heard_at = time.monotonic()

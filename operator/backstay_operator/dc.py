@@ -114,7 +114,8 @@ class ClusterTask:
                 self._term = None
                 self._metrics.lost(self.name)
             try:
-                await asyncio.wait_for(self._woken.wait(), timeout=pause)
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
 

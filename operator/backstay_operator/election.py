@@ -74,7 +74,8 @@ class Elector:
             if led:
                 pause = min(pause, RENEW_S / 2)
             try:
-                await asyncio.wait_for(self._changed.wait(), timeout=pause * random.uniform(0.9, 1.0))
+                async with asyncio.timeout(pause * random.uniform(0.9, 1.0)):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 
