@@ -19,12 +19,13 @@ from backstay.api import (
     ResourceGroup,
 )
 from backstay.api.node import FencedStatus
-from backstay.api.plan import ActionResult, FailureRecord, PlanAction
+from backstay.api.plan import ActionResult, AgentMetadata, Capabilities, FailureRecord, PlanAction
 from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck
 from backstay.coordinator import Coordinator, Orders, View
 from backstay.liveness import LeaseTracker, NodeLease
 from backstay.state.assemble import Objects
+from backstay_nodeagent.documents import document_of
 
 EPOCH_WALL = 1_790_000_000.0
 
@@ -76,6 +77,10 @@ class ModelCluster:
         self.story: list[str] = []
         self.summaries: list[str] = []
         self.outcome: Verdict = lambda _node, action: action.target_rc
+        self.agents: dict[str, str] = {}
+        """Agents that every node has, with their meta-data; empty: nodes say nothing about their agents."""
+        self.answers_enquiries = True
+        self.wall_shift = 0.0
         self.tracker = LeaseTracker(read_gap_s=1.0)
         self.epoch = 0
         self.dc: Coordinator | None = None
@@ -197,6 +202,8 @@ class ModelCluster:
         status.observed_generation = plan.metadata.generation
         status.observed_epoch = plan.spec.epoch
         status.released = node.released
+        if self.agents:
+            status.capabilities = Capabilities(standards=["ocf"], agents=sorted(self.agents))
 
     def _execute(self, node: ModelNode, action: PlanAction, failed: set[str]) -> tuple[str, int | None]:
         if any(one in failed for one in action.after):
@@ -207,7 +214,10 @@ class ModelCluster:
                 return "Failed", 1
             self.crash(action.target)
             return "Done", 0
-        if action.verb in ("cancel", "cleanup", "forget", "meta-data"):
+        if action.verb == "meta-data":
+            self._describe(node, action.agent)
+            return "Done", 0
+        if action.verb in ("cancel", "cleanup", "forget"):
             self._forget(node, action)
             return "Done", 0
         rc = self._operate(node, action)
@@ -216,6 +226,14 @@ class ModelCluster:
         if not expected:
             self._count_failure(node, action, rc)
         return ("Done" if expected else "Failed"), rc
+
+    def _describe(self, node: ModelNode, agent: str) -> None:
+        assert node.plan is not None
+        self.log.append(f"{node.name} meta-data {agent}")
+        if self.answers_enquiries and agent in self.agents:
+            document = document_of(agent, 0, self.agents[agent])
+            copy = AgentMetadata(agent=agent, digest=document.digest, xml_gz=document.xml_gz)
+            node.plan.status.metadata = [*node.plan.status.metadata, copy]
 
     def _operate(self, node: ModelNode, action: PlanAction) -> int:
         rc = self.outcome(node, action)
@@ -323,7 +341,7 @@ class ModelCluster:
 
     @property
     def wall(self) -> float:
-        return EPOCH_WALL + self.now
+        return EPOCH_WALL + self.now + self.wall_shift
 
     def _decide(self) -> None:
         assert self.dc is not None
@@ -360,4 +378,4 @@ class ModelCluster:
 
     def actions(self, *, since: int = 0) -> list[str]:
         """What ran, without probes and recurring monitors."""
-        return [line for line in self.log[since:] if " monitor " not in line]
+        return [line for line in self.log[since:] if " monitor " not in line and " meta-data " not in line]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from backstay.api import HANodePlanSpec
 from backstay.api.quantities import duration_ms
 from backstay.coordinator.fingerprint import Fingerprint, fingerprint
+from backstay.coordinator.gate import Gate
 from backstay.coordinator.membership import Membership, MembershipKeeper
 from backstay.coordinator.orders import PlanBook
 from backstay.coordinator.requests import RequestDesk
@@ -57,6 +58,8 @@ class Picture:
     transition: Transition | None
     run: Run | None
     trigger: str
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Resources that are not started because of their definition, and the code of what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,7 @@ class Coordinator:
         self._not_before = 0.0
         self._repeats = 0
         self._again = ""
+        self._gate = Gate(epoch=epoch)
 
     # -- one step
 
@@ -127,9 +131,13 @@ class Coordinator:
         if self.desk.moves != moves or confirmed:
             # What was just asked for must be in what is scheduled now, since the fingerprint will say that it was.
             membership, assembly = self._judge(view, orders)
+        gated = self._gate.look(view.objects, assembly, active=active, membership=membership, now=view.now)
+        assembly = gated.assembly
         if self._run is not None:
             self._drive(view, membership, orders)
-        look = fingerprint(view.objects, membership, tuple(move.key for move in self.desk.moves))
+        look = fingerprint(
+            view.objects, membership, tuple(move.key for move in self.desk.moves), held=gated.held
+        )
         if self._run is not None and self._run.verdict is None:
             self._check_surprise(look, view, membership)
         if self._run is not None and self._run.verdict is not None:
@@ -145,6 +153,9 @@ class Coordinator:
             reason=self._trigger,
             settled=settled,
         )
+        self._gate.ask(
+            view.objects, membership=membership, plan_book=self._book, busy=not settled, now=view.now
+        )
         orders.plans = self._plans(view, membership)
         orders.picture = Picture(
             membership=membership,
@@ -154,8 +165,9 @@ class Coordinator:
             transition=self._transition,
             run=self._run,
             trigger=self._trigger,
+            held=gated.held,
         )
-        orders.wake_in = self._wake_in(view)
+        orders.wake_in = max(0.002, min(self._wake_in(view), gated.wake_in))
         return orders
 
     # -- judging

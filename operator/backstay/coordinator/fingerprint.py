@@ -25,6 +25,8 @@ class Fingerprint:
     released: tuple[str, ...] = ()
     histories: Mapping[str, tuple[tuple[str, str, int, int, int], ...]] = field(default_factory=dict)
     moves: tuple[str, ...] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Resources that verification holds back, and why."""
 
     def surprise_since(self, older: Fingerprint) -> str:
         """Why a transition that began with `older` must be aborted; empty when there is no reason."""
@@ -36,6 +38,7 @@ class Fingerprint:
             or ("quorum " + ("gained" if self.quorum else "lost") if older.quorum != self.quorum else "")
             or ("a request to move came or went" if older.moves != self.moves else "")
             or _failure_changes(older.failures, self.failures)
+            or _held_changes(older.held, self.held)
             or (
                 f"{' '.join(self.released)} stopped resources while cut off"
                 if older.released != self.released
@@ -64,7 +67,13 @@ class Fingerprint:
         return ""
 
 
-def fingerprint(objects: Objects, membership: Membership, moves: tuple[str, ...]) -> Fingerprint:
+def fingerprint(
+    objects: Objects,
+    membership: Membership,
+    moves: tuple[str, ...],
+    *,
+    held: Mapping[str, str] | None = None,
+) -> Fingerprint:
     """Of this moment."""
     plans = {
         name: plan
@@ -88,6 +97,7 @@ def fingerprint(objects: Objects, membership: Membership, moves: tuple[str, ...]
         released=tuple(name for name, plan in sorted(plans.items()) if plan.status.released),
         histories={name: _history(plan) for name, plan in plans.items()},
         moves=moves,
+        held=dict(held or {}),
     )
 
 
@@ -177,4 +187,12 @@ def _failure_changes(
         if newer[key] > older.get(key, 0):
             node, resource, operation, _ = key
             return f"{operation} of {resource} failed on {node}"
+    return ""
+
+
+def _held_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> str:
+    for name in sorted(newer.keys() | older.keys()):
+        was, now = older.get(name), newer.get(name)
+        if was != now:
+            return f"{name} was verified" if now is None else f"{name} is held back: {now}"
     return ""

@@ -1,0 +1,58 @@
+"""Constraints that speak of no node, or of no resource, of this cluster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from backstay.api import HAConstraint
+from backstay.state.assemble import Objects
+from backstay.state.assemble_problem import Problem
+from backstay.verify.nearest import listed, suggestion
+
+
+def check_places(objects: Objects, ids: Iterable[str]) -> Iterator[Problem]:
+    """`ids` are the resources of the cluster. References by name are assembly's to judge."""
+    members = sorted(node.metadata.name for node in objects.nodes)
+    every = list(ids)
+    for item in sorted(objects.constraints, key=lambda one: one.key):
+        location = item.spec.location
+        if location is None:
+            continue
+        if location.node is not None and location.node not in members:
+            cluster = objects.cluster.metadata.name
+            yield _problem(
+                item,
+                "UnknownNode",
+                "spec.location.node",
+                f"{location.node!r} is no node of HACluster {cluster!r}, which has {listed(members) or 'none'}"
+                f"{suggestion(location.node, members)}",
+            )
+        if location.resource_pattern is not None:
+            yield from _check_pattern(item, location.resource_pattern, every)
+
+
+def _check_pattern(item: HAConstraint, pattern: str, ids: list[str]) -> Iterator[Problem]:
+    field = "spec.location.resourcePattern"
+    try:
+        matcher = re.compile(pattern)
+    except re.error:
+        return  # assembly tells
+    if not any(matcher.search(id_) for id_ in ids):
+        yield _problem(
+            item,
+            "ReferenceNotFound",
+            field,
+            f"no resource's id matches {pattern!r}; there are {listed(ids) or 'none'}",
+        )
+
+
+def _problem(item: HAConstraint, code: str, field: str, message: str) -> Problem:
+    return Problem(
+        kind="HAConstraint",
+        namespace=item.metadata.namespace or "",
+        name=item.metadata.name,
+        code=code,
+        message=f"{field}: {message}",
+        field=field,
+    )
