@@ -122,7 +122,10 @@ class HAClusterSpec(Model):
         default_factory=Heartbeat, description="Lease timings.", json_schema_extra={"default": {}}
     )
     resource_defaults: ResourceMeta = Field(
-        default_factory=ResourceMeta, description="Meta attributes where a resource sets none (rsc_defaults)."
+        default_factory=lambda: ResourceMeta(resource_stickiness=1),
+        description="Meta attributes where a resource sets none (rsc_defaults). Left out altogether: resourceStickiness 1, "
+        "as pcs sets it up, so that nothing moves only to balance.",
+        json_schema_extra={"default": {"resourceStickiness": 1}},
     )
     operation_defaults: OperationDefaults = Field(
         default_factory=OperationDefaults, description="Where an operation sets none (op_defaults)."

@@ -143,9 +143,10 @@ class Coordinator:
         if self._run is not None and self._run.verdict is not None:
             self._finish(view, orders)
         self._settle_requests(view, membership, active)
-        if self._run is None and not self._held(view, membership):
+        held = self._held(view, membership)
+        if self._run is None and not held:
             self._maybe_schedule(look, view, membership, assembly, orders)
-        settled = self._run is None
+        settled = self._run is None and not held
         orders.story += self._whereabouts.update(
             active,
             refs=assembly.index.objects,

@@ -136,9 +136,11 @@ class MembershipKeeper:
             and plan.status.boot_id == boot
             and plan.status.observed_epoch == epoch
             and plan.status.observed_generation >= plan.metadata.generation
-            and not plan.status.released
         )
-        if answered:
+        if answered and plan.status.released:
+            # Cut off for a moment that was too short to be seen from here. It says so until it reads a newer plan.
+            self._sync[name] = self.sync_of(name) + 1
+        elif answered:
             self._synced[name] = boot
             self._stale.discard(name)
 

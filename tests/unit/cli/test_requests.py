@@ -74,24 +74,21 @@ async def test_a_move_is_asked_for_and_leaves_no_constraint() -> None:
 @pytest.mark.parametrize(
     ("stickiness", "location", "said"),
     [
-        (None, None, "resource-stickiness is 0: it may move again"),
+        (0, None, "resource-stickiness is 0: it may move again"),
         (100, None, "it stays there (resource-stickiness 100)"),
         (100, ("n3", 500), "prefers n3 with 500, and resource-stickiness is 100, so it will go back there"),
         (100, ("n1", "INFINITY"), "will go there once n1 is online"),
         (1000, ("n3", 500), "it stays there"),
     ],
 )
-async def test_a_move_says_what_will_pull_it_back(
-    stickiness: int | None, location: tuple | None, said: str
-) -> None:
+async def test_a_move_says_what_will_pull_it_back(stickiness: int, location: tuple | None, said: str) -> None:
     constraints = []
     if location:
         spec = {"location": {"resource": "ClusterIP", "node": location[0], "score": location[1]}}
         constraints.append(made("HAConstraint", "likes", namespace="default", spec=spec))
     api = FakeApi(*tutorial(), *constraints)
-    if stickiness is not None:
-        named = api.object("HACluster", "tutorial")
-        api.put({**named, "spec": {"resourceDefaults": {"resourceStickiness": stickiness}}})
+    named = api.object("HACluster", "tutorial")
+    api.put({**named, "spec": {"resourceDefaults": {"resourceStickiness": stickiness}}})
     api.dc = answering(node="n2")
     outcome = await run(api, "resource", "move", "ClusterIP", "n2")
     assert said in outcome.err
