@@ -236,3 +236,18 @@ def test_failed_fencing_is_tried_again_and_again_with_pauses(trio: ModelCluster)
     trio.run(60)
     tries = [line for line in trio.log[seen:] if " fence " in line]
     assert 4 <= len(tries) <= 20
+
+
+def test_node_that_let_go_in_a_short_cut_is_asked_anew_by_the_next_dc(trio: ModelCluster) -> None:
+    trio.add(resource("ip", requires="quorum"))
+    trio.run(5)
+    (home,) = trio.where("ip")
+    trio.cut(home)
+    trio.run(2.3)  # it has let go, but its lease has not run out for anybody
+    assert trio.where("ip") == []
+    trio.heal(home)
+    trio.new_dc()
+    trio.run(3)
+    assert len(trio.where("ip")) == 1
+    assert trio.orders is not None
+    assert home in trio.orders.picture.membership.online
