@@ -248,7 +248,7 @@ class Brain:
         state = self.resources.of(order)
         if order.verb.ends_monitors:
             self._end_monitors(state, f"{order.verb.value} was ordered")
-        if state.running is None and not self._recovery.concerns(order.resource) and not self.dispatch.full:
+        if state.running is None and not self.dispatch.full:
             self._begin_order(order, instant)
 
     def _keep_books(self, order: Order) -> bool:

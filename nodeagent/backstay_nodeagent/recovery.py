@@ -42,10 +42,6 @@ class Recovery:
     def took(self, probe: Order) -> None:
         self._probes.remove(probe)
 
-    def concerns(self, resource: str) -> bool:
-        """Whether orders for this resource must wait until it was probed."""
-        return any(probe.resource == resource for probe in self._probes)
-
 
 def pending_marks(journal: Mapping[str, Any]) -> list[PendingMark]:
     """Operations without a result, by call id."""
