@@ -21,6 +21,7 @@ from backstay.coordinator import (
     reason_lines,
     summary_lines,
 )
+from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_resources import ObjectRef
 from backstay_kube import kinds
@@ -30,10 +31,11 @@ from backstay_operator.drive import PlanDriver, Superseded
 from backstay_operator.election import Elector
 from backstay_operator.events import EventWriter
 from backstay_operator.history import HistoryWriter
-from backstay_operator.members import ensure_members, remove_strangers
+from backstay_operator.members import ensure_members, remove_strangers, strays_of
 from backstay_operator.metrics import Metrics
 from backstay_operator.publish import Publisher, uid_of
 from backstay_operator.statuses import Scene
+from backstay_operator.validation import Stray, cautious, conditions_of, untold
 from backstay_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -186,13 +188,14 @@ class ClusterTask:
         cluster = self._cluster()
         assert cluster is not None
         objects, unreadable = self._world.objects_of(cluster)
+        objects = cautious(objects, unreadable)
         started = time.perf_counter()
         orders = term.coordinator.step(View(now=time.monotonic(), wall=time.time(), objects=objects))
         decide_ms = (time.perf_counter() - started) * 1000
         self._metrics.step(self.name, decide_ms / 1000)
         await term.driver.write(orders.plans)
         await asyncio.gather(*(self._record_fenced(one) for one in orders.fenced))
-        self._tell(term, orders, unreadable, decide_ms)
+        self._tell(term, orders, objects, unreadable, decide_ms)
         scene = self._scene(term, orders, unreadable)
         self._publisher.show(scene)
         self._metrics.show(self.name, scene)
@@ -218,7 +221,14 @@ class ClusterTask:
             return
         self._world.accept(kinds.HANODE, "MODIFIED", answer)
 
-    def _tell(self, term: Term, orders: Orders, unreadable: list[Problem], decide_ms: float) -> None:
+    def _strays(self) -> tuple[Stray, ...]:
+        cluster = self._cluster()
+        assert cluster is not None
+        return strays_of(self._world, cluster)
+
+    def _tell(
+        self, term: Term, orders: Orders, objects: Objects, unreadable: list[Problem], decide_ms: float
+    ) -> None:
         for item in orders.story:
             self._tell_item(item)
         for run in orders.begun:
@@ -228,8 +238,13 @@ class ClusterTask:
         for ended in orders.finished:
             self._history.ended(ended.run, duration_s=ended.duration_s, dc=host_of(self.identity))
             self._metrics.transition(self.name, ended.verdict.name.lower(), ended.duration_s)
-        problems = frozenset((*orders.picture.assembly.problems, *unreadable))
-        for problem in sorted(problems - term.told_problems, key=str):
+        strays = self._strays()
+        problems = frozenset(
+            (*orders.picture.assembly.problems, *unreadable, *(one.problem for one in strays))
+        )
+        fresh = problems - term.told_problems
+        shown = conditions_of(objects, [one.node for one in strays]) if fresh else {}
+        for problem in untold(fresh, shown):
             ref = ObjectRef(problem.kind, problem.namespace, problem.name)
             self._tell_item(StoryItem(tale=Tale.PROBLEM, message=problem.message, subject=ref, warning=True))
         term.told_problems = problems
@@ -271,6 +286,7 @@ class ClusterTask:
             operators=self._operators(),
             dc_node=host_of(self.identity),
             now=time.time(),
+            strays=self._strays(),
         )
 
     def _operators(self) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError, ApiNotFound
 from backstay_kube.kinds import Kind
-from backstay_operator.statuses import Scene, Status, Written, statuses
+from backstay_operator.statuses import Scene, Written, statuses
+from backstay_operator.validation import Status
 from backstay_operator.world import World
 
 log = logging.getLogger(__name__)

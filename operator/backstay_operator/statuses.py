@@ -7,21 +7,37 @@ takes part, a cluster with a DC, quorum and no node in doubt, a constraint or de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from backstay.api import FenceDevice, HACluster, HAConstraint, HANode, HAResource, Resource, ResourceGroup
+from backstay.api import (
+    Condition,
+    FenceDevice,
+    HACluster,
+    HAConstraint,
+    HANode,
+    HAResource,
+    Resource,
+    ResourceGroup,
+)
 from backstay.api.quantities import duration_text, score_text, timestamp
 from backstay.api.resource import RequestAck
 from backstay.coordinator import Picture
+from backstay.coordinator.gate import VERIFYING
 from backstay.coordinator.membership import NodeView
 from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import situation as seen
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.choices import Role
-
-Status = dict[str, Any]
+from backstay_operator.validation import (
+    Status,
+    Stray,
+    condition,
+    first_error,
+    problems_of,
+    stray_status,
+    valid_condition,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +57,8 @@ class Scene:
     operators: tuple[str, ...]
     dc_node: str
     now: float
+    strays: tuple[Stray, ...] = ()
+    """HANodes that this DC has to tell that they are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +80,7 @@ def statuses(scene: Scene) -> list[Written]:
     found += [_written(group, group_status(scene, group)) for group in objects.groups]
     found += [_written(item, constraint_status(scene, item)) for item in objects.constraints]
     found += [_written(device, device_status(scene, device)) for device in objects.devices]
+    found += [_written(one.node, stray_status(one, now=scene.now)) for one in scene.strays]
     return found
 
 
@@ -70,24 +89,21 @@ def _written(item: Resource, status: Status) -> Written:
 
 
 def _condition(
-    item: Resource, old: Iterable[Any], *, ok: bool | None, reason: str, message: str, now: float
+    item: Resource, old: Iterable[Condition], *, ok: bool | None, reason: str, message: str, now: float
 ) -> list[Status]:
-    """The Ready condition; its time changes only when its status does."""
-    word = {True: "True", False: "False", None: "Unknown"}[ok]
-    since = next(
-        (one.last_transition_time for one in old if one.type == "Ready" and one.status == word),
-        timestamp(now),
+    """The Ready condition."""
+    return [condition(item, old, type_="Ready", ok=ok, reason=reason, message=message, now=now)]
+
+
+def _valid(scene: Scene, item: HAResource | ResourceGroup | HAConstraint | FenceDevice, *ids: str) -> Status:
+    """The Valid condition; `ids` are the resources that the object defines."""
+    return valid_condition(
+        item,
+        item.status.conditions,
+        problems=problems_of(scene.problems, item),
+        verifying=any(scene.picture.held.get(id_) == VERIFYING for id_ in ids),
+        now=scene.now,
     )
-    return [
-        {
-            "type": "Ready",
-            "status": word,
-            "reason": reason,
-            "message": message[:1024],
-            "observedGeneration": item.metadata.generation,
-            "lastTransitionTime": since,
-        }
-    ]
 
 
 def _acks(scene: Scene, item: Resource) -> list[Status]:
@@ -233,12 +249,12 @@ def resource_status(scene: Scene, item: HAResource) -> Status:
     else:
         ok, reason, message = _readiness(leaves, scene.why.get(id_, ""))
         status["conditions"] = _condition(item, old, ok=ok, reason=reason, message=message, now=scene.now)
+    status["conditions"].append(_valid(scene, item, id_))
     return status
 
 
 def _problem_of(scene: Scene, item: Resource) -> Problem | None:
-    key = (type(item).info.kind, item.metadata.namespace or "", item.metadata.name)
-    return next((one for one in scene.problems if (one.kind, one.namespace, one.name) == key), None)
+    return first_error(problems_of(scene.problems, item))
 
 
 def _leaves(scene: Scene, id_: str) -> list[seen.Resource]:
@@ -347,7 +363,7 @@ def group_status(scene: Scene, group: ResourceGroup) -> Status:
         **_failures(scene, ids),
         "requests": _acks(scene, group),
     }
-    problem = _problem_of(scene, group)
+    problem = _problem_of(scene, group) or _problem_of_members(scene, group, ids)
     old = group.status.conditions
     if problem is not None:
         status["conditions"] = _condition(
@@ -356,7 +372,19 @@ def group_status(scene: Scene, group: ResourceGroup) -> Status:
     else:
         ok, reason, message = _readiness(leaves, scene.why.get(group.resource_id, ""))
         status["conditions"] = _condition(group, old, ok=ok, reason=reason, message=message, now=scene.now)
+    status["conditions"].append(_valid(scene, group, *ids))
     return status
+
+
+def _problem_of_members(scene: Scene, group: ResourceGroup, ids: list[str]) -> Problem | None:
+    """The first member that keeps the group from being whole, told in the group's name."""
+    space = group.metadata.namespace
+    for item in scene.objects.resources:
+        if item.resource_id in ids and item.metadata.namespace == space:
+            problem = _problem_of(scene, item)
+            if problem is not None:
+                return replace(problem, message=f"member {item.metadata.name}: {problem.message}")
+    return None
 
 
 def _group_word(leaves: list[seen.Resource], ready: int) -> str:
@@ -375,17 +403,18 @@ def _group_word(leaves: list[seen.Resource], ready: int) -> str:
 def constraint_status(scene: Scene, item: HAConstraint) -> Status:
     """Usable or not, and the constraint in a line."""
     problem = _problem_of(scene, item)
+    ready = _condition(
+        item,
+        item.status.conditions,
+        ok=problem is None,
+        reason=problem.code if problem else "InForce",
+        message=problem.message if problem else "",
+        now=scene.now,
+    )
     return {
         "cluster": scene.objects.cluster.metadata.name,
         "summary": constraint_line(item),
-        "conditions": _condition(
-            item,
-            item.status.conditions,
-            ok=problem is None,
-            reason=problem.code if problem else "InForce",
-            message=problem.message if problem else "",
-            now=scene.now,
-        ),
+        "conditions": [*ready, _valid(scene, item)],
     }
 
 
@@ -417,14 +446,15 @@ def constraint_line(item: HAConstraint) -> str:
 def device_status(scene: Scene, device: FenceDevice) -> Status:
     """Which nodes could run it; the last use is added by whoever saw it."""
     online = scene.picture.membership.online
-    status = {
-        "conditions": _condition(
-            device,
-            device.status.conditions,
-            ok=bool(online),
-            reason="Usable" if online else "NoExecutor",
-            message="" if online else "no healthy node could run the fence agent",
-            now=scene.now,
-        )
-    }
-    return status
+    problem = _problem_of(scene, device)
+    reason = problem.code if problem else "Usable" if online else "NoExecutor"
+    message = "" if online else "no healthy node could run the fence agent"
+    ready = _condition(
+        device,
+        device.status.conditions,
+        ok=problem is None and bool(online),
+        reason=reason,
+        message=problem.message if problem else message,
+        now=scene.now,
+    )
+    return {"conditions": [*ready, _valid(scene, device)]}

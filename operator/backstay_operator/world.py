@@ -313,8 +313,9 @@ def node_lease(obj: Obj) -> NodeLease:
 
 
 def _read(model: type[R], obj: Obj) -> R | Problem:
+    """Fields of a later version are passed over: during an upgrade the definitions may be newer than this program."""
     try:
-        return model.parse(obj)
+        return model.model_validate(obj, extra="ignore")
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"])

@@ -9,6 +9,8 @@ from backstay.api.resource import Operation
 from backstay.verify.written import Finding, Written
 
 LONG_MS = 24 * 3_600_000
+TIMEOUT_PER_INTERVAL_MAX = 10
+"""Agents advise up to twice the interval themselves; far beyond it one slow monitor hides many that were due."""
 
 
 def check_operations(one: Written) -> Iterator[Finding]:
@@ -57,12 +59,12 @@ def _check_times(one: Written, operation: Operation, field: str) -> Iterator[Fin
             f"{field}.interval",
             f"{operation.interval} is less than a millisecond; write for example 10s",
         )
-    elif interval and timeout and interval < timeout:
+    elif interval and timeout and interval * TIMEOUT_PER_INTERVAL_MAX < timeout:
         yield one.warning(
             "IntervalBelowTimeout",
             f"{field}.interval",
-            f"{operation.interval} is shorter than the timeout {operation.timeout}: a monitor that is slow is repeated "
-            "only after it has ended; make the interval longer or the timeout shorter",
+            f"{operation.interval} is far below the timeout {operation.timeout}: while a monitor is slow, no failure is "
+            "noticed; make the timeout shorter, or the interval longer",
         )
     elif interval > LONG_MS:
         yield one.warning(

@@ -36,7 +36,7 @@ def message(*items: object) -> str:
 
 
 def test_sound_configuration_has_no_problem() -> None:
-    monitor = {"name": "monitor", "interval": "30s", "timeout": "20s"}
+    monitor = {"name": "monitor", "interval": "10s", "timeout": "20s"}
     fs = {"device": "/dev/sda", "directory": "/srv", "fstype": "xfs"}
     assert (
         codes(resource("ip", params=GOOD, operations=[monitor]), resource("fs", FILESYSTEM, params=fs)) == []
@@ -130,7 +130,7 @@ def test_monitors_of_one_interval_may_differ_in_role() -> None:
     ("operation", "code", "field", "severity"),
     [
         (
-            {"name": "monitor", "interval": "5s", "timeout": "20s"},
+            {"name": "monitor", "interval": "1s", "timeout": "20s"},
             "IntervalBelowTimeout",
             "interval",
             "warning",

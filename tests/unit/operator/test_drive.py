@@ -1,0 +1,108 @@
+"""Plans are written against an API that refuses, and never by a DC that was superseded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backstay.api import HANodePlanSpec
+from backstay_kube.errors import ApiConflict, ApiInvalid, ApiUnavailable
+from backstay_operator.drive import ATTEMPTS, PlanDriver, Superseded
+
+
+class ContraryApi:
+    """A plan in an API whose writes all end the same way."""
+
+    def __init__(self, error: Exception | None, *, epoch: int = 1) -> None:
+        self.error = error
+        self.plan: dict[str, Any] = {
+            "metadata": {"name": "n1", "resourceVersion": "5"},
+            "spec": {"cluster": "c", "epoch": epoch},
+        }
+        self.writes: list[dict[str, Any]] = []
+        self.reads = 0
+
+    async def get(self, _kind: object, _name: str) -> dict[str, Any]:
+        self.reads += 1
+        return self.plan
+
+    async def patch(self, _kind: object, _name: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.writes.append(body)
+        if self.error is not None:
+            raise self.error
+        return {"metadata": {"name": "n1", "resourceVersion": "6"}, "spec": body["spec"]}
+
+
+class Copy:
+    """What a reflector would hold."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self.plan = plan
+
+    def get(self, _name: str) -> dict[str, Any]:
+        return self.plan
+
+    def accept(self, obj: dict[str, Any]) -> None:
+        self.plan = obj
+
+
+def driver(api: ContraryApi, *, epoch: int = 2, leads: bool = True) -> PlanDriver:
+    return PlanDriver(api, Copy(api.plan), epoch=epoch, may_write=lambda: leads)  # type: ignore[arg-type]
+
+
+WANTED = {"n1": HANodePlanSpec(cluster="c", epoch=2)}
+
+
+async def test_conflict_on_every_write_is_tried_a_few_times_and_left_to_the_next_round() -> None:
+    api = ContraryApi(ApiConflict("changed meanwhile"))
+    made = driver(api)
+    await made.write(WANTED)
+    assert len(api.writes) == ATTEMPTS
+    await made.write(WANTED)
+    assert len(api.writes) == 2 * ATTEMPTS
+    assert made.writes == 0
+
+
+async def test_conflict_is_followed_by_a_fresh_read_and_its_version() -> None:
+    api = ContraryApi(ApiConflict("changed meanwhile"))
+    api.plan = {**api.plan, "metadata": {"name": "n1", "resourceVersion": "9"}}
+    made = PlanDriver(
+        api,
+        Copy({"metadata": {"name": "n1", "resourceVersion": "5"}, "spec": {}}),
+        epoch=2,
+        may_write=lambda: True,  # type: ignore[arg-type]
+    )
+    await made.write(WANTED)
+    assert [one["metadata"]["resourceVersion"] for one in api.writes[:2]] == ["5", "9"]
+
+
+async def test_api_that_is_gone_stops_neither_the_loop_nor_the_other_nodes() -> None:
+    api = ContraryApi(ApiUnavailable("nobody there"))
+    await driver(api).write({**WANTED, "n2": HANodePlanSpec(cluster="c", epoch=2)})
+    assert len(api.writes) == 2
+
+
+async def test_plan_of_a_higher_epoch_is_never_written() -> None:
+    api = ContraryApi(None, epoch=3)
+    with pytest.raises(Superseded):
+        await driver(api).write(WANTED)
+    assert api.writes == []
+
+
+async def test_refusal_by_the_epochs_rule_means_superseded() -> None:
+    api = ContraryApi(ApiInvalid("epoch: superseded"), epoch=7)
+    made = PlanDriver(
+        api,
+        Copy({"metadata": {"name": "n1", "resourceVersion": "5"}, "spec": {"epoch": 1}}),
+        epoch=2,
+        may_write=lambda: True,  # type: ignore[arg-type]
+    )
+    with pytest.raises(Superseded):
+        await made.write(WANTED)
+
+
+async def test_dc_that_no_longer_leads_writes_nothing() -> None:
+    api = ContraryApi(None)
+    await driver(api, leads=False).write(WANTED)
+    assert api.writes == []
