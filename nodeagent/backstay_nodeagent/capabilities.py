@@ -28,6 +28,14 @@ def capabilities(paths: HostPaths) -> dict[str, Any]:
     return {"standards": sorted(standards), "agents": (agents + fences)[:AGENTS_MAX]}
 
 
+def stamp(paths: HostPaths) -> tuple[tuple[str, int], ...]:
+    """Changes when agents are added or removed: the times of the directories that hold them. Cheap enough to ask every few seconds."""
+    resources = Path(paths.ocf_root, "resource.d")
+    directories = [paths.init_directory, *paths.path.split(":"), str(resources)]
+    directories += sorted(str(one) for one in resources.glob("*") if one.is_dir())
+    return tuple((one, os.stat(one).st_mtime_ns) for one in directories if os.path.isdir(one))
+
+
 def ocf_agents(ocf_root: str) -> list[str]:
     """Executable files below resource.d, as `ocf:PROVIDER:TYPE`."""
     found = []

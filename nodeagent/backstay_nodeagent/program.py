@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 LOCK_PAUSE_S = 0.05
 CONNECT_PAUSE_S = 2.0
 CAPABILITIES_EVERY_S = 300.0
+STAMP_EVERY_S = 5.0
 ACCESS_EVERY_S = 60.0
 AGENT_DIRECTORY = "/run/resource-agents"
 
@@ -136,9 +137,16 @@ class Program:
         hands.spawn(hands.keeper.run())
 
     async def _look_again(self, kick: Any) -> None:
-        """Agents may be installed while we run."""
+        """Agents may be installed while we run: soon where a directory changed, now and then in any case."""
+        loop = asyncio.get_running_loop()
+        stamp = await asyncio.to_thread(capabilities.stamp, self._paths)
+        due = loop.time() + CAPABILITIES_EVERY_S
         while True:
-            await asyncio.sleep(CAPABILITIES_EVERY_S)
+            await asyncio.sleep(STAMP_EVERY_S)
+            fresh = await asyncio.to_thread(capabilities.stamp, self._paths)
+            if fresh == stamp and loop.time() < due:
+                continue
+            stamp, due = fresh, loop.time() + CAPABILITIES_EVERY_S
             self._capabilities = await asyncio.to_thread(capabilities.capabilities, self._paths)
             kick()
 
