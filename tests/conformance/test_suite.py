@@ -8,8 +8,8 @@ from .suite import judged, suite_folder
 MINIMUM = {
     (1, "cur"): 134, (1, "abc"): 134,
     (2, "cur"): 59, (2, "abc"): 54,
-    (3, "cur"): 45, (3, "abc"): 32,
-    (4, "cur"): 147, (4, "abc"): 122,
+    (3, "cur"): 45, (3, "abc"): 36,
+    (4, "cur"): 147, (4, "abc"): 123,
     (5, "cur"): 37, (5, "abc"): 19,
 }  # fmt: skip
 

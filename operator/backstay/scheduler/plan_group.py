@@ -9,7 +9,7 @@ from itertools import pairwise
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.plan_roles import is_promotable
-from backstay.scheduler.situation import Resource
+from backstay.scheduler.situation import Kind, Resource
 from backstay.transition.graph import ActionKind
 
 DONE = {"start": "running", "stop": "stopped", "promote": "promoted", "demote": "demoted"}
@@ -78,7 +78,10 @@ def _fall_in_order(plan: Plan, earlier: Resource, later: Resource, operation: st
 
 def placeholder(plan: Plan, resource: Resource, operation: str) -> Act:
     """Stands for an action that will not happen, so that what needs it can not happen either."""
-    act = plan.actions.make(resource, operation, node=None)
+    if resource.kind is Kind.PRIMITIVE:
+        act = plan.actions.make(resource, operation, node=None)
+    else:  # its own mark stays what it is: other instances may start
+        act = plan.actions.add(Act(kind=ActionKind.PSEUDO, operation=operation, resource=resource))
     act.placeholder = True
     act.required = True
     act.runnable = False

@@ -39,8 +39,8 @@ def _fits_role(plan: Plan, resource: Resource, operation: Operation) -> bool:
 
 
 def _is_for(operation: Operation, role: Role) -> bool:
-    """Monitors that name no role are for what runs unpromoted."""
-    if operation.role in (None, Role.STARTED):
+    """Monitors that name no role are for what runs unpromoted; `Started` is not the role of a promotable."""
+    if operation.role is None:
         return role in (Role.STARTED, Role.UNPROMOTED)
     return operation.role is role
 
@@ -107,7 +107,9 @@ def is_running(activity: Activity | None, name: str, interval_ms: int) -> bool:
     if record.status in (OpStatus.CANCELLED, OpStatus.PENDING):
         return False
     good = record.rc == record.target_rc if record.target_rc is not None else record.rc in (0, 8)
-    return good and record.status is OpStatus.DONE and _since_last_stop(activity, record)
+    # An agent's answer that is the expected one is no error, whatever the record calls it.
+    expected = record.status is OpStatus.ERROR and record.rc == record.target_rc
+    return good and (expected or record.status is OpStatus.DONE) and _since_last_stop(activity, record)
 
 
 def last_record(activity: Activity | None, name: str, interval_ms: int) -> OpRecord | None:
