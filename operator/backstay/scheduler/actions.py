@@ -47,6 +47,7 @@ class Act:
     again: bool = False  # a start that was under way already: no stop comes first
     inhibited: bool = False  # its partner is missing: it is as if it had not been planned
     placeholder: bool = False  # stands for something that will not happen
+    recounted: bool = False  # a mark that is passed although no instance acts
     sequence: int = 0
     before: "list[Relation]" = field(default_factory=list)  # relations in which this is `then`
     after: "list[Relation]" = field(default_factory=list)  # relations in which this is `first`

@@ -50,6 +50,8 @@ def _is_empty_mark(act: Act, real: set[tuple[Resource | None, str]]) -> bool:
     """A mark of a group none of whose members does anything."""
     if act.resource is None or act.resource.kind is Kind.PRIMITIVE or act.operation not in _MARK_OF:
         return False
+    if act.recounted:
+        return False
     operation = _MARK_OF[act.operation]
     return not any((leaf, operation) in real for leaf in act.resource.leaves())
 

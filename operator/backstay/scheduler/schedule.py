@@ -23,6 +23,7 @@ from backstay.scheduler.plan_clone import plan_clone
 from backstay.scheduler.plan_group import plan_group
 from backstay.scheduler.plan_primitive import plan_primitive
 from backstay.scheduler.probes import order_probes, plan_probes
+from backstay.scheduler.recount import plan_recounts
 from backstay.scheduler.settle import settle
 from backstay.scheduler.situation import Kind, Resource, Situation
 from backstay.scheduler.summary import summarize
@@ -54,6 +55,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     plan = Plan(situation=situation, placement=_placement(assigner), ledger=ledger)
     _plan_actions(plan, scores, links)
     settle(plan.actions)
+    plan_recounts(plan)
     plan_migrations(plan)
     plan_notifications(plan)
     return Transition(

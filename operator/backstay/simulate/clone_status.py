@@ -74,7 +74,8 @@ def _stopped(clone: Resource, inactive: list[Resource], occupied: set[str]) -> I
         if activity.not_installed
     }
     names = [node for node in _all_nodes(clone) if node not in occupied][: len(inactive)]
-    off = any(leaf.meta.target_role is Role.STOPPED for leaf in clone.leaves())
+    metas = [clone.meta, *(leaf.meta for leaf in clone.leaves())]
+    off = any(meta.target_role is Role.STOPPED for meta in metas)
     disabled = " (disabled)" if off else ""
     plain = [name for name in names if name not in missing]
     if plain:
