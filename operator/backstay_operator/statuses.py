@@ -29,6 +29,7 @@ from backstay.scheduler import situation as seen
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.choices import Role
+from backstay.transition.runner import Verdict
 from backstay_operator.validation import (
     Status,
     Stray,
@@ -143,18 +144,25 @@ def cluster_status(scene: Scene) -> Status:
 
 
 def _last_transition(scene: Scene) -> Status:
-    run = scene.picture.run
-    if run is not None:
-        return {
-            "number": run.context.number,
-            "phase": "Running",
-            "trigger": run.context.trigger,
-            "time": timestamp(run.context.began_wall),
-        }
-    old = scene.objects.cluster.status.last_transition
-    if old is not None and old.number == scene.number:
-        return {**old.wire(), "phase": "Complete" if old.phase == "Running" else old.phase}
-    return {}
+    """The one under way, or the one that ended last; a new DC that began none yet keeps what its predecessor wrote."""
+    run, last = scene.picture.run, scene.picture.last
+    if run is None and last is None:
+        old = scene.objects.cluster.status.last_transition
+        return (
+            {**old.wire(), "phase": "Aborted" if old.phase == "Running" else old.phase}
+            if old is not None
+            else {}
+        )
+    context = run.context if run is not None else last.run.context  # type: ignore[union-attr]
+    phase = "Running"
+    if run is None and last is not None:
+        phase = "Complete" if last.verdict is Verdict.COMPLETE else "Aborted"
+    return {
+        "number": context.number,
+        "phase": phase,
+        "trigger": context.trigger,
+        "time": timestamp(context.began_wall),
+    }
 
 
 def _cluster_condition(scene: Scene, cluster: HACluster) -> list[Status]:

@@ -48,6 +48,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A transition that ended."""
+
+    run: Run
+    verdict: Verdict
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """For status, metrics and people: what the DC believes."""
 
@@ -57,18 +66,11 @@ class Picture:
     active: Mapping[str, tuple[str, ...]]
     transition: Transition | None
     run: Run | None
+    last: Finished | None
+    """The transition that ended last, in this term."""
     trigger: str
     held: Mapping[str, str] = field(default_factory=dict)
     """Resources that are not started because of their definition, and the code of what is wrong with it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A transition that ended."""
-
-    run: Run
-    verdict: Verdict
-    duration_s: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,6 +167,7 @@ class Coordinator:
             active=active,
             transition=self._transition,
             run=self._run,
+            last=self._last,
             trigger=self._trigger,
             held=gated.held,
         )
@@ -271,7 +274,8 @@ class Coordinator:
         assert run is not None
         assert run.verdict is not None
         took = view.now - run.context.began
-        orders.finished.append(Finished(run=run, verdict=run.verdict, duration_s=took))
+        self._last = Finished(run=run, verdict=run.verdict, duration_s=took)
+        orders.finished.append(self._last)
         number = run.context.number
         if run.verdict is Verdict.COMPLETE:
             message = f"Transition {number} complete in {took:.2f} s"
