@@ -114,6 +114,7 @@ class Coordinator:
         self._not_before = 0.0
         self._repeats = 0
         self._again = ""
+        self._last: Finished | None = None
         self._gate = Gate(epoch=epoch)
 
     # -- one step
