@@ -354,8 +354,8 @@ class Keeper:
                 "kind": "state",
                 "version": self._config["version"],
                 "pid": os.getpid(),
-                "sent_at": self.logic.sent_at,
-                "lease_s": self.logic.lease_s,
+                "sent_at": self.logic.term.sent_at,
+                "lease_s": self.logic.term.carried_s,
                 "releasing": self._release is not None,
                 "stops": self._release_results,
             },
@@ -392,17 +392,14 @@ class Keeper:
             self._drop_renewer()
         self._config = config
         self._incarnation = config["incarnation"]
-        self.logic.timings = KeeperTimings(**config["timings"])
-        self.logic.next_attempt_at = min(
-            self.logic.next_attempt_at, boottime() + self.logic.timings.renew_interval_s
-        )
+        self.logic.retime(KeeperTimings(**config["timings"]), boottime())
 
     def _recall_renewal(self) -> None:
         """The last renewal of a keeper before this one holds still."""
         try:
             data = json.loads((self._run_dir / RENEWAL_FILE).read_text())
             if data["boot_id"] == self._config["boot_id"]:
-                self.logic.sent_at, self.logic.lease_s = float(data["sent_at"]), float(data["lease_s"])
+                self.logic.term.renewed(float(data["sent_at"]), float(data["lease_s"]))
         except (OSError, ValueError, KeyError, TypeError):
             return
 

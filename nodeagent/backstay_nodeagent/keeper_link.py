@@ -31,7 +31,14 @@ PING_S = 0.25
 CONNECT_WAIT_S = 3.0
 RESTART_PAUSE_S = 0.2
 SILENCE_MIN_S = 3.0
-SOURCES = ("heartbeat.py", "keeper_logic.py", "lease_client.py", "release_runner.py", "proc_stat.py")
+SOURCES = (
+    "heartbeat.py",
+    "keeper_logic.py",
+    "lease_term.py",
+    "lease_client.py",
+    "release_runner.py",
+    "proc_stat.py",
+)
 LEASE_NAMESPACE = "backstay-system"
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from backstay_nodeagent.heartbeat import main; sys.exit(main(sys.argv[1:]))"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backstay_nodeagent.lease_term import LeaseTerm
+
 AGENT_SILENT_S = 1.0
 """An agent pings four times as often."""
 AGENT_AWAY_MAX_S = 60.0
@@ -31,17 +33,21 @@ class KeeperTimings:
 
 
 class KeeperLogic:
-    """The keeper's state of mind. `sent_at` and `lease_s` are of the last renewal that was acknowledged."""
+    """The keeper's state of mind."""
 
     def __init__(self, now: float, timings: KeeperTimings) -> None:
         self.timings = timings
-        self.sent_at: float | None = None
-        self.lease_s = timings.lease_duration_s
-        self._margin_s = timings.stop_margin_s
+        self.term = LeaseTerm(timings.lease_duration_s, timings.stop_margin_s)
         self.next_attempt_at = now
         self.released = False
         self._agent_heard_at = now
         self._failures = 0
+
+    def retime(self, timings: KeeperTimings, now: float) -> None:
+        """New timings; they hold from the next renewal, which is due an interval from now at the latest."""
+        self.timings = timings
+        self.term.retime(timings.lease_duration_s, timings.stop_margin_s, now)
+        self.next_attempt_at = min(self.next_attempt_at, now + timings.renew_interval_s)
 
     def agent_heard(self, now: float) -> None:
         self._agent_heard_at = now
@@ -59,10 +65,7 @@ class KeeperLogic:
 
     def renewed(self, sent_at: float, lease_s: float) -> None:
         """Acknowledged; the next one is an interval after this one was sent."""
-        if self.sent_at is None or sent_at > self.sent_at:
-            self.sent_at, self.lease_s = sent_at, lease_s
-            if lease_s == self.timings.lease_duration_s:
-                self._margin_s = self.timings.stop_margin_s
+        self.term.renewed(sent_at, lease_s)
         self._failures = 0
         self.released = False
         self.next_attempt_at = sent_at + self.timings.renew_interval_s
@@ -75,9 +78,8 @@ class KeeperLogic:
 
     @property
     def stop_at(self) -> float | None:
-        """When what others may take over must begin to stop: they go by the duration that the last renewal carried, so new
-        timings hold from the first renewal that carries them."""
-        return None if self.sent_at is None else self.sent_at + self.lease_s - self._margin_s
+        """When what others may take over must begin to stop."""
+        return self.term.stop_at
 
     def must_release(self, now: float) -> bool:
         """Whether to release now, in place of an agent that is not there to do it. Once per outage."""

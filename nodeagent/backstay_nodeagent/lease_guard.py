@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 
 from backstay_nodeagent.events import Renewal
+from backstay_nodeagent.lease_term import LeaseTerm
 from backstay_nodeagent.orders import Timings
 
 
@@ -20,23 +21,23 @@ class LeaseState(Enum):
 
 
 class LeaseGuard:
-    """Feed it renewals and reads of the plan; every question takes `now` (CLOCK_BOOTTIME), which never runs backwards."""
+    """Feed it renewals and reads of the plan; every question takes `now` (CLOCK_BOOTTIME), which never runs backwards.
+
+    New `timings` count from the next `judge`."""
 
     def __init__(self) -> None:
         self.timings = Timings()
         self.state = LeaseState.UNKNOWN
-        self._renewal: Renewal | None = None
-        self._margin_s = self.timings.stop_margin_s
+        self._term = LeaseTerm(self.timings.lease_duration_s, self.timings.stop_margin_s)
         self._good_since = 0.0
         self._read_at: float | None = None
         self._now = float("-inf")
 
     def renewed(self, renewal: Renewal) -> None:
         """Take in an acknowledged renewal; an older one than known changes nothing."""
-        if self._renewal is None or renewal.sent_at > self._renewal.sent_at:
-            self._renewal = renewal
-            if renewal.lease_duration_s == self.timings.lease_duration_s:
-                self._margin_s = self.timings.stop_margin_s
+        if not self.known:
+            self._term = LeaseTerm(self.timings.lease_duration_s, self.timings.stop_margin_s)
+        self._term.renewed(renewal.sent_at, renewal.lease_duration_s)
 
     def plan_read(self, read_at: float) -> None:
         """A read of the plan that was sent at `read_at` has been answered, and its answer taken in."""
@@ -46,13 +47,14 @@ class LeaseGuard:
         """Bring `state` up to date."""
         assert now >= self._now, f"time ran backwards: {now} after {self._now}"
         self._now = now
-        deadline = self.stop_at
-        if deadline is not None and self._renewal is not None:
+        self._term.retime(self.timings.lease_duration_s, self.timings.stop_margin_s, now)
+        deadline, sent_at = self._term.stop_at, self._term.sent_at
+        if deadline is not None and sent_at is not None:
             if now >= deadline:
                 self.state = LeaseState.CUT_OFF
             elif self.state is not LeaseState.GOOD:
                 self.state = LeaseState.GOOD
-                self._good_since = self._renewal.sent_at
+                self._good_since = sent_at
         return self.state
 
     def lose(self) -> None:
@@ -62,20 +64,17 @@ class LeaseGuard:
 
     @property
     def known(self) -> bool:
-        return self._renewal is not None
+        return self._term.sent_at is not None
 
     @property
     def expires_at(self) -> float | None:
-        """When others may take over, at the earliest: they go by the duration that the last renewal carried.
-
-        New timings hold from the first renewal that carries them, or a shorter lease would run out at the moment it is configured."""
-        return None if self._renewal is None else self._renewal.sent_at + self._renewal.lease_duration_s
+        """When others may take over, at the earliest."""
+        return self._term.expires_at
 
     @property
     def stop_at(self) -> float | None:
         """When to begin to stop what others may take over."""
-        expires_at = self.expires_at
-        return None if expires_at is None else expires_at - self._margin_s
+        return self._term.stop_at
 
     @property
     def orders_hold(self) -> bool:

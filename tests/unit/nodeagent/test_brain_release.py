@@ -176,19 +176,6 @@ def test_keeper_lost_in_the_middle_leaves_the_release_to_the_agent() -> None:
     assert stops(driver) == ["stop vip", "stop web", "stop fs"]
 
 
-def test_new_timings_hold_from_the_first_renewal_that_carries_them() -> None:
-    from backstay_nodeagent.lease_guard import LeaseGuard
-    from backstay_nodeagent.orders import Timings
-
-    guard = LeaseGuard()
-    guard.renewed(ev.Renewal(100.0, 3.0))
-    for duration_s, margin_s in ((1.0, 0.3), (30.0, 1.0)):
-        guard.timings = Timings(lease_duration_s=duration_s, stop_margin_s=margin_s)
-        assert (guard.expires_at, guard.stop_at) == (103.0, 102.0), "the DC goes by what the Lease says"
-    guard.renewed(ev.Renewal(101.0, 30.0))
-    assert (guard.expires_at, guard.stop_at) == (131.0, 130.0)
-
-
 def test_resource_that_a_probe_found_running_is_released_too() -> None:
     driver = Driver().online()
     driver.plan(order("1-1-1", "monitor", target_rc=7, requires="quorum"))
