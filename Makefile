@@ -4,13 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test demo tidy clean
+.PHONY: help venv system lint crds test demo bench-failover clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
 	@echo "make demo    the tutorial on an embedded sandbox: three hosts, a power cut, a summary"
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
+	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "make crds    write crds/ from the models"
 
 venv: $(VENV)/.ready system
@@ -37,6 +38,10 @@ test: venv lint
 
 demo: venv
 	@$(BIN)/python -m backstay_sandbox.demo
+
+# Needs the peers too: apt-get install keepalived pacemaker corosync crmsh
+bench-failover: venv
+	@cd tests && ../$(BIN)/python -m bench.failover --markdown /dev/stdout
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
