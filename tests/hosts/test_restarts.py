@@ -28,7 +28,7 @@ pytestmark = pytest.mark.hosts
 TUTORIAL = Path(__file__).resolve().parents[2] / "examples/tutorial"
 OUTAGE_S = float(os.environ.get("BACKSTAY_OUTAGE_S", "20"))
 URL, PINGED = "http://10.0.1.100/", "10.0.0.3"
-AGENT, OPERATOR = "backstay_nodeagent --node", "-m backstay_operator"
+AGENT, OPERATOR = "backstay_nodeagent --node", "backstay_operator"
 KEEPER = "backstay_nodeagent.heartbeat import main"
 
 
