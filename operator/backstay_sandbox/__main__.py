@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from backstay_sandbox import background, requirements
 from backstay_sandbox.command import CommandError
 from backstay_sandbox.control import ControlError, call
-from backstay_sandbox.inspection import describe, follow_log, host_pid, join_host, join_namespace
+from backstay_sandbox.inspection import describe, follow_log, join_host, join_namespace
 from backstay_sandbox.layout import Layout, LayoutError, layout_of
-from backstay_sandbox.options import DAEMONS, EMBEDDED, SandboxOptions
+from backstay_sandbox.options import DAEMONS, EMBEDDED, HostKind, SandboxOptions, VolumeOwnership
+from backstay_sandbox.uml.bed import BedError, prepare
 
 Subcommand = Callable[[argparse.Namespace, Layout], int]
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ControlError, LayoutError, CommandError, background.StartError) as error:
+    except (ControlError, LayoutError, CommandError, background.StartError, BedError) as error:
         print(f"backstay-sandbox: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -68,6 +69,20 @@ def build_parser() -> argparse.ArgumentParser:
         default=EMBEDDED,
         help="`embedded` (default), a URL, a kubeconfig's path, or `none` for hosts alone",
     )
+    up.add_argument(
+        "--hosts",
+        type=HostKind,
+        choices=list(HostKind),
+        default=HostKind.NAMESPACE,
+        help="what hosts are made of; `uml`: kernels of their own, with LVM (default: %(default)s)",
+    )
+    up.add_argument(
+        "--lvm",
+        type=VolumeOwnership,
+        choices=list(VolumeOwnership),
+        default=VolumeOwnership.TAGS,
+        help="how `uml` hosts agree on who may activate the volume group (default: %(default)s)",
+    )
     up.add_argument("--bare", action="store_true", help="do not run Backstay's daemons on the hosts")
     up.add_argument("--no-cluster", action="store_true", help="do not make the HACluster and the FenceDevice")
     add("down", run_down, "Take a sandbox down and remove every trace of it.")
@@ -81,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         add(name, run_on_node, text).add_argument("node")
     logs = add("logs", run_logs, "Print what a host's daemons wrote.")
     logs.add_argument("node", help="a host, or `sandbox` for the sandbox's own daemon, or `api`")
-    logs.add_argument("--daemon", choices=("agent", "operator", "init"), help="only this one's")
+    logs.add_argument("--daemon", choices=("agent", "operator", "init", "console"), help="only this one's")
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing")
     add("exec", run_exec, "Run a command on a host: exec NODE -- COMMAND ...").add_argument("node")
     add("client", run_client, "Run a command on the client host: client -- COMMAND ...")
@@ -96,19 +111,29 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def say(step: str) -> None:
+    print(f"- {step}", flush=True)
+
+
 def run_up(args: argparse.Namespace, layout: Layout) -> int:
-    missing = requirements.missing(requirements.HOSTS)
+    missing = requirements.missing(
+        requirements.OWN_KERNELS if args.hosts is HostKind.UML else requirements.HOSTS
+    )
     if missing:
         print(requirements.explain(missing), file=sys.stderr)
         return 1
+    if args.hosts is HostKind.UML:
+        prepare(say)
     options = SandboxOptions(
         name=layout.name,
         nodes=args.nodes,
         api=args.api,
         daemons=() if args.bare else DAEMONS,
         cluster=not args.no_cluster,
+        hosts=args.hosts,
+        ownership=args.lvm,
     )
-    background.start(options, progress=lambda step: print(f"- {step}", flush=True))
+    background.start(options, progress=say)
     print("\n".join(describe(layout)))
     if args.api != "none":
         print(f"\nexport KUBECONFIG={layout.kubeconfig}")
@@ -136,7 +161,7 @@ def run_logs(args: argparse.Namespace, layout: Layout) -> int:
 
 
 def run_exec(args: argparse.Namespace, layout: Layout) -> int:
-    return join_host(host_pid(layout, args.node), args.rest or ["bash"])
+    return join_host(layout, args.node, args.rest or ["bash"])
 
 
 def run_client(args: argparse.Namespace, layout: Layout) -> int:

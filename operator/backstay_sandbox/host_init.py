@@ -44,19 +44,25 @@ class ServiceConfig(TypedDict):
     log: str
 
 
-class HostConfig(TypedDict):
-    """What the sandbox tells a booting host."""
+class HostIdentity(TypedDict):
+    """Who a host is, and what it is handed; see :func:`identify`."""
 
     node: str
-    stage: str
-    log: str
-    """As a path seen before the mounts, like every log."""
-    disk: str
     hosts: dict[str, str]
+    """The hosts table: name to address."""
     files: dict[str, str]
     """Absolute path to content, below one of the private directories; made with mode 0600."""
     programs: dict[str, str]
     """As ``files``, mode 0755."""
+
+
+class HostConfig(HostIdentity):
+    """What the sandbox tells a booting host."""
+
+    stage: str
+    log: str
+    """As a path seen before the mounts, like every log."""
+    disk: str
     devices: dict[str, tuple[int, int]]
     """Block devices: absolute path below /dev to (major, minor)."""
     keep_visible: list[str]
@@ -258,7 +264,7 @@ def bind_all(stage: str) -> None:
     bind(stage + "/run", "/run", MS_REC)  # last: it hides the stage itself
 
 
-def identify(config: HostConfig) -> None:
+def identify(config: HostIdentity) -> None:
     """Host name, the hosts table, and the files the sandbox hands over."""
     socket.sethostname(config["node"])
     table = "127.0.0.1 localhost\n" + "".join(

@@ -23,6 +23,7 @@ from pathlib import Path
 from backstay_sandbox import network
 from backstay_sandbox.host_init import HostConfig, ServiceConfig
 from backstay_sandbox.layout import SHARED_DISK_IN_HOST, Layout
+from backstay_sandbox.options import HostKind
 from backstay_sandbox.process_record import forget, record
 from backstay_sandbox.shared_disk import SharedDisk
 
@@ -83,8 +84,8 @@ class Host:
             if self.pid is not None:
                 return
             await network.unplug_host(self.layout, self.node)
-            await network.plug_in_host(self.layout, self.node, link_up=not self.link_cut)
-            await self._start_init()
+            await self._plug_in()
+            await self._start()
             self.boots += 1
 
     async def crash(self) -> None:
@@ -118,14 +119,38 @@ class Host:
             if self.pid is not None:
                 await network.set_port(self.layout, self.node, up=True)
 
-    async def _start_init(self) -> None:
-        for directory in (
-            self.layout.stage_dir(self.node),
-            self.layout.disk_dir(self.node),
-            self.layout.logs_dir,
-        ):
+    async def _start(self) -> None:
+        self.layout.logs_dir.mkdir(parents=True, exist_ok=True)
+        process = await self._launch()
+        try:
+            async with asyncio.timeout(BOOT_TIMEOUT_S):
+                await self._await_ready(process)
+        except (TimeoutError, ConnectionError, HostError) as error:
+            if process.returncode is None:
+                process.kill()  # unshare's death kills its child
+            await process.wait()
+            why = await self._last_words(process) or str(error) or "no answer in time"
+            raise HostError(f"{self.node} did not boot: {why}") from None
+        self._unshare, self.pid = process, only_child_of(process.pid)
+        self._pidfd = os.pidfd_open(self.pid)
+        record(self.layout.processes_dir, self.node, self.pid)
+        self._watcher = asyncio.create_task(self._watch(process))
+
+    # -- what differs between the kinds of hosts
+
+    @property
+    def kind(self) -> HostKind:
+        return HostKind.NAMESPACE
+
+    async def _plug_in(self) -> None:
+        """Make the host's network namespace and its cable."""
+        await network.plug_in_host(self.layout, self.node, link_up=not self.link_cut)
+
+    async def _launch(self) -> asyncio.subprocess.Process:
+        """Start ``unshare`` with the host's pid 1 as its child."""
+        for directory in (self.layout.stage_dir(self.node), self.layout.disk_dir(self.node)):
             directory.mkdir(parents=True, exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             "nsenter",
             f"--net={network.netns_path(self.layout, self.node)}",
             *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"),
@@ -136,22 +161,9 @@ class Host:
             env={"PATH": HOST_PATH, "BACKSTAY_SANDBOX": self.layout.name, "BACKSTAY_HOST": self.node},
             start_new_session=True,
         )
-        try:
-            async with asyncio.timeout(BOOT_TIMEOUT_S):
-                await self._await_ready(process)
-        except (TimeoutError, ConnectionError, HostError) as error:
-            if process.returncode is None:
-                process.kill()  # unshare's death kills its child
-            await process.wait()
-            assert process.stderr is not None
-            why = (
-                (await process.stderr.read()).decode(errors="replace").strip()
-                or str(error)
-                or "no answer in time"
-            )
-            raise HostError(f"{self.node} did not boot: {why}") from None
 
     async def _await_ready(self, process: asyncio.subprocess.Process) -> None:
+        """Return when the host is up; raises HostError, or ConnectionError."""
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(self._config()).encode())
@@ -159,10 +171,13 @@ class Host:
         process.stdin.close()
         if await process.stdout.readline() != b"ready\n":
             raise HostError("its pid 1 ended")
-        self._unshare, self.pid = process, only_child_of(process.pid)
-        self._pidfd = os.pidfd_open(self.pid)
-        record(self.layout.processes_dir, self.node, self.pid)
-        self._watcher = asyncio.create_task(self._watch(process))
+
+    async def _last_words(self, process: asyncio.subprocess.Process) -> str:
+        """Why it did not boot, as it told; it is dead."""
+        assert process.stderr is not None
+        return (await process.stderr.read()).decode(errors="replace").strip()
+
+    # --
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Bring the books in line when the host dies by itself: its pid 1 was killed behind our back."""

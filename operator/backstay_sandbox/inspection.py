@@ -8,13 +8,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from backstay_sandbox.control import ControlError, call
 from backstay_sandbox.hosts import HOST_PATH
 from backstay_sandbox.layout import NETNS_ROOT, Layout
+from backstay_sandbox.options import HostKind
+from backstay_sandbox.uml.network import EXEC_ADDRESS
 
 FOLLOW_POLL_S = 0.2
+ANSWER_TIMEOUT_S = 5.0
 HEADINGS: tuple[str, ...] = ("HOST", "POWER", "LINK", "ADDRESSES", "PID 1", "BOOTS", "PROCESSES")
 DAEMONS = {
     "backstay_nodeagent.heartbeat": "keeper",
@@ -27,7 +30,7 @@ DAEMONS = {
 def describe(layout: Layout) -> list[str]:
     """The lines of `backstay-sandbox status`."""
     status = call(layout.control_socket, "status")
-    rows = [HEADINGS, *(_row(host) for host in status["hosts"])]
+    rows = [HEADINGS, *(_row(layout, host) for host in status["hosts"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -36,8 +39,12 @@ def describe(layout: Layout) -> list[str]:
     return [f"Sandbox {status['name']}", *api, "", *lines]
 
 
-def _row(host: dict[str, Any]) -> tuple[str, ...]:
+def _row(layout: Layout, host: dict[str, Any]) -> tuple[str, ...]:
     pid = host["pid"]
+    found = []
+    if pid:
+        own_kernel = HostKind(host["kind"]) is HostKind.UML
+        found = processes_inside(layout, host["node"]) if own_kernel else processes_of(pid)
     return (
         host["node"],
         host["power"],
@@ -45,14 +52,16 @@ def _row(host: dict[str, Any]) -> tuple[str, ...]:
         ",".join(host["addresses"]),
         str(pid or "-"),
         str(host["boots"]),
-        processes_in_words(pid) if pid else "-",
+        processes_in_words(found) if pid else "-",
     )
 
 
-def processes_in_words(pid: int) -> str:
-    """What runs in a host: Backstay's daemons by name, the rest by number."""
+def processes_in_words(processes: Sequence[Sequence[str]]) -> str:
+    """What runs in a host, given by command lines: Backstay's daemons by name, the rest by number."""
+    if not processes:
+        return "no answer"
     names, others = [], 0
-    for words in processes_of(pid):
+    for words in processes:
         line = " ".join(words)
         name = next(
             (name for part, name in DAEMONS.items() if line.startswith(sys.prefix) and part in line), None
@@ -81,6 +90,24 @@ def processes_of(pid: int) -> list[list[str]]:
     return found
 
 
+def processes_inside(layout: Layout, node: str) -> list[list[str]]:
+    """As :func:`processes_of`, told by an own-kernel host itself, kernel threads left out; empty if it is silent."""
+    script = "for one in /proc/[0-9]*/cmdline; do cat $one 2>/dev/null | tr '\\0' ' '; echo; done"
+    try:
+        done = subprocess.run(
+            guest_command(layout, node, ["sh", "-c", script]),
+            env=host_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return []
+    return [line.split() for line in done.stdout.splitlines() if line.split()]
+
+
 def host_pid(layout: Layout, node: str) -> int:
     """Pid 1 of a host that is on; ControlError otherwise."""
     status = call(layout.control_socket, "status")
@@ -97,12 +124,38 @@ def host_command(pid: int, command: Sequence[str]) -> list[str]:
     return ["nsenter", f"--target={pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--", *command]
 
 
+def host_argv(layout: Layout, node: str, command: Sequence[str]) -> list[str]:
+    """The command line that runs ``command`` on a host of either kind that is on; ControlError otherwise."""
+    pid = host_pid(layout, node)
+    match kind_of(layout, node):
+        case HostKind.NAMESPACE:
+            return host_command(pid, command)
+        case HostKind.UML:
+            return guest_command(layout, node, command)
+        case other:
+            assert_never(other)
+
+
+def guest_command(layout: Layout, node: str, command: Sequence[str]) -> list[str]:
+    """The command line that runs ``command`` on an own-kernel host, through its management card."""
+    address, port = EXEC_ADDRESS
+    client = [sys.executable, "-P", "-m", "backstay_sandbox.uml.exec_client", address, str(port)]
+    return namespace_command(layout.netns(node), [*client, *command])
+
+
+def kind_of(layout: Layout, node: str) -> HostKind:
+    hosts = call(layout.control_socket, "status")["hosts"]
+    return HostKind(next(host["kind"] for host in hosts if host["node"] == node))
+
+
 def host_environment() -> dict[str, str]:
     return {"PATH": HOST_PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": os.environ.get("TERM", "dumb")}
 
 
-def join_host(pid: int, command: Sequence[str]) -> int:
-    return subprocess.run(host_command(pid, command), env=host_environment(), check=False).returncode
+def join_host(layout: Layout, node: str, command: Sequence[str]) -> int:
+    """Run a command on a host, with our own terminal; its exit status."""
+    argv = host_argv(layout, node, command)
+    return subprocess.run(argv, env=host_environment(), check=False).returncode
 
 
 def namespace_command(netns: str, command: Sequence[str]) -> list[str]:

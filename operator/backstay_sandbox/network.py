@@ -33,7 +33,7 @@ async def build_switch(layout: Layout) -> None:
     """Make the switch and the two members that are always on: services and client."""
     switch = layout.netns_switch
     await run("ip", "netns", "add", switch)
-    await _batch(
+    await batch(
         switch,
         "link set lo up",
         f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0",
@@ -56,13 +56,13 @@ async def plug_in(
     netns = layout.netns(member)
     await run("ip", "netns", "add", netns)
     # addrgenmode none: no IPv6 link-local address, so no duplicate-address probes on a network that has no IPv6.
-    await _batch(
+    await batch(
         layout.netns_switch,
         f"link add {member} address 02:b5:01{mac[8:]} type veth peer name eth0 address {mac} netns {netns}",
         f"link set {member} addrgenmode none master {BRIDGE}",
         f"link set {member} {'up' if link_up else 'down'}",
     )
-    await _batch(
+    await batch(
         netns,
         "link set lo up",
         "link set eth0 addrgenmode none",
@@ -121,5 +121,5 @@ async def _tolerate_absence(*argv: str) -> None:
             raise
 
 
-async def _batch(netns: str, *commands: str) -> None:
+async def batch(netns: str, *commands: str) -> None:
     await run("ip", "-n", netns, "-batch", "-", stdin="".join(f"{command}\n" for command in commands))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 from dataclasses import dataclass
 
@@ -10,6 +11,24 @@ from backstay_sandbox.layout import Layout, layout_of
 
 EMBEDDED, NO_API = "embedded", "none"
 DAEMONS = ("agent", "operator")
+
+
+class HostKind(enum.StrEnum):
+    """What a host is made of."""
+
+    NAMESPACE = "namespace"
+    """Namespaces of the machine's kernel, which all hosts share: up in a tenth of a second."""
+    UML = "uml"
+    """A User-Mode Linux kernel of its own: device mapper, mounts and boot id are the host's alone."""
+
+
+class VolumeOwnership(enum.StrEnum):
+    """How own-kernel hosts agree on who may activate the shared volume group."""
+
+    TAGS = "tags"
+    """By a tag that the resource agent sets: LVM with exclusive=true, LVM-activate in tagging mode."""
+    SYSTEM_ID = "system-id"
+    """By the owner's name in the volume group: LVM-activate in system_id mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,9 @@ class SandboxOptions:
     """Which of Backstay's daemons run on the hosts."""
     cluster: bool = True
     """Whether `up` makes the HACluster and the FenceDevice."""
+    hosts: HostKind = HostKind.NAMESPACE
+    ownership: VolumeOwnership = VolumeOwnership.TAGS
+    """Of the shared volume group; only own-kernel hosts have one."""
 
     @property
     def layout(self) -> Layout:
@@ -35,4 +57,9 @@ class SandboxOptions:
     @classmethod
     def from_json(cls, text: str) -> SandboxOptions:
         fields = json.loads(text)
-        return cls(**{**fields, "daemons": tuple(fields["daemons"])})
+        typed = {
+            "daemons": tuple(fields["daemons"]),
+            "hosts": HostKind(fields["hosts"]),
+            "ownership": VolumeOwnership(fields["ownership"]),
+        }
+        return cls(**{**fields, **typed})

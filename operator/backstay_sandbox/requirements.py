@@ -46,6 +46,15 @@ HOSTS = (
     Requirement("openssl", "openssl", "the embedded API's certificate"),
     Requirement("/dev/loop-control", "", "the shared disk (kernel module loop)"),
 )
+OWN_KERNELS = (
+    Requirement("ip", "iproute2", "networks of the hosts"),
+    Requirement("unshare", "util-linux", "power of the hosts"),
+    Requirement("nsenter", "util-linux", "running commands on hosts"),
+    Requirement("setarch", "util-linux", "hosts with kernels of their own"),
+    Requirement("openssl", "openssl", "the embedded API's certificate"),
+    Requirement("/dev/net/tun", "", "network cards of own-kernel hosts (kernel module tun)"),
+)
+"""Of hosts with kernels of their own; these bring LVM, resource agents and services with them."""
 AGENTS = (
     Requirement("/usr/lib/ocf/resource.d/heartbeat/IPaddr2", "resource-agents", "the OCF resource agents"),
     Requirement("arping", "iputils-arping", "IPaddr2: telling the neighbours"),

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from backstay_kube.errors import ApiError
 from backstay_kube.kinds import HACLUSTER, HANODE
@@ -21,8 +21,11 @@ from backstay_sandbox.hosts import Host, HostError, HostSoftware, fence_agent_pr
 from backstay_sandbox.kubeconfig import KubeconfigError, kubeconfig_of
 from backstay_sandbox.kubelets import Kubelets
 from backstay_sandbox.layout import SERVICES_ADDRESS, SERVICES_POWER_PORT
-from backstay_sandbox.options import DAEMONS, EMBEDDED, NO_API, SandboxOptions
+from backstay_sandbox.options import DAEMONS, EMBEDDED, NO_API, HostKind, SandboxOptions
 from backstay_sandbox.power_switch import PowerSwitch
+from backstay_sandbox.uml.bed import BedError, existing_bed
+from backstay_sandbox.uml.host import UmlHost
+from backstay_sandbox.uml.shared_volume import make_shared_volume
 
 if TYPE_CHECKING:
     from backstay_kube.client import KubeClient
@@ -42,7 +45,7 @@ class NotReadyError(SandboxError):
     """Everything was started and the cluster on it did not become ready; the sandbox stays, for a look at it."""
 
 
-FAILURES = (SandboxError, HostError, ApiLinkError, ApiError, CommandError, KubeconfigError)
+FAILURES = (SandboxError, HostError, ApiLinkError, ApiError, CommandError, KubeconfigError, BedError)
 """What can go wrong with a request, as opposed to what is wrong with this program."""
 
 
@@ -67,7 +70,7 @@ class Sandbox:
         layout.power_password.touch(mode=0o600)
         layout.power_password.write_text(self._password + "\n")
         await network.build_switch(layout)
-        disk = await shared_disk.attach(layout.shared_image)
+        disk = await self._make_shared_disk()
         progress("network and shared disk are made")
         await self._start_api(progress)
         software = HostSoftware(
@@ -77,7 +80,7 @@ class Sandbox:
             disk=disk,
         )
         for node in layout.nodes:
-            self.hosts[node] = Host(layout, node, software)
+            self.hosts[node] = self._make_host(node, software)
         listening = network.listen_inside(layout, "services", (SERVICES_ADDRESS, SERVICES_POWER_PORT))
         await self._power_switch.start(listening)
         await asyncio.gather(*(host.boot() for host in self.hosts.values()))
@@ -123,6 +126,7 @@ class Sandbox:
             "hosts": [
                 {
                     "node": host.node,
+                    "kind": host.kind.value,
                     "power": host.power.value,
                     "link": "cut" if host.link_cut else "up" if host.pid is not None else "down",
                     "pid": host.pid,
@@ -135,6 +139,27 @@ class Sandbox:
                 for host in self.hosts.values()
             ],
         }
+
+    async def _make_shared_disk(self) -> shared_disk.SharedDisk | None:
+        """The disk that hosts share; None where it needs no device of the machine."""
+        match self.options.hosts:
+            case HostKind.NAMESPACE:
+                return await shared_disk.attach(self.layout.shared_image)
+            case HostKind.UML:
+                await make_shared_volume(self.layout, existing_bed(), self.options.ownership)
+                return None
+            case other:
+                assert_never(other)
+
+    def _make_host(self, node: str, software: HostSoftware) -> Host:
+        match self.options.hosts:
+            case HostKind.NAMESPACE:
+                return Host(self.layout, node, software)
+            case HostKind.UML:
+                ownership = self.options.ownership
+                return UmlHost(self.layout, node, software, bed=existing_bed(), ownership=ownership)
+            case other:
+                assert_never(other)
 
     async def _start_api(self, progress: Progress) -> None:
         if self.options.api == NO_API:
