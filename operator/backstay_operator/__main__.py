@@ -80,7 +80,8 @@ async def _run(options: argparse.Namespace) -> int:
         ]
         waiter = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait([*tasks, waiter], return_when=asyncio.FIRST_COMPLETED)
-        failed = [task for task in done if task is not waiter]
+        # kopf looks at the same flag, and may end as soon as we notice it.
+        failed = [] if stop.is_set() else [task for task in done if task is not waiter]
         for task in (*tasks, waiter):
             task.cancel()
         await asyncio.gather(*tasks, waiter, return_exceptions=True)

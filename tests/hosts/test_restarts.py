@@ -94,9 +94,7 @@ def restart_operator(cluster: ClusterUnderTest, node: str, signal: str = "TERM")
     kill(cluster, node, OPERATOR, signal)
     wait_for(lambda: bool(pids(cluster, node, OPERATOR)), timeout_s=15.0, what=f"an operator runs on {node}")
     wait_for(
-        lambda: any(
-            one.startswith(f"{node}_") for one in cluster.status_of("hacluster/sandbox").get("operators", ())
-        ),
+        lambda: node in cluster.status_of("hacluster/sandbox").get("operators", ()),
         timeout_s=20.0,
         what=f"the operator of {node} is there again",
     )
