@@ -99,6 +99,9 @@ class ClusterTask:
         while True:
             self._woken.clear()
             pause = 1.0
+            cluster = self._cluster()
+            if cluster is not None:
+                self._elector.follow(cluster.spec.heartbeat)
             if self._elector.leads():
                 try:
                     pause = await self._lead()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from typing import Any
 
-from backstay.api import LEASE_NAMESPACE
+from backstay.api import ANNOTATION_LEASE_MS, LEASE_NAMESPACE, Heartbeat
 from backstay.api.quantities import timestamp
 from backstay.liveness import Candidate, ElectionStep, LeaseView
+from backstay.liveness.election import PACE_MAX_S, Pace, pace_of
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
@@ -18,22 +20,23 @@ from backstay_kube.reflector import Reflector
 
 log = logging.getLogger(__name__)
 
-DURATION_S = 2.0
-RENEW_S = 0.4
-MARGIN_S = 0.5
+LOOK_TIMEOUT_S = 1.0
 
 
 class Elector:
     """Takes part in the election for one cluster. `leads()` is true only while our last good renewal is young enough."""
 
     def __init__(self, client: KubeClient, leases: Reflector, *, cluster: str, identity: str) -> None:
-        self.candidate = Candidate(identity, duration_s=DURATION_S, renew_s=RENEW_S, margin_s=MARGIN_S)
+        self.candidate = Candidate(identity, _pace(Heartbeat()))
         self.name = f"dc-{cluster}"
         self._client = client
         self._leases = leases
         self._identity = identity
         self._changed = asyncio.Event()
-        self._sequence = 0
+
+    def follow(self, heartbeat: Heartbeat) -> None:
+        """Elect at the pace of the cluster's heartbeat, from the next write on."""
+        self.candidate.pace = _pace(heartbeat)
 
     def leads(self) -> bool:
         return self.candidate.leads(time.monotonic())
@@ -72,7 +75,7 @@ class Elector:
                 _view(self._leases.get(self.name, LEASE_NAMESPACE)), time.monotonic()
             )
             if led:
-                pause = min(pause, RENEW_S / 2)
+                pause = min(pause, self.candidate.pace.renew_s / 2)
             try:
                 async with asyncio.timeout(pause * random.uniform(0.9, 1.0)):
                     await self._changed.wait()
@@ -83,7 +86,7 @@ class Elector:
         sent_at = time.monotonic()
         self.candidate.sent(sent_at)
         try:
-            async with asyncio.timeout(DURATION_S / 2):
+            async with asyncio.timeout(self.candidate.pace.duration_s / 2):
                 answer = await self._send(step, obj)
         except (ApiConflict, ApiNotFound) as error:
             log.debug("election of %s: %s", self.name, error)
@@ -98,26 +101,29 @@ class Elector:
                 log.info("elected DC", extra={"lease": self.name, "identity": self._identity})
 
     async def _send(self, step: ElectionStep, obj: Obj | None) -> Obj:
-        self._sequence += 1
+        duration_s = self.candidate.pace.duration_s
+        annotations = {ANNOTATION_LEASE_MS: str(round(duration_s * 1000))}
         spec: Obj = {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": round(DURATION_S),
+            "leaseDurationSeconds": math.ceil(duration_s),
             "renewTime": timestamp(time.time()),
         }
         if step is ElectionStep.CREATE or obj is None:
             spec["acquireTime"] = spec["renewTime"]
             spec["leaseTransitions"] = 0
-            body = {"metadata": {"name": self.name, "namespace": LEASE_NAMESPACE}, "spec": spec}
+            metadata = {"name": self.name, "namespace": LEASE_NAMESPACE, "annotations": annotations}
+            body = {"metadata": metadata, "spec": spec}
             return await self._client.create(kinds.LEASE, body, LEASE_NAMESPACE)
         if step is ElectionStep.TAKE:
             spec["acquireTime"] = spec["renewTime"]
             spec["leaseTransitions"] = int(obj["spec"].get("leaseTransitions") or 0) + 1
-        body = {"metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]}, "spec": spec}
+        metadata = {"resourceVersion": obj["metadata"]["resourceVersion"], "annotations": annotations}
+        body = {"metadata": metadata, "spec": spec}
         return await self._client.patch(kinds.LEASE, self.name, body, namespace=LEASE_NAMESPACE)
 
     async def _look_again(self) -> None:
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
                 self._leases.accept(await self._client.get(kinds.LEASE, self.name, LEASE_NAMESPACE))
         except (ApiError, TimeoutError) as error:
             log.debug("cannot read %s: %s", self.name, error)
@@ -135,18 +141,27 @@ class Elector:
             "spec": {"holderIdentity": "", "renewTime": timestamp(time.time())},
         }
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
                 await self._client.patch(kinds.LEASE, self.name, body, namespace=LEASE_NAMESPACE)
         except (ApiError, TimeoutError) as error:
             log.debug("cannot release %s: %s", self.name, error)
+
+
+def _pace(heartbeat: Heartbeat) -> Pace:
+    return pace_of(heartbeat.lease_duration_milliseconds / 1000)
 
 
 def _view(obj: Obj | None) -> LeaseView | None:
     if obj is None:
         return None
     spec = obj.get("spec") or {}
+    annotations = obj["metadata"].get("annotations") or {}
+    try:  # whole seconds are all that the field itself can hold
+        duration_s = int(annotations[ANNOTATION_LEASE_MS]) / 1000
+    except (KeyError, ValueError):
+        duration_s = float(spec.get("leaseDurationSeconds") or PACE_MAX_S)
     return LeaseView(
         holder=str(spec.get("holderIdentity") or ""),
         token=f"{spec.get('renewTime')}/{obj['metadata'].get('resourceVersion')}",
-        duration_s=float(spec.get("leaseDurationSeconds") or DURATION_S),
+        duration_s=duration_s,
     )

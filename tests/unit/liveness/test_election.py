@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.liveness import Candidate, ElectionStep, LeaseView
+from backstay.liveness.election import pace_of
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Process:
     """A candidate with its own, possibly stale, view."""
 
     def __init__(self, name: str, register: Register) -> None:
-        self.candidate = Candidate(name, duration_s=2.0, renew_s=0.4, margin_s=0.5)
+        self.candidate = Candidate(name, pace_of(3.0))
         self.register = register
         self.seen: tuple[LeaseView | None, int] = (None, -1)
 
@@ -91,3 +92,33 @@ def test_leader_that_cannot_renew_stops_before_others_may_begin() -> None:
     process.act(0.1)
     assert process.candidate.leads(1.5)
     assert not process.candidate.leads(1.61)
+
+
+def test_pace_follows_the_heartbeat_within_bounds() -> None:
+    assert [pace_of(lease_s).duration_s for lease_s in (0.3, 0.75, 3.0, 60.0)] == [0.3, 0.5, 2.0, 2.0]
+
+
+def test_faster_pace_binds_the_holder_from_the_first_write_that_carries_it() -> None:
+    candidate = Candidate("a", pace_of(3.0))
+    mine = LeaseView(holder="a", token="1", duration_s=2.0)
+    candidate.sent(100.0)
+    candidate.observe(mine, 100.0)
+    candidate.succeeded(100.0)
+    candidate.pace = pace_of(0.6)
+    assert candidate.leads(100.9), "nobody can know of the new pace yet"
+    candidate.sent(101.0)
+    # The answer is lost, but the write may have been taken in: others may begin at 101.4.
+    assert candidate.leads(101.29)
+    assert not candidate.leads(101.31)
+
+
+def test_slower_pace_gives_more_time_only_once_acknowledged() -> None:
+    candidate = Candidate("a", pace_of(0.6))
+    candidate.sent(100.0)
+    candidate.observe(LeaseView(holder="a", token="1", duration_s=0.4), 100.0)
+    candidate.succeeded(100.0)
+    candidate.pace = pace_of(3.0)
+    candidate.sent(100.1)
+    assert not candidate.leads(100.31)
+    candidate.succeeded(100.1)
+    assert candidate.leads(101.5)
