@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test demo bench-failover clean
+.PHONY: help venv system lint crds test demo bench-failover bench-idle clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -12,6 +12,7 @@ help:
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
+	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
 	@echo "make crds    write crds/ from the models"
 
 venv: $(VENV)/.ready system
@@ -39,9 +40,13 @@ test: venv lint
 demo: venv
 	@$(BIN)/python -m backstay_sandbox.demo
 
-# Needs the peers too: apt-get install keepalived pacemaker corosync crmsh
+# As root, these install the peers first.
 bench-failover: venv
-	@cd tests && ../$(BIN)/python -m bench.failover --markdown /dev/stdout
+	@$(BIN)/python -m backstay_sandbox.requirements --install --peers
+	@PYTHONPATH=tests $(BIN)/python -m bench.failover --markdown docs/bench-failover.md
+
+bench-idle: venv
+	@PYTHONPATH=tests $(BIN)/python -m bench.failover.idle
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

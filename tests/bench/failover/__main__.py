@@ -21,11 +21,12 @@ from backstay_sandbox import background, requirements
 from backstay_sandbox.control import ControlError
 from bench.failover.backstay import FAST, Backstay
 from bench.failover.bed import Bed, BenchError
+from bench.failover.budget import budget_table
 from bench.failover.contender import Contender
 from bench.failover.keepalived import Keepalived
 from bench.failover.measure import Series, Trial, measure
 from bench.failover.pacemaker import Pacemaker
-from bench.failover.report import json_line, markdown
+from bench.failover.report import json_line, markdown, write_generated
 
 MINUTES_MAX = 24.0
 """The whole command ends within 25; what has not begun by then is left out."""
@@ -76,17 +77,17 @@ def main() -> None:
         sys.exit(1)
     signal.signal(signal.SIGTERM, _interrupted)
     try:
-        series = run(chosen, runs=options.runs, logs_to=options.keep_logs)
+        series, budget = run(chosen, runs=options.runs, logs_to=options.keep_logs)
     except (BenchError, ControlError, background.StartError) as error:
         print(f"the bench failed: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    table = markdown(series)
+    table = "\n".join(part for part in (markdown(series), budget) if part)
     print(f"\n{table}")
     if options.markdown:
-        options.markdown.write_text(table)
+        write_generated(options.markdown, table)
     print(json_line(series))
 
 
@@ -96,7 +97,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", help=f"names, separated by commas, of: {', '.join(one.name for one in ENTRIES)}"
     )
-    parser.add_argument("--markdown", type=Path, help="write the table there, too")
+    parser.add_argument("--markdown", type=Path, help="put the tables between the marks in that page, too")
     parser.add_argument("--keep-logs", type=Path, help="copy the daemons' logs there")
     return parser
 
@@ -105,8 +106,8 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def run(entries: list[Entry], *, runs: int, logs_to: Path | None) -> list[Series]:
-    """Everything, one after the other, on one bed."""
+def run(entries: list[Entry], *, runs: int, logs_to: Path | None) -> tuple[list[Series], str]:
+    """Everything, one after the other, on one bed; and the table of where the time went."""
     began, series = time.monotonic(), list[Series]()
     with Bed() as bed:
         try:
@@ -117,11 +118,12 @@ def run(entries: list[Entry], *, runs: int, logs_to: Path | None) -> list[Series
                     print("  no time left for it", flush=True)
                     continue
                 series += _try(bed, entry, runs=runs)
+            budget = budget_table(series, bed.layout.logs_dir)
         finally:
             if logs_to is not None:
                 bed.copy_logs(logs_to)
     print(f"took {(time.monotonic() - began) / 60:.1f} min", flush=True)
-    return series
+    return series, budget
 
 
 def _try(bed: Bed, entry: Entry, *, runs: int) -> list[Series]:

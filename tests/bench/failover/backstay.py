@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,23 @@ TUTORIAL = "examples/tutorial"
 
 
 class Backstay:
-    """With the VIP alone, or with the tutorial's group (`group`). `heartbeat` as in an HACluster, empty for the default."""
+    """With the VIP alone, with the tutorial's group (`group`), or with `resources`. `heartbeat` as in an HACluster, empty for the
+    default."""
 
     def __init__(
-        self, bed: Bed, *, name: str, heartbeat: Mapping[str, int] | None = None, group: bool = False
+        self,
+        bed: Bed,
+        *,
+        name: str,
+        heartbeat: Mapping[str, int] | None = None,
+        group: bool = False,
+        resources: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.name = name
         self._bed = bed
         self._heartbeat = dict(heartbeat or {})
         self._group = group
+        self._resources = resources
         # A name of its own: hosts keep on their disk the highest epoch that they have seen of a cluster.
         self._cluster_name = f"{name}-group" if group else name
         self._environment = {
@@ -52,15 +60,14 @@ class Backstay:
         """The API still holds an earlier cluster's objects; its hosts are gone, so they go too."""
         self._tool("kubectl", "delete", KINDS, "--all", "--all-namespaces", "--wait=false")
         self._tool("kubectl", "delete", "leases", "--all", "-n", "backstay-system", "--wait=false")
-        for manifest in self._cluster():
-            self._apply(manifest)
+        self._apply(*self._cluster())
         for node in self._bed.nodes:
             self._start(node)
         await_nothing_missing(lambda: self._missing(started=False), timeout_s=UP_TIMEOUT_S)
         if self._group:
             self._tool("kubectl", "apply", "-f", str(tutorial() / "2-appgroup.yaml"))
         else:
-            self._apply(virtual_address())
+            self._apply(*(self._resources or (virtual_address(),)))
         await_nothing_missing(self._missing, timeout_s=UP_TIMEOUT_S)
 
     def join(self, node: str) -> None:
@@ -73,6 +80,18 @@ class Backstay:
     def come_back(self, node: str) -> None:
         self._tool("kubectl-ha", "node", "unstandby", node, "--no-wait")
         await_nothing_missing(self._missing, timeout_s=UP_TIMEOUT_S)
+
+    # -- for whoever counts
+
+    def roles(self) -> list[str]:
+        """Of all resources, as published."""
+        items = json.loads(self._tool("kubectl", "get", "haresources", "-A", "-o", "json"))["items"]
+        return [str((item.get("status") or {}).get("role") or "") for item in items]
+
+    def api_revision(self) -> int:
+        """Rises by one with every write to the API."""
+        text = self._tool("kubectl", "get", "--raw", "/apis/ha.backstay.io/v1alpha1/haclusters")
+        return int(json.loads(text)["metadata"]["resourceVersion"])
 
     # -- what only Backstay has: a DC whose place matters
 
@@ -129,20 +148,25 @@ class Backstay:
                 return f"{node} to be online"
         if (cluster.get("lastTransition") or {}).get("phase") in ("Running", "Aborting"):
             return "the transition under way"
+        operators = {one.rsplit("_", 1)[0] for one in cluster.get("operators") or []}
+        absent = [node for node in self._bed.nodes if node not in operators]
+        if absent:
+            return f"the operator of {absent[0]}"
+        if self._resources:
+            return ""
         reference = "resourcegroup/appgroup" if self._group else "haresource/cluster-ip"
         status = self._status(reference)
         if started and (status.get("role") != "Started" or not status.get("node")):
             return f"{reference} to be started"
-        operators = {one.rsplit("_", 1)[0] for one in cluster.get("operators") or []}
-        absent = [node for node in self._bed.nodes if node not in operators]
-        return f"the operator of {absent[0]}" if absent else ""
+        return ""
 
     def _status(self, reference: str) -> dict[str, Any]:
         text = self._tool("kubectl", "get", reference, "-o", "json", "--ignore-not-found")
         return dict(json.loads(text).get("status") or {}) if text.strip() else {}
 
-    def _apply(self, manifest: Mapping[str, Any]) -> None:
-        self._tool("kubectl", "apply", "--server-side", "-f", "-", stdin=json.dumps(manifest))
+    def _apply(self, *manifests: Mapping[str, Any]) -> None:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+        self._tool("kubectl", "apply", "--server-side", "-f", "-", stdin=text)
 
     def _tool(self, program: str, *words: str, stdin: str = "") -> str:
         try:

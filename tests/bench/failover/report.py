@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterable
+from pathlib import Path
 
 from bench.failover.measure import Series, Trial
 
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 HEADINGS = {
     Trial.POWER_CUT: "Outage of one address after a power cut of its host",
     Trial.DC_POWER_CUT: "The same, when the lost host is also the DC's",
@@ -54,6 +56,16 @@ def markdown(all_series: Iterable[Series]) -> str:
         lines += [_row(series) for series in mine]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def write_generated(page: Path, tables: str) -> None:
+    """Replace what stands between the marks in a page; the rest of it is written by hand."""
+    text = page.read_text()
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} lacks the marks {BEGIN} and {END}")
+    page.write_text(f"{head}{begin}\n\n{tables}\n{end}{tail}")
 
 
 def _row(series: Series) -> str:
