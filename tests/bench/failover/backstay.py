@@ -165,7 +165,7 @@ class Backstay:
         return dict(json.loads(text).get("status") or {}) if text.strip() else {}
 
     def _apply(self, *manifests: Mapping[str, Any]) -> None:
-        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+        text = "\n---\n".join(json.dumps(manifest) for manifest in manifests)
         self._tool("kubectl", "apply", "--server-side", "-f", "-", stdin=text)
 
     def _tool(self, program: str, *words: str, stdin: str = "") -> str:
