@@ -119,9 +119,14 @@ def cluster() -> Manifest:
     }
 
 
+def lease_name(node: str) -> str:
+    """Of a node agent's Lease in LEASE_NAMESPACE."""
+    return f"node-{node}"
+
+
 def made_by_backstay(name: str) -> list[Manifest]:
     """What Backstay's own programs make for a node; only good for deleting."""
-    lease = {"kind": "Lease", "metadata": {"name": f"node-{name}", "namespace": LEASE_NAMESPACE}}
+    lease = {"kind": "Lease", "metadata": {"name": lease_name(name), "namespace": LEASE_NAMESPACE}}
     return [lease, *({"kind": kind, "metadata": {"name": name}} for kind in ("HANodePlan", "HANode"))]
 
 

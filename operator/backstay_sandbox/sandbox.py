@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, assert_never
 
+from backstay.api import LEASE_NAMESPACE
 from backstay_kube.errors import ApiError
-from backstay_kube.kinds import HACLUSTER, HANODE
+from backstay_kube.kinds import HACLUSTER, HANODE, LEASE
 from backstay_sandbox import network, objects, shared_disk
 from backstay_sandbox.api_link import ApiLink, ApiLinkError, EmbeddedApi, ExternalApi
 from backstay_sandbox.command import CommandError
@@ -24,6 +25,7 @@ from backstay_sandbox.layout import SERVICES_ADDRESS, SERVICES_POWER_PORT
 from backstay_sandbox.options import DAEMONS, EMBEDDED, NO_API, HostKind, SandboxOptions
 from backstay_sandbox.power_switch import PowerSwitch
 from backstay_sandbox.uml.bed import BedError, existing_bed
+from backstay_sandbox.uml.bytecode import compile_for_guests
 from backstay_sandbox.uml.host import UmlHost
 from backstay_sandbox.uml.shared_volume import make_shared_volume
 
@@ -146,7 +148,8 @@ class Sandbox:
             case HostKind.NAMESPACE:
                 return await shared_disk.attach(self.layout.shared_image)
             case HostKind.UML:
-                await make_shared_volume(self.layout, existing_bed(), self.options.ownership)
+                made = make_shared_volume(self.layout, existing_bed(), self.options.ownership)
+                await asyncio.gather(made, compile_for_guests())
                 return None
             case other:
                 assert_never(other)
@@ -185,10 +188,14 @@ class Sandbox:
         await self._kubelets.start()
         if not self.options.cluster:
             return
+        if "agent" in self.options.daemons:
+            # An administrator declares a cluster once its hosts are up.  A node that is part of one and has never
+            # been heard of is fenced, and that is what a host would be that is slow to start its agent.
+            await self._await(client, self._not_heard_of)
         for manifest in self._cluster_objects():
             await objects.apply(client, manifest)
         if set(self.options.daemons) == set(DAEMONS):
-            await self._await_ready(client)
+            await self._await(client, self._not_ready)
             progress("the cluster has a DC, and all its nodes are online")
 
     async def _unmake_cluster(self, client: KubeClient) -> None:
@@ -205,12 +212,13 @@ class Sandbox:
     def _cluster_objects(self) -> list[objects.Manifest]:
         return [objects.power_secret(self._password), objects.fence_device(), objects.cluster()]
 
-    async def _await_ready(self, client: KubeClient) -> None:
+    async def _await(self, client: KubeClient, lacks: Callable[[KubeClient], Awaitable[str]]) -> None:
+        """Wait until ``lacks`` has nothing more to say; NotReadyError with its last words."""
         waiting_for = "an answer"
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 while True:
-                    waiting_for = await self._not_ready(client)
+                    waiting_for = await lacks(client)
                     if not waiting_for:
                         return
                     await asyncio.sleep(READY_POLL_S)
@@ -219,6 +227,13 @@ class Sandbox:
             raise NotReadyError(
                 f"not ready after {READY_TIMEOUT_S:.0f} s: waiting for {waiting_for}; {hint}"
             ) from None
+
+    async def _not_heard_of(self, client: KubeClient) -> str:
+        """Whose agent has not renewed its Lease yet, in words; empty when all have."""
+        leases = (await client.list(LEASE, LEASE_NAMESPACE)).items
+        names = {lease["metadata"]["name"] for lease in leases}
+        silent = [node for node in self.layout.nodes if objects.lease_name(node) not in names]
+        return f"a heartbeat of {', '.join(silent)}" if silent else ""
 
     async def _not_ready(self, client: KubeClient) -> str:
         """What is still missing, in words; empty when nothing is."""

@@ -27,6 +27,7 @@ from backstay_sandbox.layout import Layout
 from backstay_sandbox.options import HostKind, VolumeOwnership
 from backstay_sandbox.uml import machine
 from backstay_sandbox.uml.bed import Bed
+from backstay_sandbox.uml.bytecode import VARIABLE, bytecode_directory
 from backstay_sandbox.uml.guest_config import SHARED_DISK, GuestConfig
 from backstay_sandbox.uml.lvm import lvm_conf
 from backstay_sandbox.uml.machine import Guest, RunningGuest
@@ -101,6 +102,7 @@ class UmlHost(Host):
         ]
         for number, service in enumerate(services, start=1):
             service["log"] = f"/dev/ttyS{number}"
+            service["env"] = {**service["env"], VARIABLE: str(bytecode_directory())}
         return services
 
     def _guest_config(self, services: list[ServiceConfig]) -> GuestConfig:

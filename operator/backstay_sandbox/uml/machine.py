@@ -19,6 +19,7 @@ from pathlib import Path
 
 from backstay_sandbox.hosts import HOST_PATH, HostError, code_trees
 from backstay_sandbox.uml.bed import Bed
+from backstay_sandbox.uml.bytecode import VARIABLE, bytecode_directory
 from backstay_sandbox.uml.guest_config import (
     CLUSTER_CARD,
     CONFIG_FILE,
@@ -138,7 +139,13 @@ def python_trees() -> list[str]:
 
     What is below /usr is the guest's own: it has the Python of the same release there, with its libraries."""
     executable = Path(os.path.realpath(sys.executable))
-    given = {*code_trees(), sys.prefix, sys.base_prefix, str(executable.parents[1])}
+    given = {
+        *code_trees(),
+        sys.prefix,
+        sys.base_prefix,
+        str(executable.parents[1]),
+        str(bytecode_directory()),
+    }
     wanted = sorted(path for path in given if path.startswith("/usr/local/") or not _in_guest(path))
     for path in wanted:
         if any(character in path for character in " ,\n\\"):
@@ -157,12 +164,12 @@ def _lay_out(guest: Guest, config: GuestConfig) -> Path:
     configuration, kernels_own = guest.directory / "guest", guest.directory / "kernel"
     if kernels_own.exists():  # a stale one makes the kernel take another name
         shutil.rmtree(kernels_own)
-    for directory in (configuration, kernels_own):
+    for directory in (configuration, kernels_own, bytecode_directory()):
         directory.mkdir(parents=True, exist_ok=True)
     (configuration / MOUNTS_FILE).write_text("".join(f"{path}\n" for path in python_trees()))
     package_root = Path(__file__).resolve().parents[2]
     (configuration / START_FILE).write_text(
-        f"export PYTHONPATH='{package_root}' PYTHONDONTWRITEBYTECODE=1\n"
+        f"export PYTHONPATH='{package_root}' PYTHONDONTWRITEBYTECODE=1 {VARIABLE}='{bytecode_directory()}'\n"
         f"exec '{sys.executable}' -S -P -m backstay_sandbox.uml.guest_init\n"
     )
     secret = configuration / CONFIG_FILE
