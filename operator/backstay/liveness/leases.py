@@ -35,6 +35,10 @@ class NodeLease:
     incarnation: str = ""
     duration_s: float = 3.0
     agent_present: bool = True
+    beat: int | None = None
+    """The last challenge of the DC that its keeper knew when it renewed (design note 0003); None: it knows of none."""
+    vouching_s: float = 0.0
+    """For how long it has promised not to count in a takeover."""
 
 
 @dataclass(slots=True)
