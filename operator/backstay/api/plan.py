@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from backstay.api.base import Column, KindInfo, Model, ParamSource, Resource, cel, rules
+from backstay.api.base import Column, KindInfo, Model, ParamSource, Resource, SecretKeyRef, cel, rules
 from backstay.api.cluster import Heartbeat
 from backstay.api.quantities import ParamValue, Timestamp
 from backstay.api.resource import RequiresName
@@ -75,6 +75,21 @@ class PlanAction(Model):
     attempts: int = Field(default=1, ge=1, le=10)
 
 
+class Peer(Model):
+    """Another member, and where its keeper can be asked."""
+
+    name: str
+    address: str
+
+
+class VouchingSpec(Model):
+    """Whom to ask for promises when the API is gone."""
+
+    peers: list[Peer] = Field(default_factory=list, max_length=64, description="The other members.")
+    port: int = Field(default=7406, ge=1, le=65535, description="UDP port of every keeper.")
+    key: SecretKeyRef = Field(description="Where the key is kept that authenticates questions and answers.")
+
+
 class HANodePlanSpec(Model):
     """Written by the DC."""
 
@@ -92,6 +107,12 @@ class HANodePlanSpec(Model):
         default=0,
         ge=0,
         description="Rises when the DC wants a fresh answer: after taking over, after a silence.",
+    )
+    beat: int = Field(
+        default=0, ge=0, description="Challenge: renewals of the Lease shall carry it, from now on."
+    )
+    vouching: VouchingSpec | None = Field(
+        default=None, description="Set: the node may live by the promises of peers while the API is gone."
     )
     heartbeat: Heartbeat = Field(default_factory=Heartbeat, json_schema_extra={"default": {}})
     actions: list[PlanAction] = Field(default_factory=list, max_length=1024)
