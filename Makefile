@@ -9,7 +9,9 @@ export PYTHONSAFEPATH := 1
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
 	@echo "make demo    the tutorial on an embedded sandbox: three hosts, a power cut, a summary"
+	@echo "             HOSTS=uml: on hosts with kernels of their own, with the tutorial's LVM"
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
+	@echo "make test-hosts-uml  the tests on hosts with kernels of their own (obtains what they need, once)"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
@@ -38,7 +40,11 @@ test: venv lint
 	@PYTHONHASHSEED=random $(BIN)/pytest
 
 demo: venv
-	@$(BIN)/python -m backstay_sandbox.demo
+	@$(BIN)/python -m backstay_sandbox.demo $(if $(HOSTS),--hosts $(HOSTS))
+
+test-hosts-uml: venv
+	@$(BIN)/python -m backstay_sandbox.uml --prepare
+	@BACKSTAY_UML=1 $(BIN)/pytest tests/uml
 
 # As root, these install the peers first.
 bench-failover: venv

@@ -1,8 +1,10 @@
-"""The tutorial, told and done: ``python -m backstay_sandbox.demo`` (`make demo`).
+"""The tutorial, told and done: ``python -m backstay_sandbox.demo [--hosts uml]`` (`make demo [HOSTS=uml]`).
 
 Boots three hosts, applies examples/tutorial, and does to them what the tutorial does: look, stop a host cleanly,
-break the web server, cut the power.  Every command shown is run as shown; every outage is measured by a client host
-that asks for the page, and pings the address, twenty times a second.
+break the web server, cut the power.  On hosts with kernels of their own the group is examples/tutorial-lvm, the
+tutorial's to the letter; then a file is written and synced before the power cut, and must be there after it.
+Every command shown is run as shown; every outage is measured by a client host that asks for the page, and pings the
+address, twenty times a second.
 
 Needs no terminal and asks nothing.  Every wait is bounded, and whatever happens the sandbox is taken down at the
 end.  Exit status: 0 if every step did what it promised, 1 if not, with the reason on standard error.
@@ -10,6 +12,7 @@ end.  Exit status: 0 if every step did what it promised, 1 if not, with the reas
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shlex
@@ -24,13 +27,18 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from backstay_sandbox import background, requirements
+from backstay_sandbox.hosts import log_file
 from backstay_sandbox.layout import Layout, layout_of
+from backstay_sandbox.options import HostKind
 from backstay_sandbox.outages import OutageWatch
+from backstay_sandbox.uml.bed import BedError, prepare
 
 NAME = "demo"
 NODES = 3
 ADDRESS, PAGE = "10.0.0.3", "http://10.0.1.100/"
 GROUP, SINGLE = "resourcegroup/appgroup", "haresource/cluster-ip"
+KEPT, KEPT_URL = "/var/www/html/kept.txt", f"{PAGE}kept.txt"
+LOG_RECOVERY = "Starting recovery"
 COMMAND_TIMEOUT_S = 100.0
 START_TIMEOUT_S = 40.0
 MOVE_TIMEOUT_S = 40.0
@@ -55,7 +63,14 @@ class Row:
 
 
 def main() -> None:
-    complaints = requirements.complaints(requirements.ALL)
+    parser = argparse.ArgumentParser(
+        prog="python -m backstay_sandbox.demo", description="The tutorial's tour."
+    )
+    parser.add_argument("--hosts", type=HostKind, choices=list(HostKind), default=HostKind.NAMESPACE)
+    hosts: HostKind = parser.parse_args().hosts
+    complaints = requirements.complaints(
+        requirements.ALL if hosts is HostKind.NAMESPACE else requirements.OWN_KERNELS_DEMO
+    )
     if complaints:
         print(complaints, file=sys.stderr)
         sys.exit(1)
@@ -63,9 +78,11 @@ def main() -> None:
     layout = layout_of(NAME, NODES)
     start = time.monotonic()
     try:
-        rows = Demo(layout, tutorial_directory()).run()
+        if hosts is HostKind.UML:
+            prepare(say)
+        rows = Demo(layout, examples_directory(), hosts).run()
         print_summary(rows, time.monotonic() - start)
-    except (DemoError, subprocess.TimeoutExpired) as error:
+    except (DemoError, BedError, subprocess.TimeoutExpired) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -80,11 +97,11 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def tutorial_directory() -> Path:
-    """examples/tutorial, next to the code or in the current directory."""
+def examples_directory() -> Path:
+    """examples/, next to the code or in the current directory."""
     for root in (Path(__file__).resolve().parents[2], Path.cwd()):
         if (root / "examples/tutorial").is_dir():
-            return root / "examples/tutorial"
+            return root / "examples"
     raise DemoError("examples/tutorial is not here: run the demo from a checkout")
 
 
@@ -95,9 +112,11 @@ def say(text: str) -> None:
 class Demo:
     """The steps, in order; each checks what it shows."""
 
-    def __init__(self, layout: Layout, tutorial: Path) -> None:
+    def __init__(self, layout: Layout, examples: Path, hosts: HostKind) -> None:
         self._layout = layout
-        self._tutorial = tutorial
+        self._examples = examples
+        self._hosts = hosts
+        self._words_kept = ""
         self._environment = {
             **os.environ,
             "KUBECONFIG": str(layout.kubeconfig),
@@ -115,14 +134,24 @@ class Demo:
 
     def boot(self) -> None:
         say(f"{NODES} hosts, an API server, a shared disk and a power switch, all on this machine.")
-        self.show("backstay-sandbox", "up", "--name", NAME, "--nodes", str(NODES))
+        kind: tuple[str, ...] = ()
+        if self._own_kernels:
+            print("# (Each host is a kernel of its own; on the shared disk is the volume group app_vg.)")
+            kind = ("--hosts", self._hosts)
+        self.show("backstay-sandbox", "up", "--name", NAME, "--nodes", str(NODES), *kind)
 
     def apply(self) -> None:
-        say("The tutorial: the address ClusterIP, and the group app_fs, VIP, Website-Testes.")
-        print(
-            "# (Its app_lvm needs a device mapper, which hosts that share a kernel lack: see examples/tutorial-lvm.)"
-        )
-        self.show("kubectl", "apply", "-f", os.path.relpath(self._tutorial))
+        if self._own_kernels:
+            say("The tutorial: the address ClusterIP, and the group app_lvm, app_fs, VIP, Website-Testes.")
+            manifests = ["tutorial/1-cluster-ip.yaml", "tutorial-lvm"]
+        else:
+            say("The tutorial: the address ClusterIP, and the group app_fs, VIP, Website-Testes.")
+            print(
+                "# (Its app_lvm needs a device mapper, which hosts that share a kernel lack: make demo HOSTS=uml.)"
+            )
+            manifests = ["tutorial"]
+        files = [word for name in manifests for word in ("-f", os.path.relpath(self._examples / name))]
+        self.show("kubectl", "apply", *files)
         self.await_started("the tutorial's resources", START_TIMEOUT_S)
         self.show("kubectl", "ha", "status")
         self.show("kubectl", "get", "hacluster,hanodes,haresources,resourcegroups")
@@ -161,6 +190,8 @@ class Demo:
 
     def cut_the_power(self, watch: OutageWatch) -> Row:
         node = self.node_of(GROUP)
+        if self._own_kernels:
+            self.write_and_sync(node)
         say(
             f"Cut the power of {node}: link down, everything on it killed at once. The others must fence it first."
         )
@@ -173,7 +204,50 @@ class Demo:
         row = self.measure(watch, f"power cut of {node}", disturb, away_from=node)
         self.show("kubectl", "ha", "status")
         self.show("backstay-sandbox", "client", "--name", NAME, "--", "curl", "-sS", "--max-time", "5", PAGE)
+        if self._own_kernels:
+            self.look_for_what_was_synced(row.after)
         return row
+
+    def write_and_sync(self, node: str) -> None:
+        say(f"On {node}, write a file and sync it; and leave the file system in the middle of its work.")
+        self._words_kept = f"written on {node} before the power cut"
+        write = (
+            f"echo '{self._words_kept}' >{KEPT} && sync {KEPT} && for n in $(seq 500); do : >{KEPT}.$n; done"
+        )
+        self.show("backstay-sandbox", "exec", node, "--name", NAME, "--", "sh", "-c", write)
+
+    def look_for_what_was_synced(self, node: str) -> None:
+        say(
+            f"The file system was mounted on a dead host. On {node} its log was recovered, and the file is there."
+        )
+        log = log_file(self._layout, node, "console").read_text(errors="replace").splitlines()
+        recovery = [line for line in log if "XFS" in line and "recovery" in line]
+        print("\n".join(recovery[-2:]))
+        if not any(LOG_RECOVERY in line for line in recovery):
+            raise DemoError(f"the kernel of {node} tells of no log recovery")
+        command = (
+            "backstay-sandbox",
+            "client",
+            "--name",
+            NAME,
+            "--",
+            "curl",
+            "-sS",
+            "--max-time",
+            "5",
+            KEPT_URL,
+        )
+        self.show(*command)
+        found = subprocess.run(
+            command,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        ).stdout
+        if found.strip() != self._words_kept:
+            raise DemoError(f"what was synced before the power cut is not there after it: {found!r}")
 
     def measure(
         self, watch: OutageWatch, what: str, disturb: Callable[[], None], *, away_from: str = ""
@@ -193,6 +267,10 @@ class Demo:
             f"{what}: page away for {page_s:.2f} s, address for {address_s:.2f} s; the group is on {row.after}."
         )
         return row
+
+    @property
+    def _own_kernels(self) -> bool:
+        return self._hosts is HostKind.UML
 
     # -- waiting
 

@@ -110,12 +110,15 @@ def processes_inside(layout: Layout, node: str) -> list[list[str]]:
 
 def host_pid(layout: Layout, node: str) -> int:
     """Pid 1 of a host that is on; ControlError otherwise."""
-    status = call(layout.control_socket, "status")
-    for host in status["hosts"]:
+    return int(_host_that_is_on(layout, node)["pid"])
+
+
+def _host_that_is_on(layout: Layout, node: str) -> dict[str, Any]:
+    for host in call(layout.control_socket, "status")["hosts"]:
         if host["node"] == node:
             if host["pid"] is None:
                 raise ControlError(f"{node} is off")
-            return int(host["pid"])
+            return dict(host)
     raise ControlError(f"no host {node!r} in sandbox {layout.name}")
 
 
@@ -126,10 +129,10 @@ def host_command(pid: int, command: Sequence[str]) -> list[str]:
 
 def host_argv(layout: Layout, node: str, command: Sequence[str]) -> list[str]:
     """The command line that runs ``command`` on a host of either kind that is on; ControlError otherwise."""
-    pid = host_pid(layout, node)
-    match kind_of(layout, node):
+    host = _host_that_is_on(layout, node)
+    match HostKind(host["kind"]):
         case HostKind.NAMESPACE:
-            return host_command(pid, command)
+            return host_command(int(host["pid"]), command)
         case HostKind.UML:
             return guest_command(layout, node, command)
         case other:
@@ -141,11 +144,6 @@ def guest_command(layout: Layout, node: str, command: Sequence[str]) -> list[str
     address, port = EXEC_ADDRESS
     client = [sys.executable, "-P", "-m", "backstay_sandbox.uml.exec_client", address, str(port)]
     return namespace_command(layout.netns(node), [*client, *command])
-
-
-def kind_of(layout: Layout, node: str) -> HostKind:
-    hosts = call(layout.control_socket, "status")["hosts"]
-    return HostKind(next(host["kind"] for host in hosts if host["node"] == node))
 
 
 def host_environment() -> dict[str, str]:

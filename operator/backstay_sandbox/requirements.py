@@ -55,6 +55,7 @@ OWN_KERNELS = (
     Requirement("/dev/net/tun", "", "network cards of own-kernel hosts (kernel module tun)"),
 )
 """Of hosts with kernels of their own; these bring LVM, resource agents and services with them."""
+OWN_KERNELS_DEMO = (*OWN_KERNELS, Requirement("curl", "curl", "the demo"))
 AGENTS = (
     Requirement("/usr/lib/ocf/resource.d/heartbeat/IPaddr2", "resource-agents", "the OCF resource agents"),
     Requirement("arping", "iputils-arping", "IPaddr2: telling the neighbours"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from backstay_sandbox import background, requirements
 from backstay_sandbox.control import call
-from backstay_sandbox.inspection import host_command, host_environment, host_pid, namespace_command
+from backstay_sandbox.inspection import host_argv, host_environment, namespace_command
 from backstay_sandbox.layout import STATE_ROOT, Layout, layout_of
 
 COMMAND_TIMEOUT_S = 60.0
@@ -72,7 +72,7 @@ class SandboxUnderTest:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on a host to its end."""
         return subprocess.run(
-            host_command(host_pid(self.layout, node), command),
+            host_argv(self.layout, node, command),
             env={**host_environment(), **(environment or {})},
             capture_output=True,
             text=True,
@@ -118,7 +118,7 @@ class SandboxUnderTest:
             **parameters,
         }
         return subprocess.run(
-            host_command(host_pid(self.layout, node), ["fence_sandbox"]),
+            host_argv(self.layout, node, ["fence_sandbox"]),
             env=host_environment(),
             input="".join(f"{key}={value}\n" for key, value in lines.items()),
             capture_output=True,

@@ -16,6 +16,7 @@ import shutil
 import socket
 import sys
 import termios
+import time
 import tty
 from collections.abc import Iterator
 
@@ -34,6 +35,8 @@ from backstay_sandbox.uml.exec_frames import (
 )
 
 CONNECT_TIMEOUT_S = 3.0
+REFUSED_TIMEOUT_S, REFUSED_POLL_S = 15.0, 0.05
+"""A host that has booted a moment ago is still starting the far end."""
 GONE = 255
 
 
@@ -47,7 +50,7 @@ def main() -> None:
         "terminal": [size.lines, size.columns] if terminal else None,
     }
     try:
-        with socket.create_connection((address, int(port)), CONNECT_TIMEOUT_S) as connection:
+        with connect((address, int(port))) as connection:
             connection.settimeout(None)
             notice_death(connection)
             connection.sendall(frame(HELLO, json.dumps(hello).encode()))
@@ -57,6 +60,17 @@ def main() -> None:
         print(f"the host does not answer: {error}", file=sys.stderr)
         status = GONE
     sys.exit(status)
+
+
+def connect(address: tuple[str, int]) -> socket.socket:
+    deadline = time.monotonic() + REFUSED_TIMEOUT_S
+    while True:
+        try:
+            return socket.create_connection(address, CONNECT_TIMEOUT_S)
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(REFUSED_POLL_S)
 
 
 def carry(connection: socket.socket) -> int:
