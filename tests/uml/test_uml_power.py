@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -149,9 +148,3 @@ def test_down_leaves_nothing_even_when_the_daemon_was_killed(daemon_dies: bool) 
     assert living_in(namespace) == 0
     assert not layout.state_dir.exists()
     assert not [path for path in NETNS_ROOT.iterdir() if path.name.startswith(layout.netns_prefix)]
-
-
-def test_options_with_own_kernels_survive_the_way_to_the_daemon() -> None:
-    options = SandboxOptions(name="one", hosts=HostKind.UML)
-    assert json.loads(options.to_json())["hosts"] == "uml"
-    assert SandboxOptions.from_json(options.to_json()) == options
