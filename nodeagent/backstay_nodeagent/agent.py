@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import random
 import time
 import uuid
 from collections import deque
@@ -29,14 +30,16 @@ from backstay_nodeagent.host_process import ProcessControl
 from backstay_nodeagent.host_state import load_epochs, store_epoch, write_atomically
 from backstay_nodeagent.invocation import Invoker
 from backstay_nodeagent.journal import Journal
-from backstay_nodeagent.keeper_link import KeeperLink, last_renewal
+from backstay_nodeagent.keeper_link import KeeperLink, kept_until, last_renewal
 from backstay_nodeagent.operation import Instant, Operation, Outcome, Process
+from backstay_nodeagent.orders import VouchOrders
 from backstay_nodeagent.orphans import OrphanKeeper
 from backstay_nodeagent.proc_stat import start_ticks
 from backstay_nodeagent.release_plan import release_plan
-from backstay_nodeagent.secret_store import SecretError, SecretStore
+from backstay_nodeagent.secret_store import SecretError, SecretStore, UnavailableError
 
 log = logging.getLogger(__name__)
+KEY_PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class Hands:
         self._orphans = OrphanKeeper(settings.boot_id, post=self.post)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._vouching_wanted: VouchOrders | None = None
         self._status_revision = -1
         self._release_revision = -1
         self._release_text = ""
@@ -86,6 +90,7 @@ class Hands:
                 journal=dict(self._journal.entries),
                 epochs=load_epochs(settings.state_dir),
                 last_renewal=last_renewal(settings.run_dir, settings.boot_id),
+                kept_until=kept_until(settings.run_dir, settings.boot_id),
             )
         )
 
@@ -148,6 +153,12 @@ class Hands:
             case do.SetTimings():
                 if self.keeper is not None:
                     self.keeper.set_timings(command.timings)
+            case do.SetBeat():
+                if self.keeper is not None:
+                    self.keeper.set_beat(command.beat)
+            case do.SetVouching():
+                self._vouching_wanted = command.vouching
+                self.spawn(self._set_vouching(command.vouching))
             case do.Tell():
                 level = logging.WARNING if command.warning else logging.INFO
                 log.log(level, command.event, extra={"fields": dict(command.fields)})
@@ -191,6 +202,30 @@ class Hands:
             outcome = await self.executor.run(operation, params, control)
         del self._controls[operation.call_id]
         self.post(ev.OperationFinished(operation.call_id, outcome))
+
+    async def _set_vouching(self, wanted: VouchOrders | None) -> None:
+        """Tell the keeper whom it may ask; until the key can be read it asks nobody new."""
+        key = b""
+        while wanted is not None and not key:
+            try:
+                key = await self.secrets.key(wanted.key)
+            except (SecretError, UnavailableError) as error:
+                log.warning("no key to speak with peers", extra={"fields": {"error": str(error)}})
+                await asyncio.sleep(KEY_PAUSE_S * random.uniform(0.5, 1.0))
+            if wanted is not self._vouching_wanted:
+                return
+        if self.keeper is None:
+            return
+        if wanted is None:
+            self.keeper.set_vouching(None)
+            return
+        config = {
+            "cluster": wanted.cluster,
+            "peers": dict(wanted.peers),
+            "port": wanted.port,
+            "key": key.hex(),
+        }
+        self.keeper.set_vouching(config)
 
     async def _store_epoch(self, cluster: str, epoch: int) -> None:
         """In a thread, and nobody waits for it: the journal has it for this boot, and plans are meant for one boot only."""

@@ -24,7 +24,7 @@ from backstay_nodeagent.lease_guard import LeaseGuard, LeaseState
 from backstay_nodeagent.ledger import Ledger, Result, ResultState
 from backstay_nodeagent.operation import Instant, Operation, Origin, Outcome
 from backstay_nodeagent.orderbook import OrderBook
-from backstay_nodeagent.orders import Order, Orders, Timings, Verb
+from backstay_nodeagent.orders import Order, Orders, Timings, Verb, VouchOrders
 from backstay_nodeagent.outcomes import message_of, record_of_keeper_stop, result_of
 from backstay_nodeagent.recovery import Recovery, adoption_probe, pending_marks
 from backstay_nodeagent.release import Release
@@ -56,6 +56,7 @@ class Brain:
         self._keeper_releasing = False
         self._released_seen_at: int | None = None
         self._recovery = Recovery()
+        self._vouching_known: tuple[VouchOrders | None, int] | None = None
 
     # -- the way in
 
@@ -73,8 +74,8 @@ class Brain:
     def next_wake(self) -> float:
         """When to step again though nothing happens (CLOCK_BOOTTIME); infinite if never."""
         times = [self.book.delayed_until, self.dispatch.due_at(self.resources)]
-        if self.guard.state is LeaseState.GOOD and self.guard.stop_at is not None:
-            times.append(self.guard.stop_at)
+        if self.guard.judge_at is not None:
+            times.append(self.guard.judge_at)
         return min(times)
 
     def _take_in(self, event: ev.Event, instant: Instant) -> None:
@@ -96,6 +97,8 @@ class Brain:
                 self._orphan_ended(event.call_id)
             case ev.LeaseRenewed():
                 self._renewed(event.renewal, instant)
+            case ev.Vouched():
+                self.guard.vouched(event.until)
             case ev.KeeperReleasing():
                 self._keeper_releasing = True
             case ev.KeeperReleased():
@@ -135,6 +138,7 @@ class Brain:
             self.epochs[orders.cluster] = orders.epoch
             self._journal[f"epoch/{orders.cluster}"] = orders.epoch
             self._commands.append(do.StoreEpoch(orders.cluster, orders.epoch))
+        self._follow_vouching(orders)
         if orders.timings != self.guard.timings:
             self.guard.timings = orders.timings
             self._journal["timings"] = asdict(orders.timings)
@@ -147,6 +151,14 @@ class Brain:
         if self.released and seen_at is not None and orders.generation > seen_at:
             # The DC wrote after it could read that we had released: it knows.
             self.released, self._released_seen_at = False, None
+
+    def _follow_vouching(self, orders: Orders) -> None:
+        """Hand the keeper what it needs; what it was handed before this agent began is not known here."""
+        if self._vouching_known is None or self._vouching_known[0] != orders.vouching:
+            self._commands.append(do.SetVouching(orders.vouching))
+        if self._vouching_known is None or self._vouching_known[1] != orders.beat:
+            self._commands.append(do.SetBeat(orders.beat))
+        self._vouching_known = (orders.vouching, orders.beat)
 
     def _plan_read(self, read_at: float | None) -> None:
         if read_at is not None:
@@ -173,6 +185,8 @@ class Brain:
             self._tell("cut off", warning=True, lease_expires_in_s=self._until_expiry(instant))
             self._void_orders()
             self._release = Release(release_chains(iter(self.resources)))
+        elif now is LeaseState.VOUCHED:
+            self._tell("cut off, and going on by the promises of peers", warning=True)
         elif now is LeaseState.GOOD:
             self._tell("lease is good", before=before.value)
         if self.guard.needs_read:
@@ -412,6 +426,7 @@ class Brain:
             self._recovery.expect(mark)
             at_once = mark.order.verb in (Verb.MONITOR, Verb.META_DATA)
             self._commands.append(do.EndOrphan(mark.call_id, mark.process, at_once))
+        self.guard.vouched(event.kept_until)
         if event.last_renewal is not None:
             self.guard.renewed(event.last_renewal)
         elif any(state.releasable for state in self.resources):

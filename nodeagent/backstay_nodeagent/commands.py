@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstay_nodeagent.operation import Operation, Process
-from backstay_nodeagent.orders import Timings
+from backstay_nodeagent.orders import Timings, VouchOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,20 @@ class SetTimings:
 
 
 @dataclass(frozen=True, slots=True)
+class SetBeat:
+    """The DC's challenge: renewals of the Lease carry it from now on."""
+
+    beat: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetVouching:
+    """Whom the keeper shall ask when the API is gone; None: nobody."""
+
+    vouching: VouchOrders | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """A line of the log. `event` is a fixed phrase, fields vary."""
 
@@ -72,4 +86,15 @@ class Tell:
     warning: bool = False
 
 
-Command = WriteJournal | StoreEpoch | StartOperation | EndOperation | EndOrphan | ReadPlan | SetTimings | Tell
+Command = (
+    WriteJournal
+    | StoreEpoch
+    | StartOperation
+    | EndOperation
+    | EndOrphan
+    | ReadPlan
+    | SetTimings
+    | SetBeat
+    | SetVouching
+    | Tell
+)

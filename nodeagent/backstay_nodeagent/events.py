@@ -20,11 +20,13 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The first event: the journal of this boot by key, the highest epochs on the host's disk by cluster, the last renewal known."""
+    """The first event: the journal of this boot by key, the highest epochs on disk by cluster, what is known of the Lease."""
 
     journal: Mapping[str, Any] = field(default_factory=dict)
     epochs: Mapping[str, int] = field(default_factory=dict)
     last_renewal: Renewal | None = None
+    kept_until: float | None = None
+    """Of `Vouched`, as the keeper has written it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,13 @@ class OrphanEnded:
 @dataclass(frozen=True, slots=True)
 class LeaseRenewed:
     renewal: Renewal
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Peers have promised: what others may take over may go on until then (CLOCK_BOOTTIME); None: not, or no longer."""
+
+    until: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,7 @@ Event = (
     | OperationFinished
     | OrphanEnded
     | LeaseRenewed
+    | Vouched
     | KeeperReleasing
     | KeeperReleased
     | KeeperLost

@@ -30,6 +30,7 @@ from typing import Any
 from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
 from backstay_nodeagent.lease_client import LeaseClient, RenewalError, micro_time
 from backstay_nodeagent.release_runner import ReleaseRunner, read_pending, read_plan, results_to_json
+from backstay_nodeagent.vouch_link import VouchLink
 
 GROUP = "ha.backstay.io"
 CONFIG_FILE, SOCKET_FILE, LOCK_FILE = "keeper.json", "keeper.sock", "keeper.lock"
@@ -39,6 +40,8 @@ PEERS_MAX = 4
 LOCK_WAIT_S = 10.0
 ABANDONED_MAX = 4
 RELEASE_POLL_S = 0.02
+WORTH_TELLING_S = 0.5
+KEPT_STEP_S = 0.05
 LOG_EVERY_S = 10.0
 
 
@@ -115,6 +118,8 @@ class Keeper:
         self._peers: dict[int, _Peer] = {}
         self._release: ReleaseRunner | None = None
         self._release_results: list[dict[str, Any]] | None = None
+        self._vouch: VouchLink | None = None
+        self._kept_told: float | None = None
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
@@ -138,11 +143,13 @@ class Keeper:
     def _turn(self) -> None:
         now = boottime()
         self._renew_if_due(now)
+        self._mind_peers(now)
         if self.logic.must_release(now) and self._release is None:
             self._begin_release()
         if self._release is not None:
             self._continue_release(now)
-        wait_s = max(0.0, self.logic.wake_at(now) - now)
+        wake_at = min(self.logic.wake_at(now), self.vouch.vouching.wake_at(self.logic.lapse))
+        wait_s = max(0.0, wake_at - now)
         if self._release is not None:
             wait_s = min(wait_s, RELEASE_POLL_S)
         if self._in_flight is not None:
@@ -153,12 +160,54 @@ class Keeper:
     def _serve(self, source: Any) -> None:
         if source is self._listener:
             self._accept()
+        elif source is self.vouch.socket:
+            if self.vouch.receive(self.logic.lapse, boottime()):
+                self.logic.renew_now(boottime())
         elif source == self._wake_read:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_read, 4096)
             self._take_answers()
         else:
             self._receive(self._peers[source.fileno()])
+
+    # -- peers
+
+    @property
+    def vouch(self) -> VouchLink:
+        assert self._vouch is not None, "made with the first configuration"
+        return self._vouch
+
+    def _mind_peers(self, now: float) -> None:
+        """Ask them when the lease runs out, and tell the agent what their promises are worth."""
+        if self.vouch.open(now) and self.vouch.socket is not None:
+            self._selector.register(self.vouch.socket, selectors.EVENT_READ)
+        self.vouch.turn(self.logic.lapse, now)
+        stop_at = self.logic.term.stop_at
+        kept = (
+            self.vouch.vouching.keep_until(now)
+            if stop_at is not None and now > stop_at - WORTH_TELLING_S
+            else None
+        )
+        self.logic.kept_until = kept
+        if kept is None and self._kept_told is None:
+            return
+        if kept is None or self._kept_told is None or abs(kept - self._kept_told) > KEPT_STEP_S:
+            self._kept_told = kept
+            self._write_renewal()
+            self._tell({"kind": "vouched", "until": kept})
+
+    def _configure_peers(self) -> None:
+        config = self._config
+        lease_s = self.logic.timings.lease_duration_s
+        if self._vouch is None:
+            self._vouch = VouchLink(
+                self._run_dir, node=config["node"], boot_id=config["boot_id"], lease_s=lease_s, now=boottime()
+            )
+        before = self._vouch.socket
+        self._vouch.configure(config.get("vouching"), lease_s=lease_s)
+        if before is not None and self._vouch.socket is None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(before)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -203,6 +252,8 @@ class Keeper:
             f"{GROUP}/lease-duration-ms": str(round(self.logic.timings.lease_duration_s * 1000)),
             f"{GROUP}/agent": "absent" if self.logic.absent(now) else "alive",
             f"{GROUP}/sequence": str(self._sequence),
+            f"{GROUP}/beat": str(self._config.get("beat", 0)),
+            f"{GROUP}/vouching-ms": str(-int(-self.vouch.vouching.attempted(now) * 1000 // 1)),
         }
 
     def _new_renewer(self) -> bool:
@@ -250,10 +301,20 @@ class Keeper:
 
     def _renewed(self, attempt: dict[str, Any]) -> None:
         self.logic.renewed(attempt["sent_at"], attempt["lease_s"])
-        renewal = {"sent_at": attempt["sent_at"], "lease_s": attempt["lease_s"]}
+        self.vouch.vouching.renewed(attempt["sent_at"])
+        was_kept, self._kept_told = self._kept_told is not None, None
+        self._write_renewal()
+        self._tell({"kind": "renewed", "sent_at": attempt["sent_at"], "lease_s": attempt["lease_s"]})
+        if was_kept:
+            # After the renewal, never before: in between the agent would take itself for cut off.
+            self._tell({"kind": "vouched", "until": None})
+
+    def _write_renewal(self) -> None:
+        """For an agent, or a keeper, that begins while this one is away."""
+        term = self.logic.term
+        data = {"sent_at": term.sent_at, "lease_s": term.carried_s, "kept_until": self._kept_told}
         with contextlib.suppress(OSError):
-            _write(self._run_dir / RENEWAL_FILE, json.dumps(renewal | {"boot_id": self._config["boot_id"]}))
-        self._tell({"kind": "renewed", **renewal})
+            _write(self._run_dir / RENEWAL_FILE, json.dumps(data | {"boot_id": self._config["boot_id"]}))
 
     def _failed(self, reason: str, now: float) -> None:
         self.logic.failed(now, random.random())
@@ -356,6 +417,7 @@ class Keeper:
                 "pid": os.getpid(),
                 "sent_at": self.logic.term.sent_at,
                 "lease_s": self.logic.term.carried_s,
+                "kept_until": self.logic.kept_until,
                 "releasing": self._release is not None,
                 "stops": self._release_results,
             },
@@ -390,9 +452,13 @@ class Keeper:
         config = json.loads((self._run_dir / CONFIG_FILE).read_text())
         if config.get("access") != self._config.get("access") and self._in_flight is None:
             self._drop_renewer()
+        challenged = config.get("beat", 0) != self._config.get("beat", 0)
         self._config = config
         self._incarnation = config["incarnation"]
         self.logic.retime(KeeperTimings(**config["timings"]), boottime())
+        self._configure_peers()
+        if challenged:
+            self.logic.renew_now(boottime())
 
     def _recall_renewal(self) -> None:
         """The last renewal of a keeper before this one holds still."""

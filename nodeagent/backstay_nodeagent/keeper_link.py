@@ -38,6 +38,9 @@ SOURCES = (
     "lease_client.py",
     "release_runner.py",
     "proc_stat.py",
+    "vouching.py",
+    "vouch_link.py",
+    "vouch_wire.py",
 )
 LEASE_NAMESPACE = "backstay-system"
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from backstay_nodeagent.heartbeat import main; sys.exit(main(sys.argv[1:]))"
@@ -55,6 +58,9 @@ class KeeperConfig:
     version: str
     access: Access
     timings: Timings
+    beat: int = 0
+    vouching: dict[str, Any] | None = None
+    """`cluster`, `peers` (name to address), `port`, and `key` in hexadecimal digits; None: off."""
     lease_namespace: str = LEASE_NAMESPACE
 
 
@@ -91,6 +97,15 @@ class KeeperLink:
 
     def set_timings(self, timings: Timings) -> None:
         self._change(timings=timings)
+
+    def set_beat(self, beat: int) -> None:
+        """The DC's challenge: renewals carry it from now on, the first of them at once."""
+        if beat != self._config.beat:
+            self._change(beat=beat)
+
+    def set_vouching(self, vouching: dict[str, Any] | None) -> None:
+        if vouching != self._config.vouching:
+            self._change(vouching=vouching)
 
     def set_access(self, access: Access) -> None:
         if access != self._config.access:
@@ -176,6 +191,8 @@ class KeeperLink:
                 level = logging.DEBUG if self._failing else logging.WARNING
                 log.log(level, "lease renewal failed", extra={"fields": {"reason": message["reason"]}})
                 self._failing = True
+            case "vouched":
+                self._post(ev.Vouched(message["until"]))
             case "releasing":
                 self._post(ev.KeeperReleasing())
             case "released":
@@ -193,6 +210,7 @@ class KeeperLink:
             self._take_stops(message["stops"])
         if message["sent_at"] is not None:
             self._post(ev.LeaseRenewed(ev.Renewal(message["sent_at"], message["lease_s"])))
+        self._post(ev.Vouched(message.get("kept_until")))
 
     def _take_stops(self, stops: list[dict[str, Any]]) -> None:
         self._post(ev.KeeperReleased(tuple(ev.KeeperStop(**stop) for stop in stops)))
@@ -209,12 +227,33 @@ def known_access(run_dir: Path, boot_id: str) -> Access | None:
         return None
 
 
+def known_vouching(run_dir: Path, boot_id: str) -> tuple[int, dict[str, Any] | None]:
+    """Challenge and peers as an earlier agent of this boot had them: they hold until a plan says otherwise."""
+    try:
+        config = json.loads((run_dir / CONFIG_FILE).read_text())
+        if config["boot_id"] != boot_id:
+            return 0, None
+        return int(config["beat"]), config["vouching"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, None
+
+
 def last_renewal(run_dir: Path, boot_id: str) -> ev.Renewal | None:
     """What the keeper wrote down last, if it was in this boot."""
     try:
         data = json.loads((run_dir / RENEWAL_FILE).read_text())
         same = data["boot_id"] == boot_id
         return ev.Renewal(float(data["sent_at"]), float(data["lease_s"])) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def kept_until(run_dir: Path, boot_id: str) -> float | None:
+    """Until when peers have promised, as the keeper wrote it down last, if it was in this boot."""
+    try:
+        data = json.loads((run_dir / RENEWAL_FILE).read_text())
+        until = data["kept_until"] if data["boot_id"] == boot_id else None
+        return None if until is None else float(until)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

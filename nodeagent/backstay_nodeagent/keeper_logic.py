@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backstay_nodeagent.lease_term import LeaseTerm
+from backstay_nodeagent.vouching import Lapse
 
 AGENT_SILENT_S = 1.0
 """An agent pings four times as often."""
@@ -40,6 +41,8 @@ class KeeperLogic:
         self.term = LeaseTerm(timings.lease_duration_s, timings.stop_margin_s)
         self.next_attempt_at = now
         self.released = False
+        self.kept_until: float | None = None
+        """Until when peers' promises let the node go on (design note 0003)."""
         self._agent_heard_at = now
         self._failures = 0
 
@@ -79,7 +82,27 @@ class KeeperLogic:
     @property
     def stop_at(self) -> float | None:
         """When what others may take over must begin to stop."""
-        return self.term.stop_at
+        if self.term.stop_at is None or self.kept_until is None:
+            return self.term.stop_at
+        return max(self.term.stop_at, self.kept_until - self.timings.stop_margin_s)
+
+    @property
+    def lapse(self) -> Lapse | None:
+        """How the lease stands, for peers to be asked in time."""
+        term = self.term
+        if term.sent_at is None or term.stop_at is None or term.expires_at is None:
+            return None
+        return Lapse(
+            sent_at=term.sent_at,
+            stop_at=term.stop_at,
+            expires_at=term.expires_at,
+            interval_s=self.timings.renew_interval_s,
+            lease_s=term.carried_s,
+        )
+
+    def renew_now(self, now: float) -> None:
+        """Don't wait for the next renewal's time."""
+        self.next_attempt_at = min(self.next_attempt_at, now)
 
     def must_release(self, now: float) -> bool:
         """Whether to release now, in place of an agent that is not there to do it. Once per outage."""

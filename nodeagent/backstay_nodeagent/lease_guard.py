@@ -1,8 +1,9 @@
 """Whether this node may act: judged from its own renewals of the Lease, on its own clock.
 
-A renewal counts from before it was sent, so that the node's deadline comes before anybody else's. Three states: before any
-renewal is known nothing is begun; while the lease is good, orders run; from `margin` before it expires the node is cut off, and
-stays so until a renewal has worked *and* the plan was read after it: orders from before are from another world.
+A renewal counts from before it was sent, so that the node's deadline comes before anybody else's. Before any renewal is known
+nothing is begun; while the lease is good, orders run; from `margin` before it expires the node is cut off, or, while the promises of
+peers hold (design note 0003), goes on with what it has. It stays so until a renewal has worked *and* the plan was read after it:
+orders from before are from another world.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from backstay_nodeagent.orders import Timings
 class LeaseState(Enum):
     UNKNOWN = "unknown"
     GOOD = "good"
+    VOUCHED = "vouched"
+    """Cut off with so many others that nobody can take anything over: what runs goes on, nothing new is begun."""
     CUT_OFF = "cut off"
 
 
@@ -32,6 +35,11 @@ class LeaseGuard:
         self._good_since = 0.0
         self._read_at: float | None = None
         self._now = float("-inf")
+        self._vouched_until: float | None = None
+
+    def vouched(self, until: float | None) -> None:
+        """Peers' promises let the node go on until then; None: not."""
+        self._vouched_until = until
 
     def renewed(self, renewal: Renewal) -> None:
         """Take in an acknowledged renewal; an older one than known changes nothing."""
@@ -51,7 +59,9 @@ class LeaseGuard:
         deadline, sent_at = self._term.stop_at, self._term.sent_at
         if deadline is not None and sent_at is not None:
             if now >= deadline:
-                self.state = LeaseState.CUT_OFF
+                # What was lost once is not regained by promises: others may have taken over.
+                holds = self.state is not LeaseState.CUT_OFF and now < (self.stop_at or now)
+                self.state = LeaseState.VOUCHED if holds else LeaseState.CUT_OFF
             elif self.state is not LeaseState.GOOD:
                 self.state = LeaseState.GOOD
                 self._good_since = sent_at
@@ -69,12 +79,27 @@ class LeaseGuard:
     @property
     def expires_at(self) -> float | None:
         """When others may take over, at the earliest."""
-        return self._term.expires_at
+        if self._term.expires_at is None or self._vouched_until is None:
+            return self._term.expires_at
+        return max(self._term.expires_at, self._vouched_until)
 
     @property
     def stop_at(self) -> float | None:
         """When to begin to stop what others may take over."""
-        return self._term.stop_at
+        if self._term.stop_at is None or self._vouched_until is None:
+            return self._term.stop_at
+        return max(self._term.stop_at, self._vouched_until - self.timings.stop_margin_s)
+
+    @property
+    def judge_at(self) -> float | None:
+        """When the state changes though nothing is heard."""
+        match self.state:
+            case LeaseState.GOOD:
+                return self._term.stop_at
+            case LeaseState.VOUCHED:
+                return self.stop_at
+            case LeaseState.UNKNOWN | LeaseState.CUT_OFF:
+                return None
 
     @property
     def orders_hold(self) -> bool:

@@ -125,6 +125,16 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VouchOrders:
+    """Peers whose promises count, by name and address, and the key that they share."""
+
+    cluster: str
+    peers: tuple[tuple[str, str], ...]
+    port: int
+    key: SecretRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """One state of HANodePlan.spec."""
 
@@ -134,4 +144,6 @@ class Orders:
     epoch: int
     boot_id: str = ""
     timings: Timings = Timings()
+    beat: int = 0
+    vouching: VouchOrders | None = None
     actions: tuple[Order, ...] = ()

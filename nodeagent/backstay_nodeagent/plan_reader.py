@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstay.api.plan import HANodePlan, PlanAction
+from backstay.api import LEASE_NAMESPACE
+from backstay.api.plan import HANodePlan, HANodePlanSpec, PlanAction
 from backstay.state.choices import Requires
-from backstay_nodeagent.orders import Order, Orders, SecretRef, Timings, Verb
+from backstay_nodeagent.orders import Order, Orders, SecretRef, Timings, Verb, VouchOrders
 
 
 def orders_of(plan: dict[str, Any]) -> Orders:
@@ -32,7 +33,21 @@ def orders_of(plan: dict[str, Any]) -> Orders:
             lease_duration_s=beat.lease_duration_milliseconds / 1000,
             stop_margin_s=beat.stop_margin_milliseconds / 1000,
         ),
+        beat=spec.beat,
+        vouching=_vouching(spec),
         actions=actions,
+    )
+
+
+def _vouching(spec: HANodePlanSpec) -> VouchOrders | None:
+    if spec.vouching is None:
+        return None
+    key = spec.vouching.key
+    return VouchOrders(
+        cluster=spec.cluster,
+        peers=tuple((peer.name, peer.address) for peer in spec.vouching.peers),
+        port=spec.vouching.port,
+        key=SecretRef(namespace=key.namespace or LEASE_NAMESPACE, name=key.name, key=key.key),
     )
 
 

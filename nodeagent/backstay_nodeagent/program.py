@@ -12,7 +12,13 @@ from backstay_nodeagent import capabilities
 from backstay_nodeagent.agent import Hands, Settings
 from backstay_nodeagent.host_state import AgentLock, boot_id_of
 from backstay_nodeagent.invocation import HostPaths, Invoker
-from backstay_nodeagent.keeper_link import KeeperConfig, KeeperLink, keeper_version, known_access
+from backstay_nodeagent.keeper_link import (
+    KeeperConfig,
+    KeeperLink,
+    keeper_version,
+    known_access,
+    known_vouching,
+)
 from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import SecretRef
 from backstay_nodeagent.secret_store import SecretError, SecretStore, UnavailableError
@@ -125,7 +131,10 @@ class Program:
 
     def _attach_keeper(self, hands: Hands, access: Access) -> None:
         """Speak with the keeper from now on; on a host where it still runs this does not wait for the API's client."""
+        beat, vouching = known_vouching(hands.settings.run_dir, hands.settings.boot_id)
         config = KeeperConfig(
+            beat=beat,
+            vouching=vouching,
             node=hands.settings.node,
             boot_id=hands.settings.boot_id,
             incarnation=hands.incarnation,

@@ -36,6 +36,7 @@ from backstay_operator.metrics import Metrics
 from backstay_operator.publish import Publisher, uid_of
 from backstay_operator.statuses import Scene
 from backstay_operator.validation import Stray, cautious, conditions_of, untold
+from backstay_operator.vouch_key import ensure_vouch_key
 from backstay_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class ClusterTask:
         self._woken = asyncio.Event()
         self._term: Term | None = None
         self._members_at = float("-inf")
+        self._vouch_key = ""
 
     def wake(self) -> None:
         """Something changed."""
@@ -137,6 +139,7 @@ class ClusterTask:
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
             await ensure_members(self._world, cluster)
             await remove_strangers(self._world, cluster)
+            self._vouch_key = self._vouch_key or await ensure_vouch_key(self._client, self.name)
             self._members_at = time.monotonic()
         if self._world.lease_was_stale():
             await self._world.read_leases()
@@ -193,7 +196,14 @@ class ClusterTask:
         objects, unreadable = self._world.objects_of(cluster)
         objects = cautious(objects, unreadable)
         started = time.perf_counter()
-        orders = term.coordinator.step(View(now=time.monotonic(), wall=time.time(), objects=objects))
+        view = View(
+            now=time.monotonic(),
+            wall=time.time(),
+            objects=objects,
+            addresses=self._world.addresses(),
+            vouch_key=self._vouch_key,
+        )
+        orders = term.coordinator.step(view)
         decide_ms = (time.perf_counter() - started) * 1000
         self._metrics.step(self.name, decide_ms / 1000)
         await term.driver.write(orders.plans)

@@ -105,7 +105,8 @@ def same_spec(present: Obj | None, wanted: Obj) -> bool:
         return False
     spec = present.get("spec") or {}
     if any(
-        spec.get(name) != wanted.get(name) for name in ("cluster", "epoch", "bootId", "sync", "heartbeat")
+        spec.get(name) != wanted.get(name)
+        for name in ("cluster", "epoch", "bootId", "sync", "heartbeat", "beat", "vouching")
     ):
         return False
     have = [action["id"] for action in spec.get("actions") or []]

@@ -17,10 +17,12 @@ from pydantic import ValidationError
 
 from backstay.api import (
     ANNOTATION_AGENT_ALIVE,
+    ANNOTATION_BEAT,
     ANNOTATION_BOOT_ID,
     ANNOTATION_INCARNATION,
     ANNOTATION_LEASE_MS,
     ANNOTATION_SEQUENCE,
+    ANNOTATION_VOUCHING_MS,
     LEASE_NAMESPACE,
     FenceDevice,
     HACluster,
@@ -248,6 +250,15 @@ class World:
             taken |= mine
         return []
 
+    def addresses(self) -> dict[str, str]:
+        """Internal addresses of Kubernetes Nodes, where they have one."""
+        found: dict[str, str] = {}
+        for obj in self.raw(kinds.NODE):
+            for one in (obj.get("status") or {}).get("addresses") or []:
+                if one.get("type") == "InternalIP":
+                    found.setdefault(obj["metadata"]["name"], str(one.get("address", "")))
+        return found
+
     def owns_namespace(self, cluster: HACluster, namespace: str) -> bool:
         """Whether the cluster runs the resources of this namespace."""
         for other in self.clusters():
@@ -308,8 +319,14 @@ def node_lease(obj: Obj) -> NodeLease:
         boot_id=annotations.get(ANNOTATION_BOOT_ID, ""),
         incarnation=annotations.get(ANNOTATION_INCARNATION, ""),
         duration_s=max(0.1, duration_s),
+        beat=_whole(annotations.get(ANNOTATION_BEAT)),
+        vouching_s=(_whole(annotations.get(ANNOTATION_VOUCHING_MS)) or 0) / 1000,
         agent_present=annotations.get(ANNOTATION_AGENT_ALIVE, "present") != "absent",
     )
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None
 
 
 def _read(model: type[R], obj: Obj) -> R | Problem:

@@ -50,6 +50,10 @@ class ModelNode:
     renewals: int = 0
     released: bool = False
     synced: int = 0
+    promised: bool = False
+    """It has promised not to count: its renewals are marked."""
+    vouched: bool = False
+    """Peers have promised: cut off, it goes on."""
 
     @property
     def boot_id(self) -> str:
@@ -81,6 +85,8 @@ class ModelCluster:
         """Agents that every node has, with their meta-data; empty: nodes say nothing about their agents."""
         self.answers_enquiries = True
         self.wall_shift = 0.0
+        self.vouches = False
+        """Whether keepers know of challenges and promises."""
         self.tracker = LeaseTracker(read_gap_s=1.0)
         self.epoch = 0
         self.dc: Coordinator | None = None
@@ -162,14 +168,22 @@ class ModelCluster:
             self._cut_off(node)
             return
         node.renewals += 1
-        lease = NodeLease(node=node.name, token=str(node.renewals), boot_id=node.boot_id, duration_s=3.0)
+        beat = (node.plan.spec.beat if node.plan is not None else 0) if self.vouches else None
+        lease = NodeLease(
+            node=node.name,
+            token=str(node.renewals),
+            boot_id=node.boot_id,
+            duration_s=3.0,
+            beat=beat,
+            vouching_s=1.0 if node.promised else 0.0,
+        )
         self.tracker.observe(lease, self.now)
         node.renewed_at = self.now  # type: ignore[attr-defined]
         if node.plan is not None:
             self._obey(node)
 
     def _cut_off(self, node: ModelNode) -> None:
-        if self.now - getattr(node, "renewed_at", self.now) < 2.0 or node.released:
+        if self.now - getattr(node, "renewed_at", self.now) < 2.0 or node.released or node.vouched:
             return
         free = [name for name, requires in node.active.items() if requires in ("quorum", "nothing")]
         for name in free:
@@ -355,7 +369,15 @@ class ModelCluster:
             devices=tuple(self.devices),
             plans={name: node.plan for name, node in self.nodes.items() if node.plan is not None},
         )
-        orders = self.dc.step(View(now=self.now, wall=self.wall, objects=objects))
+        addresses = {name: name for name in self.nodes} if self.vouches else {}
+        view = View(
+            now=self.now,
+            wall=self.wall,
+            objects=objects,
+            addresses=addresses,
+            vouch_key="key" if self.vouches else "",
+        )
+        orders = self.dc.step(view)
         self.orders = orders
         self.story += [item.message for item in orders.story]
         for name, spec in orders.plans.items():

@@ -19,6 +19,7 @@ from backstay.coordinator.fingerprint import Fingerprint, fingerprint
 from backstay.coordinator.gate import Gate
 from backstay.coordinator.membership import Membership, MembershipKeeper
 from backstay.coordinator.orders import PlanBook
+from backstay.coordinator.peers import vouching_of
 from backstay.coordinator.requests import RequestDesk
 from backstay.coordinator.run import Fenced, Run, RunContext
 from backstay.coordinator.story import StoryItem, Tale, Whereabouts, active_map
@@ -45,6 +46,10 @@ class View:
     now: float
     wall: float
     objects: Objects
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Of nodes, where their keepers can be asked."""
+    vouch_key: str = ""
+    """Name of the Secret that holds the key by which keepers know one another; empty while there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,7 @@ class Coordinator:
         self.number = number
         self.desk = RequestDesk(epoch=epoch)
         self._tracker = tracker
-        self._members = MembershipKeeper(tracker)
+        self._members = MembershipKeeper(tracker, epoch=epoch)
         self._book = PlanBook(cluster=cluster, epoch=epoch)
         self._whereabouts = Whereabouts(homes)
         self._run: Run | None = None
@@ -420,13 +425,26 @@ class Coordinator:
 
     def _plans(self, view: View, membership: Membership) -> dict[str, HANodePlanSpec]:
         syncs = {name: self._members.sync_of(name) for name in membership.nodes}
-        return self._book.specs(membership, heartbeat=view.objects.cluster.spec.heartbeat, syncs=syncs)
+        spec = view.objects.cluster.spec
+        return self._book.specs(
+            membership,
+            heartbeat=spec.heartbeat,
+            syncs=syncs,
+            vouching=vouching_of(
+                membership, spec.properties, addresses=view.addresses, key_secret=view.vouch_key
+            ),
+            beat=self._members.judge.beat,
+            plans=view.objects.plans,
+        )
 
     def _wake_in(self, view: View) -> float:
         times = [view.now + 1.0]
         expiry = self._tracker.next_expiry(view.now)
         if expiry is not None:
             times.append(expiry + 0.002)
+        overdue = self._members.judge.next_look(list(view.objects.plans), view.now)
+        if overdue is not None:
+            times.append(overdue + 0.002)
         if self._run is not None and self._run.next_deadline is not None:
             times.append(self._run.next_deadline)
         if self._look_again_at is not None and self._run is None:

@@ -25,6 +25,8 @@ class Fingerprint:
     released: tuple[str, ...] = ()
     histories: Mapping[str, tuple[tuple[str, str, int, int, int], ...]] = field(default_factory=dict)
     moves: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+    """Silent nodes from which others may take over what needs no fencing."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Resources that verification holds back, and why."""
 
@@ -38,6 +40,7 @@ class Fingerprint:
             or ("quorum " + ("gained" if self.quorum else "lost") if older.quorum != self.quorum else "")
             or ("a request to move came or went" if older.moves != self.moves else "")
             or _failure_changes(older.failures, self.failures)
+            or _given_up_changes(older.given_up, self.given_up)
             or _held_changes(older.held, self.held)
             or (
                 f"{' '.join(self.released)} stopped resources while cut off"
@@ -97,6 +100,7 @@ def fingerprint(
         released=tuple(name for name, plan in sorted(plans.items()) if plan.status.released),
         histories={name: _history(plan) for name, plan in plans.items()},
         moves=moves,
+        given_up=tuple(name for name, view in membership.nodes.items() if view.given_up),
         held=dict(held or {}),
     )
 
@@ -188,6 +192,11 @@ def _failure_changes(
             node, resource, operation, _ = key
             return f"{operation} of {resource} failed on {node}"
     return ""
+
+
+def _given_up_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> str:
+    fresh = [name for name in newer if name not in older]
+    return f"a quorum stands behind a takeover from node {fresh[0]}" if fresh else ""
 
 
 def _held_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> str:

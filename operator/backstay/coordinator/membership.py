@@ -13,6 +13,7 @@ from backstay.api import HANode, HANodePlan
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
 from backstay.liveness.quorum import has_quorum
+from backstay.liveness.takeover import TakeoverJudge
 from backstay.state.assemble import NodeJudgement
 from backstay.state.choices import Requires
 
@@ -39,6 +40,10 @@ class NodeView:
     synced: bool
     history_counts: bool
     stale: bool
+    given_up: bool
+    """It was silent, and others may have taken over what needs no fencing; until it has answered a fresh sync."""
+    beat: int | None
+    """What its keeper knows of challenges; None where it knows of none."""
 
     @property
     def usable(self) -> bool:
@@ -65,8 +70,10 @@ class Membership:
 class MembershipKeeper:
     """Turns leases and objects into a Membership, again and again."""
 
-    def __init__(self, tracker: LeaseTracker) -> None:
+    def __init__(self, tracker: LeaseTracker, *, epoch: int) -> None:
+        self.judge = TakeoverJudge(tracker, epoch=epoch)
         self._tracker = tracker
+        self._given_up: set[str] = set()
         self._before: dict[str, NodeCondition] = {}
         self._synced: dict[str, str] = {}
         self._sync: dict[str, int] = {}
@@ -89,9 +96,12 @@ class MembershipKeeper:
     ) -> Membership:
         """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended, whose record may not be read back yet."""
         views: dict[str, NodeView] = {}
+        self.judge.look([name for name in sorted(nodes) if _peers_of(plans.get(name)) is not None], now)
         for name in sorted(nodes):
             plan = plans.get(name)
             pulse = self._tracker.pulse(name, now)
+            if pulse in (Pulse.EXPIRED, Pulse.ABSENT) and self._may_give_up(name, plans, now):
+                self._given_up.add(name)
             self._follow_sync(name, plan, pulse, epoch)
             facts = self._facts(nodes[name], plan, pulse, now, requires, fencing_enabled, fenced.get(name))
             verdict = judge_node(facts)
@@ -105,10 +115,21 @@ class MembershipKeeper:
                 synced=facts.synced,
                 history_counts=bool(boot) and facts.status_boot == boot and facts.fenced_boot != boot,
                 stale=name in self._stale,
+                given_up=name in self._given_up,
+                beat=lease.beat if (lease := self._tracker.lease(name)) is not None else None,
             )
         members = [view for view in views.values() if view.pulse is not Pulse.ABSENT or view.boot_id]
         alive = [view for view in members if view.pulse is Pulse.FRESH or self._trusted(view)]
         return Membership(nodes=views, quorum=has_quorum(members=len(members), alive=len(alive)))
+
+    def _may_give_up(self, name: str, plans: Mapping[str, HANodePlan], now: float) -> bool:
+        """Whether others may start what this silent node ran. Where it knows of peers, a quorum of both those and the present members
+        must stand behind it (design note 0003)."""
+        peers = _peers_of(plans.get(name))
+        if peers is None:
+            return True
+        present = [one for one in plans if self._tracker.lease(one) is not None or plans[one].status.boot_id]
+        return self.judge.may_take(name, peers, now) and self.judge.may_take(name, present, now)
 
     @staticmethod
     def _trusted(view: NodeView) -> bool:
@@ -143,6 +164,7 @@ class MembershipKeeper:
         elif answered:
             self._synced[name] = boot
             self._stale.discard(name)
+            self._given_up.discard(name)
 
     def _facts(
         self,
@@ -170,7 +192,15 @@ class MembershipKeeper:
             fencing_enabled=fencing_enabled,
             before=self._before.get(name),
             age_s=self._tracker.age_s(name, now),
+            given_up=name in self._given_up,
         )
+
+
+def _peers_of(plan: HANodePlan | None) -> list[str] | None:
+    """Whom the node may ask for promises, by the plan that it has; None: it asks nobody."""
+    if plan is None or plan.spec.vouching is None:
+        return None
+    return [peer.name for peer in plan.spec.vouching.peers]
 
 
 def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> Footprint:
@@ -219,10 +249,10 @@ def _judgement(view: NodeView, fence_requested: bool) -> NodeJudgement:
         or (condition is NodeCondition.UNCLEAN and view.pulse is Pulse.FRESH),
         unclean=condition is NodeCondition.UNCLEAN,
         pending=condition is NodeCondition.PENDING and not unanswered,
-        frozen=unanswered,
+        frozen=unanswered or view.verdict.frozen,
         seen=bool(view.boot_id),
         reason=view.verdict.reason,
         history_counts=view.history_counts,
-        released=view.verdict.released or view.stale,
+        released=view.verdict.released or (view.stale and view.given_up),
         fence_requested=fence_requested,
     )

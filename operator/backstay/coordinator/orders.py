@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from backstay.api import HANodePlan, HANodePlanSpec, Heartbeat, PlanAction
+from backstay.api import HANodePlan, HANodePlanSpec, Heartbeat, PlanAction, VouchingSpec
 from backstay.api.plan import Verb
 from backstay.coordinator.membership import Membership
 from backstay.fencing import FenceStep
+from backstay.liveness.leases import Pulse
 from backstay.state.assemble import Assembly
 from backstay.state.assemble_resources import SECRET_MARK
 from backstay.state.choices import Requires
@@ -166,18 +167,30 @@ class PlanBook:
         return self._actions.get(node, {})
 
     def specs(
-        self, membership: Membership, *, heartbeat: Heartbeat, syncs: Mapping[str, int]
+        self,
+        membership: Membership,
+        *,
+        heartbeat: Heartbeat,
+        syncs: Mapping[str, int],
+        vouching: Mapping[str, VouchingSpec | None],
+        beat: int,
+        plans: Mapping[str, HANodePlan],
     ) -> dict[str, HANodePlanSpec]:
-        """The spec of every node's plan. Actions go only to a node that answers, in the boot that they were meant for."""
+        """The spec of every node's plan. Actions go only to a node that answers, in the boot that they were meant for.
+
+        So do peers: a node that is silent may live by the promises of those that it knows, until it has read of others."""
         specs = {}
         for name, view in membership.nodes.items():
             actions = list(self._actions.get(name, {}).values()) if view.usable else []
+            present = plans[name].spec if name in plans else HANodePlanSpec()
             specs[name] = HANodePlanSpec(
                 cluster=self._cluster,
                 epoch=self._epoch,
                 boot_id=view.boot_id,
                 sync=syncs[name],
                 heartbeat=heartbeat,
+                beat=beat if view.pulse is Pulse.FRESH else present.beat,
+                vouching=vouching.get(name) if view.usable else present.vouching,
                 actions=actions,
             )
         return specs

@@ -48,6 +48,8 @@ class NodeFacts:
     fencing_enabled: bool = True
     before: NodeCondition | None = None
     age_s: float | None = None
+    given_up: bool = True
+    """Once its lease has run out: others may start what needs no fencing. False while it may live by the promises of peers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class NodeVerdict:
     reason: str
     released: bool = False
     """Lease ran out: what needs no fencing counts as stopped."""
+    frozen: bool = False
+    """Silent, perhaps at work, and nothing to fence it with: what it ran is left where it is."""
 
 
 def judge_node(facts: NodeFacts) -> NodeVerdict:
@@ -90,7 +94,12 @@ def _judge_unknown(facts: NodeFacts) -> NodeVerdict:
     if facts.before is NodeCondition.OFFLINE:
         return NodeVerdict(condition=NodeCondition.OFFLINE, reason="no sign of life yet")
     if facts.before is NodeCondition.UNCLEAN:
-        return NodeVerdict(condition=NodeCondition.UNCLEAN, reason="its lease ran out", released=True)
+        return NodeVerdict(
+            condition=NodeCondition.UNCLEAN,
+            reason="its lease ran out",
+            released=facts.given_up,
+            frozen=_is_frozen(facts),
+        )
     return NodeVerdict(
         condition=NodeCondition.PENDING, reason="its lease is watched for one full period first"
     )
@@ -106,7 +115,7 @@ def _judge_silent(facts: NodeFacts) -> NodeVerdict:
             reason = "its agent was never seen"
         if facts.shutdown or not boot:
             return NodeVerdict(condition=NodeCondition.OFFLINE, reason=reason, released=True)
-    if not facts.fencing_enabled and (facts.only_free or not facts.may_run):
+    if facts.given_up and not facts.fencing_enabled and (facts.only_free or not facts.may_run):
         return NodeVerdict(
             condition=NodeCondition.OFFLINE,
             reason="its lease ran out; all that ran there has been stopped by its agent",
@@ -114,5 +123,12 @@ def _judge_silent(facts: NodeFacts) -> NodeVerdict:
         )
     silent = f" for {facts.age_s:.1f} s" if facts.age_s is not None else ""
     return NodeVerdict(
-        condition=NodeCondition.UNCLEAN, reason=f"node lost: no heartbeat{silent}", released=True
+        condition=NodeCondition.UNCLEAN,
+        reason=f"node lost: no heartbeat{silent}",
+        released=facts.given_up,
+        frozen=_is_frozen(facts),
     )
+
+
+def _is_frozen(facts: NodeFacts) -> bool:
+    return not facts.given_up and not facts.fencing_enabled
