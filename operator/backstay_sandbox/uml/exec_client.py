@@ -3,7 +3,7 @@
 ``exec_client.py ADDRESS PORT COMMAND ...`` is started inside the network namespace that the guest's management card
 is plugged into.  The command gets this process's environment and standard input, its output comes out here, and its
 status becomes ours (128 + n for signal n).  With a terminal on standard input and output, it gets one of its own.
-Ends with status 255 and a word when the guest is not there, or goes away.  A file of its own, standard library only.
+Ends with status 255 and a word when the guest is not there, or goes away.  Standard library only.
 """
 
 from __future__ import annotations
