@@ -78,6 +78,7 @@ class MembershipKeeper:
         self._synced: dict[str, str] = {}
         self._sync: dict[str, int] = {}
         self._stale: set[str] = set()
+        self._absent_since: dict[str, float] = {}
 
     def sync_of(self, node: str) -> int:
         """The sync number that the node's plan shall carry."""
@@ -99,7 +100,7 @@ class MembershipKeeper:
         self.judge.look([name for name in sorted(nodes) if _peers_of(plans.get(name)) is not None], now)
         for name in sorted(nodes):
             plan = plans.get(name)
-            pulse = self._tracker.pulse(name, now)
+            pulse = self._patient(name, plan, self._tracker.pulse(name, now), now)
             if pulse in (Pulse.EXPIRED, Pulse.ABSENT) and self._may_give_up(name, plans, now):
                 self._given_up.add(name)
             self._follow_sync(name, plan, pulse, epoch)
@@ -130,6 +131,16 @@ class MembershipKeeper:
             return True
         present = [one for one in plans if self._tracker.lease(one) is not None or plans[one].status.boot_id]
         return self.judge.may_take(name, peers, now) and self.judge.may_take(name, present, now)
+
+    def _patient(self, name: str, plan: HANodePlan | None, pulse: Pulse, now: float) -> Pulse:
+        """A node that reported once and has no Lease (it may be about to make its first) is watched for a lease before it is judged."""
+        if pulse is not Pulse.ABSENT or plan is None or not plan.status.boot_id:
+            self._absent_since.pop(name, None)
+            return pulse
+        since = self._absent_since.setdefault(name, now)
+        return (
+            Pulse.WAITING if now - since < plan.spec.heartbeat.lease_duration_milliseconds / 1000 else pulse
+        )
 
     @staticmethod
     def _trusted(view: NodeView) -> bool:
