@@ -14,7 +14,7 @@ class Scene:
 
     def __init__(self, members: int) -> None:
         self.names = [f"n{number}" for number in range(1, members + 1)]
-        self.tracker = LeaseTracker(read_gap_s=1.0)
+        self.tracker = LeaseTracker(read_gap_s=10.0)
         self.judge = TakeoverJudge(self.tracker, epoch=2)
         self.serial = 0
         for now in (0.0, 1.0):
