@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 CLOCK_ERROR = 0.01
 PROMISE_PER_LEASE = 1.5
-LEAD_PER_LEASE = 1 / 6
+LEAD_PER_LEASE = 1 / 4
 """The DC challenges the others when this much of a lease is left; see `backstay.liveness.takeover`."""
 CHECK_AT, ASK_AT = 0.25, 0.6
 """Parts of the way from a due renewal to the moment when the node must begin to stop."""

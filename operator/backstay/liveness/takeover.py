@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.quorum import has_quorum
 
-LEAD_PER_LEASE = 1 / 6
+LEAD_PER_LEASE = 1 / 4
 """Of a lease is left when the others are challenged: enough to gather their answers before it has run out."""
 BEATS_PER_EPOCH = 1_000_000
 

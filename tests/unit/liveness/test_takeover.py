@@ -44,16 +44,16 @@ class Scene:
 def test_challenge_is_issued_once_when_a_node_is_overdue_and_not_before() -> None:
     scene = Scene(3)
     scene.renew("n2", "n3", now=3.0)
-    assert scene.look(3.4) == 0
-    beat = scene.look(3.51)
+    assert scene.look(3.2) == 0
+    beat = scene.look(3.26)
     assert beat == 2_000_001
     assert scene.look(3.9) == beat
-    assert scene.judge.next_look(["n1", "n2"], 3.9) == pytest.approx(3.0 + L * 5 / 6)
+    assert scene.judge.next_look(["n1", "n2"], 3.9) == pytest.approx(3.0 + L * 3 / 4)
 
 
 def test_only_renewals_sent_after_the_challenge_are_counted() -> None:
     scene = Scene(3)
-    scene.renew("n2", "n3", now=3.4)
+    scene.renew("n2", "n3", now=3.1)
     beat = scene.look(3.6)
     assert not scene.may("n1", 4.0)
     scene.renew("n2", now=4.0, beat=beat)

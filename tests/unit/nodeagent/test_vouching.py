@@ -51,7 +51,7 @@ def test_promise_counts_from_before_it_was_asked_for() -> None:
     one = keeper("n2", "n3")
     question = one.due(lapse(100.0), 101.7)
     assert question is not None
-    one.answered("n2", Answer(question.number, "promise", 4.5, 0.1), lapse(100.0), 102.5)
+    one.answered("n2", Answer(question.number, "promise", 4.5, 0.5), lapse(100.0), 102.5)
     until = one.keep_until(102.5)
     assert until is not None
     assert 101.7 + 4.4 < until < 101.7 + 4.5
