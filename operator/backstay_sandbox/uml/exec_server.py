@@ -42,6 +42,7 @@ SESSIONS_MAX = 32
 HELLO_TIMEOUT_S = 5.0
 STDIN_BYTES_MAX = 256 * 1024
 LAST_WORDS_S = 0.1
+SEE_OFF_S = 5.0
 
 
 class Session(socketserver.BaseRequestHandler):
@@ -58,6 +59,7 @@ class Session(socketserver.BaseRequestHandler):
             hello = self._hello()
             if hello is not None:
                 self._run(hello)
+                self._see_off()
         except (OSError, FrameError, ValueError) as error:
             print(f"exec: dropped a connection: {error}", file=sys.stderr, flush=True)
 
@@ -88,6 +90,15 @@ class Session(socketserver.BaseRequestHandler):
                 self._send(RESULT, json.dumps({"status": status}).encode())
         finally:
             command.end()
+
+    def _see_off(self) -> None:
+        """Take in what is still on its way before closing: a close with input left unread is a reset, which may cost the client the
+        result that it has not read yet."""
+        self.request.shutdown(socket.SHUT_WR)
+        self.request.settimeout(SEE_OFF_S)
+        deadline = time.monotonic() + SEE_OFF_S
+        while time.monotonic() < deadline and self.request.recv(CHUNK_BYTES):
+            pass
 
     def _pump(self, command: Command) -> bool:
         """Carry bytes until the command has ended (True) or the client has gone (False)."""
