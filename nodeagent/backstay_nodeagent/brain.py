@@ -228,10 +228,15 @@ class Brain:
             elif running.origin is not Origin.RELEASE and running.order.verb is not Verb.STOP:
                 self._end_operation(running, "the node was cut off")
         if self._release.done and not self.dispatch.runs(Origin.RELEASE):
-            self.released = self._release.clean and not self._release.broken_off and self.guard.known
+            self.released = self._release.clean and self.guard.known and self._nothing_to_release
             self._tell("release ended", clean=self._release.clean, broken_off=self._release.broken_off)
             self._release = None
             self._changed()
+
+    @property
+    def _nothing_to_release(self) -> bool:
+        """Whether all has stopped, whoever stopped it: a release that was broken off may have found the keeper's done."""
+        return not any(state.releasable for state in self.resources)
 
     def _continue_adoption(self, instant: Instant) -> None:
         for probe in self._recovery.probes():
@@ -429,7 +434,7 @@ class Brain:
         self.guard.vouched(event.kept_until)
         if event.last_renewal is not None:
             self.guard.renewed(event.last_renewal)
-        elif any(state.releasable for state in self.resources):
+        elif not self._nothing_to_release:
             self.guard.lose()
             self._release = Release(release_chains(iter(self.resources)))
         self._tell("recovered", records=len(self.history.records), interrupted=len(self._recovery))
@@ -465,7 +470,7 @@ class Brain:
             clean = clean and outcome.success(operation.order)
         if event.stops:
             self._void_orders()
-            self.released = clean and not any(state.releasable for state in self.resources)
+            self.released = clean and self._nothing_to_release
             self._tell("keeper had released", warning=True, stops=len(event.stops), clean=clean)
             self._changed()
 

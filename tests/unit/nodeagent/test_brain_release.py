@@ -167,6 +167,21 @@ def test_keeper_that_releases_is_not_interfered_with() -> None:
     assert "keeper" in record["reason"]
 
 
+def test_release_broken_off_when_the_keeper_had_done_it_all_is_called_released() -> None:
+    """An agent that hung begins its own release as it thaws, hears of a renewal, and only then of the keeper's stops."""
+    driver = group_of_two()
+    driver.run(2.01, renewing=False)
+    assert stops(driver) == ["stop vip", "stop web"]
+    driver.renew()
+    stopped = ("vip", "web", "fs")
+    driver.post(
+        ev.KeeperReleased(tuple(ev.KeeperStop(name, "stop", 0, False, 1_700_001_000.0, 5) for name in stopped))
+    )
+    driver.run(1.0)
+    assert driver.status["released"], "the DC must hear that nothing runs here"
+    assert stops(driver) == ["stop vip", "stop web"]
+
+
 def test_keeper_lost_in_the_middle_leaves_the_release_to_the_agent() -> None:
     driver = group_of_two()
     driver.post(ev.KeeperReleasing())
