@@ -175,7 +175,9 @@ def test_release_broken_off_when_the_keeper_had_done_it_all_is_called_released()
     driver.renew()
     stopped = ("vip", "web", "fs")
     driver.post(
-        ev.KeeperReleased(tuple(ev.KeeperStop(name, "stop", 0, False, 1_700_001_000.0, 5) for name in stopped))
+        ev.KeeperReleased(
+            tuple(ev.KeeperStop(name, "stop", 0, False, 1_700_001_000.0, 5) for name in stopped)
+        )
     )
     driver.run(1.0)
     assert driver.status["released"], "the DC must hear that nothing runs here"
