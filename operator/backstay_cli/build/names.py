@@ -11,7 +11,7 @@ import re
 from backstay_cli.errors import UsageError
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_ID = re.compile(r"^[A-Za-z_][A-Za-z0-9._-]*$")
+_ID = re.compile(r"^[A-Za-z_][A-Za-z0-9._-]*\Z")
 
 
 def kubernetes_name(resource_id: str) -> str:
@@ -23,7 +23,7 @@ def kubernetes_name(resource_id: str) -> str:
         )
     hyphenated = _HUMP.sub("-", resource_id).lower().replace("_", "-")
     name = re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9.-]", "-", hyphenated)).strip("-.")
-    name = re.sub(r"-?\.-?", ".", name)
+    name = re.sub(r"[-.]*\.[-.]*", ".", name)
     if not name:
         raise UsageError(f"no Kubernetes name can be made of the id {resource_id!r}")
     return name

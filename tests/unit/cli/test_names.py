@@ -24,13 +24,15 @@ from backstay_cli.errors import UsageError
         ("web.server", "web.server"),
         ("_private", "private"),
         ("a__b", "a-b"),
+        ("A..0", "a.0"),
+        ("a.-_.b", "a.b"),
     ],
 )
 def test_humps_and_underscores_become_hyphens(resource_id: str, name: str) -> None:
     assert kubernetes_name(resource_id) == name
 
 
-@pytest.mark.parametrize("resource_id", ["", "1abc", "a b", "___", "a/b", "x" * 129])
+@pytest.mark.parametrize("resource_id", ["", "1abc", "a b", "___", "a/b", "x" * 129, "a\n"])
 def test_what_is_no_id_is_refused(resource_id: str) -> None:
     with pytest.raises(UsageError):
         kubernetes_name(resource_id)
