@@ -14,7 +14,7 @@ from typing import Any
 from backstay_cli.arguments import parse
 from backstay_cli.errors import CliError
 
-OFFLINE = ("completion.completion",)
+OFFLINE = ("completion.completion", "simulate_cib.simulate_cib")
 """Commands that need no cluster: plain functions of the parsed command line."""
 
 

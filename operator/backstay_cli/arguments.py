@@ -30,6 +30,7 @@ _SIMULATE_EPILOG = """examples:
   kubectl ha simulate                      what the cluster would do now (nothing, when it is at rest)
   kubectl ha simulate --node-down n1       what if n1 dies?
   kubectl ha simulate --transition 41      the input of transition 41 again
+  kubectl ha simulate -x CIB.xml -s        what would Pacemaker's rules make of this CIB? with scores; no cluster is needed
 """
 
 Add = Callable[..., argparse.ArgumentParser]
@@ -44,6 +45,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if not hasattr(arguments, "words") or any(word.startswith("-") for word in extra):
             parser.error(f"unrecognized arguments: {' '.join(extra)}")
         arguments.words = [*arguments.words, *extra]
+    if getattr(arguments, "xml_file", None) is not None:
+        arguments.command = arguments.offline_command
     return arguments
 
 
@@ -338,5 +341,46 @@ def _simulate(add: Add) -> None:
         "--transition", metavar="NUMBER", type=int, default=None, help="replay a saved input instead"
     )
     simulate.add_argument(
-        "--scores", action="store_true", help="show the scores of each resource on each node"
+        "-s",
+        "--show-scores",
+        "--scores",
+        dest="scores",
+        action="store_true",
+        help="show the scores of each resource on each node",
+    )
+    _simulate_files(simulate)
+
+
+def _simulate_files(simulate: argparse.ArgumentParser) -> None:
+    """What is read and written: a CIB in place of the live cluster, and the graph; the options are crm_simulate's."""
+    simulate.set_defaults(offline_command="simulate_cib.simulate_cib")
+    source = simulate.add_mutually_exclusive_group()
+    source.add_argument(
+        "-x",
+        "--xml-file",
+        metavar="FILE",
+        default=None,
+        help="a Pacemaker CIB instead of the live cluster (plain or compressed; - for stdin)",
+    )
+    source.add_argument(
+        "-p", "--xml-pipe", dest="xml_file", action="store_const", const="-", help="the same as -x -"
+    )
+    simulate.add_argument(
+        "-t", "--set-date", "--set-datetime", metavar="DATE", default=None, help="as if it were this time"
+    )
+    for short, name, dest, form in (
+        ("-G", "--save-graph", "save_graph", "in Pacemaker's XML"),
+        ("-D", "--save-dotfile", "save_dot", "for graphviz"),
+        ("", "--save-svg", "save_svg", "drawn, where graphviz is installed"),
+    ):
+        simulate.add_argument(
+            *(word for word in (short, name) if word),
+            dest=dest,
+            metavar="FILE",
+            default=None,
+            help=f"write the transition graph, {form}",
+        )
+    simulate.add_argument("-Q", "--quiet", action="store_true", help="only what -s asks for")
+    simulate.add_argument(
+        "-S", "--simulate", action="store_true", help="always on; accepted as crm_simulate has it"
     )

@@ -73,7 +73,11 @@ def simulate(
     original_date: bool = False,
 ) -> Report:
     """The same, as text sections in crm_simulate's words."""
-    outcome = run(state, what_if)
+    return told(run(state, what_if), show_scores=show_scores, original_date=original_date)
+
+
+def told(outcome: Outcome, *, show_scores: bool = False, original_date: bool = False) -> Report:
+    """An outcome in words."""
     return report(
         before=outcome.before,
         transition=outcome.transition,

@@ -8,14 +8,11 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from backstay.api import HATransition
 from backstay.simulate import WhatIf
-from backstay.simulate import simulate as simulate_state
 from backstay.state.cluster import ClusterState
 from backstay.state.codec import StateFormatError, load_state
 from backstay_cli.commands.history import numbered
@@ -23,6 +20,7 @@ from backstay_cli.errors import CliError, nearest
 from backstay_cli.gather import Wanted, gather, node_labels
 from backstay_cli.live_state import in_standby, live_assembly, quorum_after
 from backstay_cli.session import Session
+from backstay_cli.what_if import show_simulation
 
 INPUT_LIMIT = 64 << 20
 """Bytes that an unpacked input may have."""
@@ -44,16 +42,12 @@ async def simulate(session: Session, arguments: argparse.Namespace) -> int:
             session.say(
                 f"assuming that quorum is {'regained' if quorum else 'lost'} with that (--quorum says otherwise)"
             )
-    report = simulate_state(
-        in_standby(state, standby),
-        WhatIf(nodes_lost=down, nodes_up=up, quorum=quorum),
-        show_scores=arguments.scores,
+    return show_simulation(
+        arguments,
+        state=in_standby(state, standby),
+        what_if=WhatIf(nodes_lost=down, nodes_up=up, quorum=quorum),
+        show=session.show,
     )
-    if arguments.output == "json":
-        session.show(json.dumps(asdict(report), indent=2))
-    else:
-        session.show(report.text().rstrip("\n"))
-    return 0
 
 
 async def _state(session: Session, arguments: argparse.Namespace) -> ClusterState:
