@@ -30,6 +30,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--run-dir", type=Path, default=Path("/run/backstay"), help="on a tmpfs of the host")
     parser.add_argument("--boot-id-file", type=Path, help="holds the id of this boot; by default one is made")
+    parser.add_argument("--metrics-port", type=int, default=0, help="serve /metrics there; 0: do not")
+    parser.add_argument("--metrics-address", default="0.0.0.0")
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     parser.add_argument("--debug", action="store_true")
     parser.add_argument(

@@ -15,7 +15,7 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
@@ -67,6 +67,8 @@ class Hands:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_status_change: list[Any] = []
         self.on_read_plan: list[Any] = []
+        self.on_operation_end: list[Callable[[Operation, Outcome], None]] = []
+        self.on_renewal: list[Callable[[ev.Renewal], None]] = []
         self._journal = Journal(settings.run_dir / JOURNAL_FILE, boot_id=settings.boot_id)
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
@@ -97,6 +99,9 @@ class Hands:
     def post(self, event: ev.Event) -> None:
         """Tell the brain; events that come up while it is being told wait their turn."""
         self._inbox.append(event)
+        if isinstance(event, ev.LeaseRenewed):
+            for notify in self.on_renewal:
+                notify(event.renewal)
         if self._stepping:
             return
         self._stepping = True
@@ -202,6 +207,8 @@ class Hands:
             outcome = await self.executor.run(operation, params, control)
         del self._controls[operation.call_id]
         self.post(ev.OperationFinished(operation.call_id, outcome))
+        for notify in self.on_operation_end:
+            notify(operation, outcome)
 
     async def _set_vouching(self, wanted: VouchOrders | None) -> None:
         """Tell the keeper whom it may ask; until the key can be read it asks nobody new."""

@@ -81,6 +81,8 @@ class KeeperLink:
         self._writer: asyncio.StreamWriter | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._failing = False
+        self.on_failure: list[Callable[[], None]] = []
+        """Called for each renewal that the keeper says has failed."""
         self._write_config()
 
     async def run(self) -> None:
@@ -191,6 +193,8 @@ class KeeperLink:
                 level = logging.DEBUG if self._failing else logging.WARNING
                 log.log(level, "lease renewal failed", extra={"fields": {"reason": message["reason"]}})
                 self._failing = True
+                for notify in self.on_failure:
+                    notify()
             case "vouched":
                 self._post(ev.Vouched(message["until"]))
             case "releasing":

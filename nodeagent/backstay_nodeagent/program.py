@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstay_nodeagent import capabilities
-from backstay_nodeagent.agent import Hands, Settings
+from backstay_nodeagent.agent import Hands, Settings, instant
 from backstay_nodeagent.host_state import AgentLock, boot_id_of
 from backstay_nodeagent.invocation import HostPaths, Invoker
 from backstay_nodeagent.keeper_link import (
@@ -110,6 +110,7 @@ class Program:
             self._attach_keeper(hands, access_of(client))
         assert hands.keeper is not None
         hands.keeper.set_access(access_of(client))
+        self._expose(hands, hands.keeper)
         self._capabilities = await asyncio.to_thread(capabilities.capabilities, self._paths)
         feed = PlanFeed(hands)
         writer = StatusWriter(
@@ -128,6 +129,33 @@ class Program:
             group.create_task(writer.run())
             group.create_task(self._look_again(writer.kick))
             group.create_task(self._refresh_access(hands.keeper, client))
+
+    def _expose(self, hands: Hands, keeper: KeeperLink) -> None:
+        """Metrics, when they are wanted. A port that is taken is told, and costs nothing but the metrics."""
+        if not self._options.metrics_port:
+            return
+        from prometheus_client import CollectorRegistry
+
+        from backstay_nodeagent.metrics import AgentMetrics, serve
+
+        metrics, brain = AgentMetrics(CollectorRegistry()), hands.brain
+        metrics.follow(
+            instant,
+            running=lambda: len(brain.dispatch.running),
+            waiting=lambda: len(brain.book.waiting(brain.ledger)),
+        )
+        hands.on_operation_end.append(
+            lambda operation, outcome: metrics.operation_ended(operation, outcome, instant())
+        )
+        hands.on_renewal.append(metrics.renewed)
+        keeper.on_failure.append(metrics.renewal_failed)
+        try:
+            serve(metrics, self._options.metrics_port, self._options.metrics_address)
+        except OSError as error:
+            log.error(
+                "no metrics: can't listen",
+                extra={"fields": {"port": self._options.metrics_port, "error": str(error)}},
+            )
 
     def _attach_keeper(self, hands: Hands, access: Access) -> None:
         """Speak with the keeper from now on; on a host where it still runs this does not wait for the API's client."""
@@ -220,5 +248,5 @@ def access_of(client: KubeClient) -> Access:
 
 
 def _import_client() -> None:
-    import backstay_kube.client  # noqa: F401
+    import backstay_nodeagent.metrics
     import backstay_nodeagent.plan_reader  # noqa: F401

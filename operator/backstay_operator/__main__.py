@@ -49,12 +49,14 @@ async def _run(options: argparse.Namespace) -> int:
     from prometheus_client import CollectorRegistry, start_http_server
 
     from backstay_kube.client import KubeClient
+    from backstay_operator.exposition import SceneCollector
     from backstay_operator.handlers import registry_for, settings_for_milliseconds
     from backstay_operator.metrics import Metrics
     from backstay_operator.replica import Replica
     from backstay_operator.world import World
 
-    metrics = Metrics(CollectorRegistry())
+    metrics, scenes = Metrics(CollectorRegistry()), SceneCollector()
+    metrics.registry.register(scenes)
     if options.metrics_port:
         start_http_server(options.metrics_port, addr=options.metrics_address, registry=metrics.registry)
     stop = asyncio.Event()
@@ -64,7 +66,7 @@ async def _run(options: argparse.Namespace) -> int:
     async with await KubeClient.connect(options.kubeconfig, field_manager="backstay-operator") as client:
         log.info("operator starts", extra={"identity": options.identity, "server": client.server})
         world = World(client)
-        replica = Replica(world, client, identity=options.identity, metrics=metrics)
+        replica = Replica(world, client, identity=options.identity, metrics=metrics, scenes=scenes)
         tasks = [
             asyncio.create_task(world.run(), name="world"),
             asyncio.create_task(replica.run(), name="replica"),

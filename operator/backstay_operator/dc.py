@@ -30,6 +30,7 @@ from backstay_kube.errors import ApiConflict, ApiError
 from backstay_operator.drive import PlanDriver, Superseded
 from backstay_operator.election import Elector
 from backstay_operator.events import EventWriter
+from backstay_operator.exposition import SceneCollector, Shown, lease_ages_of
 from backstay_operator.history import HistoryWriter
 from backstay_operator.members import ensure_members, remove_strangers, strays_of
 from backstay_operator.metrics import Metrics
@@ -60,13 +61,21 @@ class ClusterTask:
     """Runs for as long as the HACluster exists."""
 
     def __init__(
-        self, world: World, client: KubeClient, *, cluster: str, identity: str, metrics: Metrics
+        self,
+        world: World,
+        client: KubeClient,
+        *,
+        cluster: str,
+        identity: str,
+        metrics: Metrics,
+        scenes: SceneCollector,
     ) -> None:
         self.name = cluster
         self.identity = identity
         self._world = world
         self._client = client
         self._metrics = metrics
+        self._scenes = scenes
         self._elector = Elector(client, world.leases, cluster=cluster, identity=identity)
         self._publisher = Publisher(client, world)
         self._events = EventWriter(client, component="backstay-operator", host=host_of(identity))
@@ -95,6 +104,7 @@ class ClusterTask:
                 group.create_task(self._history.run())
                 group.create_task(self._loop())
         finally:
+            self._scenes.hide(self.name)
             await self._elector.release()
 
     async def _loop(self) -> None:
@@ -119,7 +129,8 @@ class ClusterTask:
                     "no longer DC", extra={"cluster": self.name, "epoch": self._term.coordinator.epoch}
                 )
                 self._term = None
-                self._metrics.lost(self.name)
+            if self._term is None:
+                self._stand_back()
             try:
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
@@ -170,7 +181,7 @@ class ClusterTask:
             number = max(int(status.get("transitionNumber", 0)), await self._history.last_number())
         self._world.accept(kinds.HACLUSTER, "MODIFIED", answer)
         log.info("term begins", extra={"cluster": self.name, "dc": self.identity, "epoch": epoch})
-        self._metrics.elected(self.name, self.identity)
+        self._metrics.elected(self.name)
         coordinator = Coordinator(
             cluster=self.name,
             epoch=epoch,
@@ -205,14 +216,35 @@ class ClusterTask:
         )
         orders = term.coordinator.step(view)
         decide_ms = (time.perf_counter() - started) * 1000
-        self._metrics.step(self.name, decide_ms / 1000)
         await term.driver.write(orders.plans)
         await asyncio.gather(*(self._record_fenced(one) for one in orders.fenced))
         self._tell(term, orders, objects, unreadable, decide_ms)
         scene = self._scene(term, orders, unreadable)
         self._publisher.show(scene)
-        self._metrics.show(self.name, scene)
+        self._measure(orders, scene, decide_ms / 1000, now=view.now)
         return orders.wake_in
+
+    def _measure(self, orders: Orders, scene: Scene, seconds: float, *, now: float) -> None:
+        """Count what happened at `now`, and show what is; the rendering is done when somebody scrapes."""
+        index = orders.picture.assembly.index
+        for item in orders.story:
+            lost_after_s = None
+            if item.tale is Tale.NODE_LOST:
+                lost_after_s = self._world.tracker.ages(now).get(str(item.facts["node"]))
+            group = index.group_of.get(str(item.facts.get("resource", "")), "")
+            self._metrics.told(self.name, item, group=group, lost_after_s=lost_after_s)
+        self._metrics.stepped(self.name, orders, seconds)
+        self._metrics.tidy(self.name, resources=index.objects, nodes=orders.picture.membership.nodes)
+        shown = Shown(scene=scene, lease_ages=lease_ages_of(self._world.tracker.ages), queues=self._queues)
+        self._scenes.show(self.name, shown)
+
+    def _queues(self) -> dict[str, int]:
+        return {"events": self._events.depth, "transitions": self._history.depth}
+
+    def _stand_back(self) -> None:
+        """Nothing of a cluster that another replica leads is shown by this one."""
+        self._metrics.stands(self.name)
+        self._scenes.hide(self.name)
 
     async def _record_fenced(self, fenced: Fenced) -> None:
         """At once, because a DC that follows must know that this boot is dead."""
@@ -250,7 +282,6 @@ class ClusterTask:
             self._history.begun(run, decide_ms=decide_ms, dc=host_of(self.identity))
         for ended in orders.finished:
             self._history.ended(ended.run, duration_s=ended.duration_s, dc=host_of(self.identity))
-            self._metrics.transition(self.name, ended.verdict.name.lower(), ended.duration_s)
         strays = self._strays()
         problems = frozenset(
             (*orders.picture.assembly.problems, *unreadable, *(one.problem for one in strays))
@@ -273,8 +304,6 @@ class ClusterTask:
         ref = item.subject or ObjectRef("HACluster", "", self.name)
         if item.event:
             self._events.tell(item, ref, uid_of(self._world, ref.kind, ref.namespace, ref.name))
-        if item.tale is Tale.MOVED:
-            self._metrics.moved(self.name, item)
 
     def _scene(self, term: Term, orders: Orders, unreadable: list[Problem]) -> Scene:
         cluster = self._cluster()

@@ -45,6 +45,11 @@ class EventWriter:
         except asyncio.QueueFull:
             self.dropped += 1
 
+    @property
+    def depth(self) -> int:
+        """How many wait to be written."""
+        return self._queue.qsize()
+
     async def run(self) -> None:
         """For ever."""
         while True:

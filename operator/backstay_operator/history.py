@@ -55,6 +55,11 @@ class HistoryWriter:
             self._queue.get_nowait()
         self._queue.put_nowait(job)
 
+    @property
+    def depth(self) -> int:
+        """How many wait to be written."""
+        return self._queue.qsize()
+
     async def run(self) -> None:
         """For ever."""
         while True:

@@ -1,96 +1,180 @@
-"""Prometheus metrics of the operator. Label sets are bounded by what is configured; series of what is gone are removed."""
+"""What happened, as Prometheus counters and histograms of one operator process. What *is* comes from `exposition`, at scrape time.
+
+Label sets are bounded by what is configured: a resource, node or cluster that is gone takes its series along. Nothing here waits, does
+I/O or walks the cluster while a failover is under way; the exposition renders in the HTTP server's thread.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from backstay.coordinator import StoryItem
-from backstay.liveness.nodes import NodeCondition
-from backstay_operator.statuses import Scene, role_word
+from backstay.coordinator import Finished, Orders, Run, StoryItem, Tale
+from backstay.coordinator.cause import Cause, cause_of
+from backstay.transition.graph import ActionKind
 
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_FAILOVER_SECONDS = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0, 180.0)
+_FAILOVERS = (Cause.NODE_LOST, Cause.FAILURE)
+PHASES = ("detect", "decide", "fence", "stop", "start")
 
 
 class Metrics:
-    """All metrics of one operator process."""
+    """All counters and histograms. Methods are called by the DC's loop of each cluster."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._moves = Counter(
             "backstay_resource_moves",
-            "Resources that moved from one node to another.",
-            ["cluster", "resource", "from", "to"],
+            "Resources and groups that moved from one node to another.",
+            ["cluster", "resource", "group", "from", "to", "reason"],
+            registry=registry,
+        )
+        self._recoveries = Counter(
+            "backstay_resource_recoveries",
+            "Resources and groups that were started again on the same node.",
+            ["cluster", "resource", "group", "node"],
             registry=registry,
         )
         self._dc_changes = Counter(
             "backstay_dc_changes", "Terms begun by this replica.", ["cluster"], registry=registry
         )
         self._is_dc = Gauge("backstay_dc", "1 while this replica is the DC.", ["cluster"], registry=registry)
-        self._quorum = Gauge(
-            "backstay_quorate", "1 while a majority is heard.", ["cluster"], registry=registry
-        )
         self._transitions = Counter(
             "backstay_transitions", "Transitions that ended.", ["cluster", "verdict"], registry=registry
         )
-        self._transition_s = Histogram(
-            "backstay_transition_seconds",
-            "How long transitions took.",
-            ["cluster"],
-            buckets=_SECONDS,
+        self._transition_s = self._histogram("backstay_transition_seconds", "How long transitions took.")
+        self._step_s = self._histogram("backstay_decide_seconds", "How long one step of the DC took.")
+        self._schedule_s = self._histogram(
+            "backstay_schedule_seconds", "How long those steps of the DC took that made a transition."
+        )
+        self._failover_s = Histogram(
+            "backstay_failover_seconds",
+            "What a failover spent its time on: from a node's last heartbeat seen until it counted as lost (detect), the decision "
+            "(decide), and in the transition from the first order to the last answer of fencings, stops and starts.",
+            ["cluster", "phase"],
+            buckets=_FAILOVER_SECONDS,
             registry=registry,
         )
-        self._step_s = Histogram(
-            "backstay_decide_seconds",
-            "How long one step of the DC took.",
-            ["cluster"],
-            buckets=_SECONDS,
+        self._fencings = Counter(
+            "backstay_fencings",
+            "Fencings: those that succeeded, those confirmed by an administrator, and attempts that failed.",
+            ["cluster", "result"],
             registry=registry,
         )
-        self._resources = Gauge(
-            "backstay_resource_active",
-            "1 where a resource is active.",
-            ["cluster", "resource", "node", "role"],
-            registry=registry,
+        self._nodes_lost = Counter(
+            "backstay_nodes_lost", "Nodes that fell silent.", ["cluster", "node"], registry=registry
         )
-        self._nodes = Gauge(
-            "backstay_node", "1 for the state of a node.", ["cluster", "node", "state"], registry=registry
-        )
-        self._failures = Gauge(
-            "backstay_fail_count",
-            "Fail count of a resource on a node.",
-            ["cluster", "resource", "node"],
-            registry=registry,
-        )
+        self._moved: set[str] = set()
+        """Clusters of which something moved since their last transition ended."""
+        self._configured: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
-    def elected(self, cluster: str, identity: str) -> None:
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, ["cluster"], buckets=_SECONDS, registry=self.registry)
+
+    def elected(self, cluster: str) -> None:
+        """A term of this replica begins. Its counters begin at zero, so that their first increase is one."""
         self._dc_changes.labels(cluster).inc()
         self._is_dc.labels(cluster).set(1)
+        for result in ("success", "confirmed", "failure"):
+            self._fencings.labels(cluster, result)
 
-    def lost(self, cluster: str) -> None:
+    def stands(self, cluster: str) -> None:
+        """This replica takes part in the cluster's election, and does not lead (any more)."""
         self._is_dc.labels(cluster).set(0)
+        self._moved.discard(cluster)
 
-    def moved(self, cluster: str, item: StoryItem) -> None:
-        facts = item.facts
-        self._moves.labels(cluster, facts["resource"], facts["from"], facts["to"]).inc()
+    def forget(self, cluster: str) -> None:
+        """The HACluster is gone."""
+        self._moved.discard(cluster)
+        self._configured.pop(cluster, None)
+        for metric in (
+            *(self._dc_changes, self._is_dc, self._transition_s, self._step_s, self._schedule_s),
+            *(self._moves, self._recoveries, self._transitions, self._failover_s),
+            *(self._fencings, self._nodes_lost),
+        ):
+            _drop(metric, lambda labels: labels["cluster"] == cluster)
 
-    def transition(self, cluster: str, verdict: str, seconds: float) -> None:
-        self._transitions.labels(cluster, verdict).inc()
-        self._transition_s.labels(cluster).observe(seconds)
+    def tidy(self, cluster: str, *, resources: Iterable[str], nodes: Iterable[str]) -> None:
+        """Drop the series of resources and nodes that are configured no more."""
+        configured = (frozenset(resources), frozenset(nodes))
+        if self._configured.get(cluster) == configured:
+            return
+        self._configured[cluster] = configured
+        here, there = configured
+        for metric in (self._moves, self._recoveries):
+            # An instance of a clone carries its number: `web:1`.
+            _drop(
+                metric,
+                lambda labels: (
+                    labels["cluster"] == cluster and labels["resource"].partition(":")[0] not in here
+                ),
+            )
+        _drop(self._nodes_lost, lambda labels: labels["cluster"] == cluster and labels["node"] not in there)
 
-    def step(self, cluster: str, seconds: float) -> None:
+    def told(self, cluster: str, item: StoryItem, *, group: str, lost_after_s: float | None = None) -> None:
+        """Something happened. `group` is that of the resource, if it is a member; `lost_after_s` a lost node's lease age."""
+        facts = {name: str(value) for name, value in item.facts.items()}
+        match item.tale:
+            case Tale.MOVED:
+                cause = cause_of(facts["reason"]).value
+                self._moves.labels(cluster, facts["resource"], group, facts["from"], facts["to"], cause).inc()
+                self._moved.add(cluster)
+            case Tale.RECOVERED:
+                self._recoveries.labels(cluster, facts["resource"], group, facts["to"]).inc()
+            case Tale.NODE_LOST:
+                self._nodes_lost.labels(cluster, facts["node"]).inc()
+                if lost_after_s is not None:
+                    self._failover_s.labels(cluster, "detect").observe(lost_after_s)
+            case Tale.FENCING_FAILED:
+                self._fencings.labels(cluster, "failure").inc()
+            case _:
+                pass
+
+    def stepped(self, cluster: str, orders: Orders, seconds: float) -> None:
+        """One step of the DC, after its story was told."""
         self._step_s.labels(cluster).observe(seconds)
+        if orders.begun:
+            self._schedule_s.labels(cluster).observe(seconds)
+        if any(cause_of(run.context.trigger) in _FAILOVERS for run in orders.begun):
+            self._failover_s.labels(cluster, "decide").observe(seconds)
+        for fenced in orders.fenced:
+            result = "confirmed" if fenced.action == "confirmed" else "success"
+            self._fencings.labels(cluster, result).inc()
+        for ended in orders.finished:
+            self._ended(cluster, ended)
 
-    def show(self, cluster: str, scene: Scene) -> None:
-        """Gauges of the present picture; stale series are dropped by clearing first."""
-        self._quorum.labels(cluster).set(1 if scene.picture.membership.quorum else 0)
-        for gauge in (self._resources, self._nodes, self._failures):
-            gauge.clear()
-        for leaf in scene.picture.situation.leaves():
-            for node in leaf.active_on:
-                self._resources.labels(cluster, leaf.id, node.name, role_word(leaf)).set(1)
-        for name, view in scene.picture.membership.nodes.items():
-            for condition in NodeCondition:
-                on = 1 if view.verdict.condition is condition else 0
-                self._nodes.labels(cluster, name, condition.value).set(on)
-        for count in scene.picture.assembly.state.fail_counts:
-            self._failures.labels(cluster, count.resource, count.node).set(count.count)
+    def _ended(self, cluster: str, ended: Finished) -> None:
+        self._transitions.labels(cluster, ended.verdict.name.lower()).inc()
+        self._transition_s.labels(cluster).observe(ended.duration_s)
+        if cluster not in self._moved:
+            return
+        self._moved.discard(cluster)
+        for phase, seconds in phase_seconds(ended.run).items():
+            self._failover_s.labels(cluster, phase).observe(seconds)
+
+
+def phase_seconds(run: Run) -> Mapping[str, float]:
+    """Seconds from the first order to the last answer of each phase that the transition had."""
+    spans: dict[str, tuple[float, float]] = {}
+    for action in run.context.transition.graph.actions:
+        phase = "fence" if action.kind is ActionKind.FENCING else action.operation
+        span = run.span(action.id)
+        if phase not in PHASES or action.kind is ActionKind.PSEUDO or span is None:
+            continue
+        first, last = spans.get(phase, span)
+        spans[phase] = (min(first, span[0]), max(last, span[1]))
+    return {phase: last - first for phase, (first, last) in spans.items()}
+
+
+def _drop(metric: Counter | Gauge | Histogram, gone: Callable[[Mapping[str, str]], bool]) -> None:
+    """Remove the children whose labels `gone` says yes to."""
+    found = {
+        tuple((name, value) for name, value in sample.labels.items() if name != "le")
+        for family in metric.collect()
+        for sample in family.samples
+    }
+    for labels in found:
+        if gone(dict(labels)):
+            metric.remove(*(value for _, value in labels))

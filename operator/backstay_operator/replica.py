@@ -13,6 +13,7 @@ from backstay_kube import kinds
 from backstay_kube.client import KubeClient
 from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
 from backstay_operator.dc import ClusterTask
+from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.world import World
 
@@ -24,11 +25,20 @@ PRESENCE_S = 10.0
 class Replica:
     """Starts and ends ClusterTasks as HAClusters come and go."""
 
-    def __init__(self, world: World, client: KubeClient, *, identity: str, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        world: World,
+        client: KubeClient,
+        *,
+        identity: str,
+        metrics: Metrics,
+        scenes: SceneCollector,
+    ) -> None:
         self._world = world
         self._client = client
         self._identity = identity
         self._metrics = metrics
+        self._scenes = scenes
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running: dict[str, ClusterTask] = {}
         self._changed = asyncio.Event()
@@ -64,13 +74,19 @@ class Replica:
         names = {cluster.metadata.name for cluster in self._world.clusters()}
         for name in sorted(names - self._tasks.keys()):
             task = ClusterTask(
-                self._world, self._client, cluster=name, identity=self._identity, metrics=self._metrics
+                self._world,
+                self._client,
+                cluster=name,
+                identity=self._identity,
+                metrics=self._metrics,
+                scenes=self._scenes,
             )
             self._running[name] = task
             self._tasks[name] = asyncio.create_task(task.run(), name=f"cluster {name}")
         for name in sorted(self._tasks.keys() - names):
             self._tasks.pop(name).cancel()
             self._running.pop(name)
+            self._metrics.forget(name)
             log.info("the HACluster is gone", extra={"cluster": name})
 
     def _reap(self, presence: asyncio.Task[None]) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from backstay_sandbox import network
 from backstay_sandbox.host_init import HostConfig, ServiceConfig
-from backstay_sandbox.layout import SHARED_DISK_IN_HOST, Layout
+from backstay_sandbox.layout import AGENT_METRICS_PORT, OPERATOR_METRICS_PORT, SHARED_DISK_IN_HOST, Layout
 from backstay_sandbox.options import HostKind
 from backstay_sandbox.process_record import forget, record
 from backstay_sandbox.shared_disk import SharedDisk
@@ -220,10 +220,12 @@ def daemon_service(layout: Layout, node: str, name: str) -> ServiceConfig:
         "agent": (
             *("backstay_nodeagent", "--node", node, "--kubeconfig", KUBECONFIG_IN_HOST),
             *("--state-dir", "/var/lib/backstay", "--run-dir", "/run/backstay"),
+            *("--metrics-port", str(AGENT_METRICS_PORT)),
         ),
         "operator": (
             *("backstay_operator", "--kubeconfig", KUBECONFIG_IN_HOST),
             *("--identity", node, "--namespace", "backstay-system"),
+            *("--metrics-port", str(OPERATOR_METRICS_PORT)),
         ),
     }[name]
     return ServiceConfig(

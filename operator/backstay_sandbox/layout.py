@@ -25,6 +25,8 @@ PREFIX_LENGTH = 24
 SERVICES_ADDRESS = "10.0.0.2"
 SERVICES_API_PORT = 6443
 SERVICES_POWER_PORT = 7100
+OPERATOR_METRICS_PORT, AGENT_METRICS_PORT = 9690, 9691
+"""Of every host; the chart has the same."""
 CLIENT_ADDRESSES = ("10.0.0.200", "10.0.1.200")
 SHARED_DISK_IN_HOST = "/dev/backstay/app_disk"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")

@@ -89,6 +89,8 @@ class ModelCluster:
         """Whether keepers know of challenges and promises."""
         self.tracker = LeaseTracker(read_gap_s=1.0)
         self.epoch = 0
+        self.watchers: list[Callable[[Objects, Orders], None]] = []
+        """Told of every step of the DC."""
         self.dc: Coordinator | None = None
         self.orders: Orders | None = None
         self.new_dc()
@@ -380,6 +382,8 @@ class ModelCluster:
         orders = self.dc.step(view)
         self.orders = orders
         self.story += [item.message for item in orders.story]
+        for watch in self.watchers:
+            watch(objects, orders)
         for name, spec in orders.plans.items():
             node = self.nodes[name]
             if node.plan is None:

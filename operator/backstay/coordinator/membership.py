@@ -57,6 +57,10 @@ class Membership:
 
     nodes: Mapping[str, NodeView]
     quorum: bool
+    voters: tuple[str, ...] = ()
+    """Whose vote is expected."""
+    votes: tuple[str, ...] = ()
+    """Whose vote is counted now."""
 
     @property
     def online(self) -> tuple[str, ...]:
@@ -121,7 +125,12 @@ class MembershipKeeper:
             )
         members = [view for view in views.values() if view.pulse is not Pulse.ABSENT or view.boot_id]
         alive = [view for view in members if view.pulse is Pulse.FRESH or self._trusted(view)]
-        return Membership(nodes=views, quorum=has_quorum(members=len(members), alive=len(alive)))
+        return Membership(
+            nodes=views,
+            quorum=has_quorum(members=len(members), alive=len(alive)),
+            voters=tuple(view.name for view in members),
+            votes=tuple(view.name for view in alive),
+        )
 
     def _may_give_up(self, name: str, plans: Mapping[str, HANodePlan], now: float) -> bool:
         """Whether others may start what this silent node ran. Where it knows of peers, a quorum of both those and the present members

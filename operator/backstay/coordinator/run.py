@@ -276,6 +276,13 @@ class Run:
     def _wall(self, now: float) -> float:
         return self.context.began_wall + (now - self.context.began)
 
+    def span(self, action_id: int) -> tuple[float, float] | None:
+        """When the action was sent and when it ended (monotonic seconds); None if it never ran or never ended."""
+        entry = self._entries.get(action_id)
+        if entry is None or entry.sent is None or entry.ended is None:
+            return None
+        return entry.sent, entry.ended
+
     def actions(self) -> list[TransitionAction]:
         """The record of every real action, in graph order."""
         return [
