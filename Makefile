@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test demo bench-failover bench-idle clean
+.PHONY: help venv system lint crds test demo soak bench-failover bench-idle clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
 	@echo "make test-hosts-uml  the tests on hosts with kernels of their own (obtains what they need, once)"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
+	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
 	@echo "make crds    write crds/ from the models"
@@ -45,6 +46,14 @@ demo: venv
 test-hosts-uml: venv
 	@$(BIN)/python -m backstay_sandbox.uml --prepare
 	@BACKSTAY_UML=1 $(BIN)/pytest tests/uml
+
+# Minutes on busy hosts, then on starving ones; the outage of the API takes five minutes more.
+SOAK_MINUTES ?= 30
+soak: venv
+	@$(BIN)/python -m backstay_sandbox.uml --prepare
+	@BACKSTAY_UML=1 BACKSTAY_OUTAGE_S=300 BACKSTAY_SOAK_S=$$(($(SOAK_MINUTES) * 60)) \
+		$(BIN)/pytest -s tests/hosts/test_busy.py tests/uml/test_uml_burden.py \
+		tests/hosts/test_restarts.py::test_outage_of_the_api_is_not_noticed
 
 # As root, these install the peers first.
 bench-failover: venv

@@ -30,6 +30,7 @@ from typing import Any
 from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
 from backstay_nodeagent.lease_client import LeaseClient, RenewalError, micro_time
 from backstay_nodeagent.release_runner import ReleaseRunner, read_pending, read_plan, results_to_json
+from backstay_nodeagent.urgency import bound_runaway, die_last, lock_memory, prefer_thread
 from backstay_nodeagent.vouch_link import VouchLink
 
 GROUP = "ha.backstay.io"
@@ -84,6 +85,7 @@ class Renewer:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        prefer_thread()
         while (attempt := self._tries.get()) is not None:
             reason = ""
             try:
@@ -502,8 +504,8 @@ def main(arguments: list[str]) -> int:
     if lock is None:
         log("another keeper runs here")
         return 1
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("-999")
+    bound_runaway()
+    log("urgency", memory=lock_memory(), priority=prefer_thread(), oom=die_last())
     Keeper(run_dir).run()
     return 0
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from backstay.ocf.output import OutputCollector
+from backstay_nodeagent.urgency import make_ordinary
 
 KILL_WAIT_S = 3.0
 READ_SIZE = 1 << 16
@@ -90,6 +91,7 @@ async def run_process(spec: ProcessSpec, control: ProcessControl, output: Output
         cwd="/",
         start_new_session=True,
     )
+    make_ordinary(process.pid)
     control.on_spawn(process.pid)
     pipes = _Pipes(process, spec.stdin, output)
     leader = _Leader(process.pid)

@@ -38,6 +38,7 @@ SOURCES = (
     "lease_client.py",
     "release_runner.py",
     "proc_stat.py",
+    "urgency.py",
     "vouching.py",
     "vouch_link.py",
     "vouch_wire.py",

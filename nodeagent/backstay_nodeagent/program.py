@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstay_nodeagent import capabilities
+from backstay_nodeagent import capabilities, urgency
 from backstay_nodeagent.agent import Hands, Settings, instant
 from backstay_nodeagent.host_state import AgentLock, boot_id_of
 from backstay_nodeagent.invocation import HostPaths, Invoker
@@ -54,6 +54,7 @@ class Program:
             log.info("another agent still runs here; waiting")
             await asyncio.sleep(LOCK_PAUSE_S)
         hands = self._hands()
+        urgency.die_late()
         log.info(
             "agent begins",
             extra={"fields": {"boot": hands.settings.boot_id, "incarnation": hands.incarnation}},

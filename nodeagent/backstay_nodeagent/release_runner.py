@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from backstay_nodeagent.proc_stat import start_ticks
+from backstay_nodeagent.urgency import make_ordinary
 
 GRACE_S = 2.0
 KILL_WAIT_S = 3.0
@@ -114,6 +115,8 @@ class ReleaseRunner:
             )
         except OSError:
             self._end(chain, step, now, 5)
+        else:
+            make_ordinary(chain.process.pid)
 
     def _end(self, chain: _Chain, step: dict[str, Any], now: float, code: int) -> None:
         timed_out = chain.signalled is not None

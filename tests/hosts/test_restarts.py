@@ -5,13 +5,11 @@ The outage of the API lasts BACKSTAY_OUTAGE_S seconds (default 20; the full proo
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,9 +18,10 @@ import backstay_operator
 from backstay_sandbox import background
 from backstay_sandbox.options import SandboxOptions
 from backstay_sandbox.outages import OutageWatch
+from harness import quiet
 from harness.hosts import SandboxUnderTest, sandbox_name, wait_for
 from harness.hosts_cluster import ADDRESS, GROUP, ClusterUnderTest
-from harness.miss_counter import MissWatch
+from harness.quiet import plans
 
 pytestmark = pytest.mark.hosts
 TUTORIAL = Path(__file__).resolve().parents[2] / "examples/tutorial"
@@ -46,22 +45,6 @@ def cluster() -> Iterator[ClusterUnderTest]:
             yield made
     finally:
         background.stop(options.layout)
-
-
-def plans(cluster: ClusterUnderTest) -> dict[str, dict[str, Any]]:
-    got = cluster.run("kubectl", "get", "hanodeplans", "-o", "json")
-    assert got.returncode == 0, got.stderr
-    return {one["metadata"]["name"]: one["status"] for one in json.loads(got.stdout)["items"]}
-
-
-def runs(cluster: ClusterUnderTest) -> dict[tuple[str, str, str], tuple[int, str]]:
-    """Every start and stop that the agents remember: when it ran, by its number."""
-    return {
-        (node, record["resource"], record["operation"]): (record["callId"], record["lastRun"])
-        for node, status in plans(cluster).items()
-        for record in status.get("history") or []
-        if record["operation"] in ("start", "stop")
-    }
 
 
 def pids(cluster: ClusterUnderTest, node: str, pattern: str) -> list[str]:
@@ -107,21 +90,8 @@ def restart_operator(cluster: ClusterUnderTest, node: str, signal: str = "TERM")
     )
 
 
-@contextmanager
-def nobody_notices(cluster: ClusterUnderTest) -> Iterator[None]:
-    """Nothing moves, starts, stops, is fenced, or is missed by the client."""
-    cluster.settle()
-    places = {one: cluster.node_of(one) for one in (GROUP, ADDRESS)}
-    boots, before, since = cluster.boots(), runs(cluster), time.monotonic()
-    with MissWatch(cluster.sandbox.layout, url=URL, address=PINGED) as counted:
-        yield
-        time.sleep(4.0)  # longer than a lease: what was to be noticed has been noticed
-    cluster.settle()
-    assert counted.attempts["page"] > 10 * (time.monotonic() - since) / 3, "the client did ask"
-    assert counted.misses == {"page": 0, "address": 0}
-    assert runs(cluster) == before
-    assert {one: cluster.node_of(one) for one in (GROUP, ADDRESS)} == places
-    assert cluster.boots() == boots
+def nobody_notices(cluster: ClusterUnderTest) -> AbstractContextManager[None]:
+    return quiet.nobody_notices(cluster, url=URL, address=PINGED)
 
 
 @pytest.mark.parametrize("signal", ["TERM", "KILL"])

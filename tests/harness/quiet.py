@@ -1,0 +1,51 @@
+"""Nothing happened: no resource moved, started or stopped, nobody was fenced, and a client that asked all the time missed nothing.
+
+By the agents' own records, which no DC and no status can embellish.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from harness.hosts_cluster import ADDRESS, GROUP, ClusterUnderTest
+from harness.miss_counter import MissWatch
+
+LONGER_THAN_A_LEASE_S = 4.0
+
+
+def plans(cluster: ClusterUnderTest) -> dict[str, dict[str, Any]]:
+    """Each node's own word on itself: the status of its plan."""
+    got = cluster.run("kubectl", "get", "hanodeplans", "-o", "json")
+    assert got.returncode == 0, got.stderr
+    return {one["metadata"]["name"]: one["status"] for one in json.loads(got.stdout)["items"]}
+
+
+def runs(cluster: ClusterUnderTest) -> dict[tuple[str, str, str], tuple[int, str]]:
+    """Every start and stop that the agents remember: when it ran, by its number."""
+    return {
+        (node, record["resource"], record["operation"]): (record["callId"], record["lastRun"])
+        for node, status in plans(cluster).items()
+        for record in status.get("history") or []
+        if record["operation"] in ("start", "stop")
+    }
+
+
+@contextmanager
+def nobody_notices(cluster: ClusterUnderTest, *, url: str, address: str) -> Iterator[None]:
+    """Nothing moves, starts, stops, is fenced, or is missed by the client."""
+    cluster.settle()
+    places = {one: cluster.node_of(one) for one in (GROUP, ADDRESS)}
+    boots, before, since = cluster.boots(), runs(cluster), time.monotonic()
+    with MissWatch(cluster.sandbox.layout, url=url, address=address) as counted:
+        yield
+        time.sleep(LONGER_THAN_A_LEASE_S)  # what was to be noticed has been noticed
+    cluster.settle()
+    assert counted.attempts["page"] > 10 * (time.monotonic() - since) / 3, "the client did ask"
+    assert counted.misses == {"page": 0, "address": 0}
+    assert runs(cluster) == before
+    assert {one: cluster.node_of(one) for one in (GROUP, ADDRESS)} == places
+    assert cluster.boots() == boots
