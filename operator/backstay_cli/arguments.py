@@ -15,7 +15,7 @@ _EPILOG = """examples:
   kubectl ha status --watch
   kubectl ha resource create ClusterIP ocf:heartbeat:IPaddr2 ip=10.0.0.3 cidr_netmask=24 op monitor interval=30s
   kubectl ha node standby n1
-  kubectl ha simulate --node-down n1
+  kubectl ha simulate --node-fail n1
 """
 _CREATE_EPILOG = """examples:
   kubectl ha resource create ClusterIP ocf:heartbeat:IPaddr2 ip=10.0.0.3 cidr_netmask=24 op monitor interval=30s
@@ -28,7 +28,8 @@ The object's name is the id in lower case, with hyphens for humps and underscore
 """
 _SIMULATE_EPILOG = """examples:
   kubectl ha simulate                      what the cluster would do now (nothing, when it is at rest)
-  kubectl ha simulate --node-down n1       what if n1 dies?
+  kubectl ha simulate --node-fail n1       what if n1 dies?
+  kubectl ha simulate --op-fail VIP_start_0@n2=1 --node-standby n1   and if it then does not start on n2?
   kubectl ha simulate --transition 41      the input of transition 41 again
   kubectl ha simulate -x CIB.xml -s        what would Pacemaker's rules make of this CIB? with scores; no cluster is needed
 """
@@ -328,15 +329,7 @@ def _simulate(add: Add) -> None:
         output=("text", "json"),
         epilog=_SIMULATE_EPILOG,
     )
-    for name, text in (
-        ("--node-down", "the node is lost"),
-        ("--node-up", "the node joins"),
-        ("--node-standby", "the node goes into standby"),
-    ):
-        simulate.add_argument(name, metavar="NODE", action="append", default=[], help=text)
-    simulate.add_argument(
-        "--quorum", choices=("true", "false"), default=None, help="as if with or without quorum"
-    )
+    _what_if(simulate)
     simulate.add_argument(
         "--transition", metavar="NUMBER", type=int, default=None, help="replay a saved input instead"
     )
@@ -349,6 +342,52 @@ def _simulate(add: Add) -> None:
         help="show the scores of each resource on each node",
     )
     _simulate_files(simulate)
+
+
+def _what_if(simulate: argparse.ArgumentParser) -> None:
+    """What to change before asking; the options are crm_simulate's, with --node-standby and --set-property besides."""
+    group = simulate.add_argument_group("what if")
+    for short, name, metavar, text in (
+        ("-f", "--node-fail", "NODE", "the node is lost: power cut, crash, network"),
+        ("-d", "--node-down", "NODE", "the node is cleanly offline"),
+        ("-u", "--node-up", "NODE", "the node joins"),
+        ("", "--node-standby", "NODE", "the node goes into standby"),
+        (
+            "-F",
+            "--op-fail",
+            "OPSPEC",
+            "this operation fails, if it is run: RESOURCE_OPERATION_INTERVAL@NODE=RC, interval in ms",
+        ),
+        ("-i", "--op-inject", "OPSPEC", "this operation has ended so"),
+        ("-g", "--ticket-grant", "TICKET", "the ticket is granted"),
+        ("-r", "--ticket-revoke", "TICKET", "the ticket is revoked"),
+        ("-b", "--ticket-standby", "TICKET", "the ticket is made standby"),
+        ("-e", "--ticket-activate", "TICKET", "the ticket is made active"),
+        ("", "--set-property", "NAME=VALUE", "a cluster property, for example no-quorum-policy=freeze"),
+    ):
+        words = [word for word in (short, name) if word]
+        group.add_argument(*words, metavar=metavar, action="append", default=[], help=text)
+    for short, name, text in (
+        ("-q", "--quorum", "as if with or without quorum"),
+        ("-w", "--watchdog", "as if with or without a watchdog device"),
+    ):
+        group.add_argument(short, name, type=_boolean, metavar="{true,false}", default=None, help=text)
+
+
+def _boolean(text: str) -> bool:
+    words = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return words[text.lower()]
 
 
 def _simulate_files(simulate: argparse.ArgumentParser) -> None:

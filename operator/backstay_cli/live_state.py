@@ -7,13 +7,11 @@ DC's secret, so they are not in it. Everything else comes from the same `assembl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from backstay.api import HANode, HANodePlan
 from backstay.liveness.quorum import has_quorum
 from backstay.state.assemble import Assembly, NodeJudgement, Objects, assemble
 from backstay.state.cluster import ClusterState
-from backstay_cli.errors import CliError, nearest
 from backstay_cli.view import View
 
 _HEARD = ("Online", "Standby", "Maintenance", "Stopped", "Pending")
@@ -36,18 +34,6 @@ def live_assembly(view: View, *, node_labels: NodeLabels) -> Assembly:
     judgements = {node.metadata.name: _judgement(node, plans.get(node.metadata.name)) for node in view.nodes}
     return assemble(
         objects, judgements=judgements, now=view.now, quorum=view.cluster.status.quorum is not False
-    )
-
-
-def in_standby(state: ClusterState, names: tuple[str, ...]) -> ClusterState:
-    """As if these nodes were in standby. Raises CliError for a node that does not exist."""
-    known = {node.name for node in state.nodes}
-    for name in names:
-        if name not in known:
-            raise CliError(f"there is no node {name!r} in this cluster", hint=nearest(name, known))
-    return replace(
-        state,
-        nodes=tuple(replace(node, standby=node.standby or node.name in names) for node in state.nodes),
     )
 
 

@@ -10,9 +10,23 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from backstay.simulate import Outcome, Report, WhatIf, graph_data, graph_dot, graph_xml, run, told
+from backstay.cib import CibError
+from backstay.cib.options import option_names
+from backstay.cib.values import date
+from backstay.simulate import (
+    OpSpec,
+    Outcome,
+    Report,
+    UnknownName,
+    WhatIf,
+    graph_data,
+    graph_dot,
+    graph_xml,
+    run,
+    told,
+)
 from backstay.state.cluster import ClusterState
-from backstay_cli.errors import CliError
+from backstay_cli.errors import CliError, UsageError, nearest
 
 DOT_S_MAX = 60
 
@@ -26,7 +40,14 @@ def show_simulation(
     original_date: bool = False,
 ) -> int:
     """Simulate, write the files that were asked for, and show the rest. Raises CliError."""
-    outcome = run(state, what_if)
+    try:
+        outcome = run(state, what_if)
+    except UnknownName as error:
+        raise CliError(str(error), hint=nearest(error.name, error.known)) from None
+    except CibError as error:
+        raise CliError(
+            f"--set-property: {error}", hint=f"known are: {', '.join(sorted(option_names()))}"
+        ) from None
     _save_graphs(arguments, outcome)
     report = told(outcome, show_scores=arguments.scores, original_date=original_date)
     if arguments.output == "json":
@@ -37,6 +58,52 @@ def show_simulation(
     else:
         show(report.text().rstrip("\n"))
     return 0
+
+
+def what_if_of(arguments: argparse.Namespace) -> WhatIf:
+    """The changes that the command line asks for. Raises UsageError."""
+    options: dict[str, str] = {}
+    for text in arguments.set_property:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise UsageError(f"--set-property {text!r} is not NAME=VALUE")
+        options[name] = value
+    return WhatIf(
+        nodes_up=_once(arguments.node_up),
+        nodes_down=_once(arguments.node_down),
+        nodes_lost=_once(arguments.node_fail),
+        nodes_standby=_once(arguments.node_standby),
+        quorum=arguments.quorum,
+        watchdog=arguments.watchdog,
+        tickets_granted=_once(arguments.ticket_grant),
+        tickets_revoked=_once(arguments.ticket_revoke),
+        tickets_standby=_once(arguments.ticket_standby),
+        tickets_active=_once(arguments.ticket_activate),
+        options=options,
+        inject=_specs(arguments.op_inject, "--op-inject"),
+        fail=_specs(arguments.op_fail, "--op-fail"),
+    )
+
+
+def given_date(text: str) -> float:
+    """Epoch seconds of --set-date. Raises UsageError."""
+    try:
+        return date(text)
+    except CibError as error:
+        raise UsageError(
+            f"--set-date: {error}", hint="write it as 2026-11-25 09:00:00, with Z or an offset"
+        ) from None
+
+
+def _once(names: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _specs(texts: list[str], option: str) -> tuple[OpSpec, ...]:
+    try:
+        return tuple(OpSpec.parse(text) for text in texts)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def _document(report: Report, outcome: Outcome, *, scores: bool) -> dict[str, Any]:

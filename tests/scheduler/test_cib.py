@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.cib import CibError, parse_cib
-from backstay.simulate import WhatIf, run, simulate
+from backstay.simulate import OpSpec, WhatIf, run, simulate
 from backstay.state import INFINITY, Colocation, NoQuorumPolicy, Primitive, Role
 
 CIB = """
@@ -103,6 +103,6 @@ def test_what_if_a_node_is_lost_its_resources_start_on_the_other() -> None:
 
 
 def test_what_if_an_operation_fails_nothing_behind_it_is_done() -> None:
-    outcome = run(parse_cib(CIB), WhatIf(fail={("web", "start", 0, "n1"): 1}))
+    outcome = run(parse_cib(CIB), WhatIf(fail=(OpSpec.parse("web_start_0@n1=1"),)))
     assert [one.resource for one in outcome.execution.failed] == ["web"]
     assert outcome.execution.actions[-1].resource == "web"

@@ -1,6 +1,8 @@
 """Cluster options (crm_config), in old and new spelling."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from backstay.cib.rules import read_sets
 from backstay.cib.tree import Element, Index, parsed
@@ -92,6 +94,22 @@ def properties_of(raw: dict[str, str]) -> ClusterProperties:
         except CibError:
             extra[name] = value
     return ClusterProperties(extra=extra, **typed)  # type: ignore[arg-type]
+
+
+def with_options(properties: ClusterProperties, raw: Mapping[str, str]) -> ClusterProperties:
+    """The properties with some options set anew. Raises CibError for an unknown option, and for a senseless value."""
+    typed: dict[str, Any] = {}
+    for name, value in raw.items():
+        field = _field(name)
+        if field is None:
+            raise CibError(f"there is no cluster option {name!r}")
+        typed[field] = parsed(value, _READERS[field], element="crm_config", attribute=name)
+    return replace(properties, **typed)
+
+
+def option_names() -> frozenset[str]:
+    """The options that mean something here, in their new spelling."""
+    return frozenset(field.removesuffix("_ms").replace("_", "-") for field in _READERS)
 
 
 def _field(name: str) -> str | None:

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+from backstay.simulate.op_spec import OpSpec
 from backstay.state.choices import OpStatus
 from backstay.state.cluster import ClusterState
-from backstay.state.history import OpRecord, ResourceHistory
+from backstay.state.history import FailCount, OpRecord, ResourceHistory
 from backstay.state.node import Node
+from backstay.state.resource import primitives_of
+from backstay.state.score import INFINITY
 from backstay.transition.graph import Action, ActionKind
 
 _RC_NOT_RUNNING = 7
@@ -68,6 +71,67 @@ class World:
         """A node comes (back) up, with nothing running on it."""
         self.lose(name, clean=True)
         self._nodes[name] = replace(self._nodes[name], online=True, seen=True)
+
+    def stand_by(self, name: str) -> None:
+        """A node that is to run nothing."""
+        self._nodes[name] = replace(self._nodes[name], standby=True)
+
+    def inject(self, spec: OpSpec) -> None:
+        """A result that an operation had on a node; a failure is counted. What was active there and was not named stays."""
+        agent = next(
+            (
+                one.agent
+                for resource in self._state.resources
+                for one in primitives_of(resource)
+                if one.id == spec.resource.partition(":")[0]
+            ),
+            None,
+        )
+        history = self._histories.get((spec.node, spec.resource)) or ResourceHistory(
+            resource=spec.resource, node=spec.node, agent=agent
+        )
+        probe = spec.operation == "monitor" and not spec.interval_ms
+        expected = _RC_NOT_RUNNING if probe else 0
+        failed = spec.rc not in ((0, _RC_NOT_RUNNING, 8) if probe else (0,))
+        record = OpRecord(
+            id=f"{spec.resource}_{'last_failure_0' if failed else spec.operation}",
+            operation=spec.operation,
+            interval_ms=spec.interval_ms,
+            call_id=1 + max((one.call_id for one in history.operations), default=0),
+            rc=spec.rc,
+            target_rc=expected,
+            status=OpStatus.ERROR if failed else OpStatus.DONE,
+            last_rc_change=self._state.now,
+            last_run=self._state.now,
+        )
+        same = (spec.operation, spec.interval_ms)
+        kept = tuple(one for one in history.operations if (one.operation, one.interval_ms) != same)
+        self._histories[(spec.node, spec.resource)] = replace(history, operations=(*kept, record))
+        if failed:
+            self._count_failure(spec)
+
+    def _count_failure(self, spec: OpSpec) -> None:
+        resource = spec.resource.partition(":")[0]
+        fatal = spec.operation == "stop" or (
+            spec.operation == "start" and self._state.properties.start_failure_is_fatal
+        )
+        key = (resource, spec.node, spec.operation, spec.interval_ms)
+        before, others = 0, []
+        for one in self._fail_counts:
+            if (one.resource, one.node, one.operation, one.interval_ms) == key:
+                before = one.count
+            else:
+                others.append(one)
+        count = INFINITY if fatal else min(INFINITY, before + 1)
+        failure = FailCount(
+            resource=resource,
+            node=spec.node,
+            operation=spec.operation,
+            interval_ms=spec.interval_ms,
+            count=count,
+            last_failure=self._state.now,
+        )
+        self._fail_counts = [*others, failure]
 
     def _bookkeeping(self, action: Action) -> None:
         if action.operation == "clear_failcount":

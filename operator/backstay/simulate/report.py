@@ -24,11 +24,14 @@ class Report:
     revised: tuple[str, ...]
     scores: tuple[str, ...] = ()
     date_line: str = ""
+    changes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The whole report."""
         date = [self.date_line] if self.date_line else []
         lines = [*date, *self.preamble, "Current cluster status:", *self.current, ""]
+        if self.changes:
+            lines += ["Performing Requested Modifications:", *(f"  * {one}" for one in self.changes), ""]
         if self.scores:
             lines += ["Assignment Scores:", *self.scores, ""]
         lines += ["Transition Summary:", *self.summary, ""]
@@ -45,6 +48,7 @@ def report(
     after: Situation,
     show_scores: bool,
     original_date: bool,
+    changes: tuple[str, ...] = (),
 ) -> Report:
     """Put a simulation into words."""
     disabled = disabled_line(before)
@@ -63,6 +67,7 @@ def report(
         revised=tuple(status_lines(after)),
         scores=tuple(sorted(scores)) if show_scores else (),
         date_line=_date_line(before.state.now) if original_date else "",
+        changes=changes,
     )
 
 

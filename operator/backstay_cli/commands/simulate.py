@@ -9,45 +9,35 @@ import argparse
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator
+from dataclasses import replace
 
 from backstay.api import HATransition
-from backstay.simulate import WhatIf
 from backstay.state.cluster import ClusterState
 from backstay.state.codec import StateFormatError, load_state
 from backstay_cli.commands.history import numbered
-from backstay_cli.errors import CliError, nearest
+from backstay_cli.errors import CliError
 from backstay_cli.gather import Wanted, gather, node_labels
-from backstay_cli.live_state import in_standby, live_assembly, quorum_after
+from backstay_cli.live_state import live_assembly, quorum_after
 from backstay_cli.session import Session
-from backstay_cli.what_if import show_simulation
+from backstay_cli.what_if import given_date, show_simulation, what_if_of
 
 INPUT_LIMIT = 64 << 20
 """Bytes that an unpacked input may have."""
 
 
 async def simulate(session: Session, arguments: argparse.Namespace) -> int:
+    what_if = what_if_of(arguments)
     state = await _state(session, arguments)
-    down, up = tuple(dict.fromkeys(arguments.node_down)), tuple(dict.fromkeys(arguments.node_up))
-    standby = tuple(dict.fromkeys(arguments.node_standby))
-    _refuse_unknown(state, (*down, *up))
-    for line in _assumptions(down, up, standby):
-        session.say(line)
-    quorum: bool | None = None
-    if arguments.quorum is not None:
-        quorum = arguments.quorum == "true"
-    elif down or up:
-        quorum = quorum_after(state, down=down, up=up)
+    if arguments.set_date is not None:
+        state = replace(state, now=given_date(arguments.set_date))
+    if what_if.quorum is None and (gone := (*what_if.nodes_down, *what_if.nodes_lost)) + what_if.nodes_up:
+        quorum = quorum_after(state, down=gone, up=what_if.nodes_up)
         if quorum != state.have_quorum:
+            what_if = replace(what_if, quorum=quorum)
             session.say(
                 f"assuming that quorum is {'regained' if quorum else 'lost'} with that (--quorum says otherwise)"
             )
-    return show_simulation(
-        arguments,
-        state=in_standby(state, standby),
-        what_if=WhatIf(nodes_lost=down, nodes_up=up, quorum=quorum),
-        show=session.show,
-    )
+    return show_simulation(arguments, state=state, what_if=what_if, show=session.show)
 
 
 async def _state(session: Session, arguments: argparse.Namespace) -> ClusterState:
@@ -78,16 +68,3 @@ def saved_input(transition: HATransition) -> ClusterState:
         return load_state(raw.decode())
     except (zlib.error, binascii.Error, UnicodeDecodeError, StateFormatError) as error:
         raise CliError(f"the input of transition {number} cannot be read: {error}") from None
-
-
-def _refuse_unknown(state: ClusterState, names: tuple[str, ...]) -> None:
-    known = {node.name for node in state.nodes}
-    for name in names:
-        if name not in known:
-            raise CliError(f"there is no node {name!r} in this cluster", hint=nearest(name, known))
-
-
-def _assumptions(down: tuple[str, ...], up: tuple[str, ...], standby: tuple[str, ...]) -> Iterator[str]:
-    for names, what in ((down, "lost"), (up, "up"), (standby, "in standby")):
-        if names:
-            yield f"what if {' and '.join(names)} {'are' if len(names) > 1 else 'is'} {what}?"

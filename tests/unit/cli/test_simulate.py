@@ -55,9 +55,9 @@ async def test_a_cluster_at_rest_would_do_nothing() -> None:
 
 
 async def test_what_if_its_node_dies_the_resource_starts_elsewhere() -> None:
-    outcome = await run(live(), "simulate", "--node-down", "n1")
+    outcome = await run(live(), "simulate", "--node-fail", "n1")
     assert outcome.code == 0
-    assert "what if n1 is lost?" in outcome.err
+    assert "Performing Requested Modifications:\n  * Failing node n1\n" in outcome.out
     summary = outcome.out.split("Transition Summary:\n")[1].split("\n\n")[0]
     assert summary.split() == ["*", "Start", "ClusterIP", "(", "n2", ")"]
 
@@ -70,7 +70,7 @@ async def test_what_if_its_node_goes_into_standby_the_resource_moves() -> None:
 
 
 async def test_quorum_is_counted_anew_unless_it_is_given() -> None:
-    argv = ["simulate", "--node-down", "n1", "--node-down", "n2", "-o", "json"]
+    argv = ["simulate", "--node-fail", "n1", "--node-fail", "n2", "-o", "json"]
     lost = await run(live(), *argv)
     assert "assuming that quorum is lost" in lost.err
     assert not any("Started n3" in line for line in json.loads(lost.out)["revised"])
@@ -86,14 +86,14 @@ async def test_what_runs_on_another_boot_than_the_nodes_does_not_count() -> None
 
 
 async def test_a_wrong_node_is_named_with_the_nearest() -> None:
-    outcome = await run(live(), "simulate", "--node-down", "n11")
+    outcome = await run(live(), "simulate", "--node-fail", "n11")
     assert "'n11'" in outcome.error
     assert "n1" in outcome.hint
 
 
 async def test_nothing_is_written() -> None:
     api = live()
-    await run(api, "simulate", "--node-down", "n1")
+    await run(api, "simulate", "--node-fail", "n1")
     assert api.writes == []
 
 

@@ -157,3 +157,86 @@ def test_a_cib_is_simulated_without_loading_the_api_client(cib: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "set()"
+
+
+RUNNING = CIB.replace(
+    'uname="n1" in_ccm="true" crmd="online" join="member" expected="member"/>',
+    """uname="n1" in_ccm="true" crmd="online" join="member" expected="member"><lrm id="1"><lrm_resources>
+    <lrm_resource id="VIP" class="ocf" provider="heartbeat" type="IPaddr2">
+    <lrm_rsc_op id="VIP_last_0" operation_key="VIP_start_0" operation="start" interval="0" call-id="2" rc-code="0" op-status="0"
+     transition-key="1:1:0:x"/></lrm_resource></lrm_resources></lrm></node_state>""",
+).replace("<constraints/>", '<constraints><rsc_ticket id="t" rsc="VIP" ticket="T"/></constraints>')
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Path:
+    """VIP runs on n1 and wants the ticket T, which is granted."""
+    path = tmp_path / "running.xml"
+    ticket = '<tickets><ticket_state id="T" granted="true"/></tickets>'
+    path.write_text(RUNNING.replace("<status>", f"<status>{ticket}"))
+    return path
+
+
+def summary(text: str) -> list[list[str]]:
+    section = text.split("Transition Summary:\n")[1].split("\n\n", maxsplit=1)[0]
+    return [line.replace("*", "").split() for line in section.splitlines() if "ping" not in line]
+
+
+@pytest.mark.parametrize(
+    ("options", "said_to_change", "expected"),
+    [
+        ([], "", []),
+        (["-d", "n1"], "Taking node n1 offline", [["Start", "VIP", "(", "n2", ")"]]),
+        (["--node-standby", "n1"], "Putting node n1 into standby", [["Move", "VIP", "(", "n1", "->", "n2", ")"]]),
+        (["-q", "false"], "Setting quorum: false", [["Stop", "VIP", "(", "n1", ")", "due", "to", "no", "quorum"]]),
+        (["-r", "T"], "Revoking ticket T", [["Stop", "VIP", "(", "n1", ")", "due", "to", "node", "availability"]]),
+        (["-b", "T"], "Making ticket T standby", [["Stop", "VIP", "(", "n1", ")", "due", "to", "node", "availability"]]),
+        (["-i", "VIP_monitor_10000@n1=7"], "Injecting VIP_monitor_10000@n1=7", [["Recover", "VIP", "(", "n1", ")"]]),
+        (
+            ["--set-property", "stop-all-resources=true"],
+            "Setting stop-all-resources: true",
+            [["Stop", "VIP", "(", "n1", ")", "due", "to", "node", "availability"]],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_changed_is_said_and_counts(
+    options: list[str],
+    said_to_change: str,
+    expected: list[list[str]],
+    running: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = said(capsys, "-x", str(running), *options)
+    assert "VIP\t(ocf:heartbeat:IPaddr2):\t Started n1" in text.split("Transition Summary")[0]
+    assert said_to_change in text
+    assert [line[: len(want)] for line, want in zip(summary(text), expected, strict=True)] == expected
+
+
+def test_with_fencing_a_failed_node_is_fenced(running: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "-x", str(running), "-f", "n1", "--set-property", "stonith-enabled=true")
+    assert "Fence (reboot) n1 'peer is no longer part of the cluster'" in text
+
+
+def test_an_operation_that_fails_stops_the_simulation_there(
+    running: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = said(capsys, "-x", str(running), "--node-standby", "n1", "-F", "VIP_start_0@n2=1")
+    revised = text.split("Revised Cluster Status:")[1]
+    assert "VIP\t(ocf:heartbeat:IPaddr2):\t FAILED n2" in revised
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "code"),
+    [
+        (["-f", "n11"], "there is no node 'n11'", 1),
+        (["-F", "VIPP_start_0@n2=1"], "there is no resource 'VIPP'", 1),
+        (["-F", "VIP_start@n2=1"], "is not RESOURCE_OPERATION_INTERVAL@NODE=RC", 2),
+        (["--set-property", "no-quorum-polcy=stop"], "there is no cluster option", 1),
+        (["--set-property", "no-quorum-policy=perhaps"], "no-quorum-policy", 1),
+        (["--set-property", "x"], "is not NAME=VALUE", 2),
+    ],
+)
+def test_a_wrong_change_is_refused_by_name(
+    options: list[str], words: str, code: int, running: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in said(capsys, "-x", str(running), *options, code=code)
