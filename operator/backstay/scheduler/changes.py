@@ -52,6 +52,20 @@ def monitor_changed(situation: Situation, resource: Resource, node: NodeView, re
     return _compare(situation, resource, node, record) is not Change.NONE
 
 
+def failed_with_other_params(situation: Situation, resource: Resource, node: NodeView) -> bool:
+    """Whether a start or monitor on record as failed was run with other parameters than today's."""
+    activity = resource.activities.get(node.name)
+    if activity is None or activity.obsolete or resource.orphan:
+        return False
+    return any(
+        record.failure_record
+        and record.digest is not None
+        and record.operation in ("start", "monitor")
+        and _compare(situation, resource, node, record) is not Change.NONE
+        for record in activity.records
+    )
+
+
 def _compare(situation: Situation, resource: Resource, node: NodeView, record: OpRecord) -> Change:
     params = dict(params_for(situation, resource, node))
     if any(value and not value.strip("*") for value in params.values()):

@@ -1,16 +1,22 @@
-"""Bookkeeping actions: forget failures that expired."""
+"""Bookkeeping actions: forget failures that expired, or that today's definition of the resource can no longer tell of.
+
+The copy that a node keeps of a failed start or monitor holds the digest of the parameters it was run with. With other
+parameters it might have worked, so the fail count is cleared, whether or not there is one yet.
+"""
 
 from backstay.scheduler.actions import Act
-from backstay.scheduler.changes import Change, definition_change
+from backstay.scheduler.changes import Change, definition_change, failed_with_other_params
 from backstay.scheduler.operations import configured
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.transition.graph import ActionKind
 
+EXPIRED = "it expired"
+
 
 def plan_failure_cleanup(plan: Plan) -> None:
     """Clear fail counts whose failure timeout has passed, on nodes that are there to do it."""
-    for name, node_name in plan.ledger.places():
+    for name, node_name in _places(plan):
         node = plan.situation.node_by_name.get(node_name)
         instances = plan.situation.instances_of.get(name)
         if node is None or not node.online or node.unclean or not instances:
@@ -20,15 +26,29 @@ def plan_failure_cleanup(plan: Plan) -> None:
             continue
         disabled = _is_of_disabled_operation(plan, resource, node)
         expired = disabled or plan.ledger.has_expired_counts(resource, node.name)
-        if expired or (resource.managed and _is_redefined(plan, resource, node)):
+        redefined = resource.managed and _is_redefined(plan, resource, node)
+        if expired or redefined or _failed_with_other_params(plan, instances, node):
             act = plan.actions.add(
                 Act(kind=ActionKind.CLUSTER, operation="clear_failcount", resource=resource, node=node)
             )
             act.required = True
-            act.reason = "it expired" if expired else "the definition changed"
-            for start in plan.actions.of(resource, "start"):
-                if start.node is node and not expired:
-                    plan.actions.relate(act, start)
+            act.reason = EXPIRED if expired else "the definition changed"
+
+
+def _places(plan: Plan) -> list[tuple[str, str]]:
+    """(configured resource id, node) of whatever has a count or a failure on record."""
+    failed = {
+        (leaf.base_id, name)
+        for leaf in plan.situation.leaves()
+        if not leaf.orphan
+        for name, activity in leaf.activities.items()
+        if any(record.failure_record for record in activity.records)
+    }
+    return sorted(failed.union(plan.ledger.places()))
+
+
+def _failed_with_other_params(plan: Plan, instances: list[Resource], node: NodeView) -> bool:
+    return any(failed_with_other_params(plan.situation, one, node) for one in instances)
 
 
 def _is_of_disabled_operation(plan: Plan, resource: Resource, node: NodeView) -> bool:

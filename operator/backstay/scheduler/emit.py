@@ -7,6 +7,7 @@ that go around in a circle (orders that contradict each other) are broken, those
 import itertools
 
 from backstay.scheduler.actions import Act, Bond
+from backstay.scheduler.graph_order import in_graph_order
 from backstay.scheduler.operations import effective
 from backstay.scheduler.params import params_for
 from backstay.scheduler.plan import Plan
@@ -27,7 +28,7 @@ def emit(plan: Plan) -> Graph:
         for act in chosen
         if act.resource is not None and act.resource.kind is Kind.PRIMITIVE
     }
-    chosen = [act for act in chosen if not _is_empty_mark(act, real)]
+    chosen = in_graph_order(plan, [act for act in chosen if not _is_empty_mark(act, real)])
     inputs = _without_circles(chosen)
     number = {act: position for position, act in enumerate(chosen)}
     return Graph(

@@ -2,10 +2,9 @@
 
 from backstay.scheduler.actions import Bond
 from backstay.scheduler.colocations import Colocations, Link
+from backstay.scheduler.orders import End, ends
 from backstay.scheduler.plan import Plan
-from backstay.scheduler.plan_group import mark
-from backstay.scheduler.situation import Kind
-from backstay.state.choices import Role
+from backstay.state.choices import OrderAction, Role
 from backstay.state.score import INFINITY
 
 
@@ -37,13 +36,23 @@ def tie_fates(plan: Plan, links: Colocations) -> None:
                         plan.actions.relate(first, then, Bond.NEEDS | Bond.NEW_ONLY | Bond.SILENT)
 
 
+_RISES = {Role.PROMOTED: OrderAction.PROMOTE, Role.UNPROMOTED: OrderAction.DEMOTE}
+_FALLS = {Role.PROMOTED: OrderAction.DEMOTE, Role.UNPROMOTED: OrderAction.PROMOTE}
+
+
 def _make_way(plan: Plan, link: Link) -> None:
-    """What must not be where another is in some role starts there only after that role was given up."""
-    if link.score > -INFINITY or link.primary.kind is not Kind.CLONE:
+    """What must not be where another is comes only after that other has left, whichever of the two it is. Leaving a
+    role is to stop, or to be demoted (or promoted) out of it."""
+    if link.score > -INFINITY:
         return
-    left_by = {Role.PROMOTED: "demoted", Role.UNPROMOTED: "promoted"}.get(link.primary_role or Role.STARTED)
-    if left_by is None:
-        return
-    for leaf in link.dependent.leaves():
-        for start in plan.actions.of(leaf, "start"):
-            plan.actions.relate(mark(plan, link.primary, left_by), start)
+    dependent = (link.dependent, link.dependent_role or Role.STARTED)
+    primary = (link.primary, link.primary_role or Role.STARTED)
+    for (leaver, left), (comer, taken) in ((dependent, primary), (primary, dependent)):
+        falls = End(leaver, _FALLS.get(left, OrderAction.STOP))
+        firsts = ends(plan, falls, done=True)
+        if falls.action is OrderAction.STOP:
+            firsts = firsts + [act for act in plan.actions.of(leaver, "monitor") if act.required]
+        for then in ends(plan, End(comer, _RISES.get(taken, OrderAction.START)), done=False):
+            for first in firsts:
+                if first.node is None or then.node is None or first.node is then.node:
+                    plan.actions.relate(first, then)

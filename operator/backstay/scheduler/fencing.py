@@ -88,6 +88,18 @@ def _after_fencing(plan: Plan, leaf: Resource, start: Act, unclean: list[NodeVie
                 continue
 
 
+def plan_stops_by_fencing(plan: Plan) -> None:
+    """A group or clone begins to stop what a node takes down with it only when that node is cut off."""
+    for leaf in plan.situation.leaves():
+        if leaf.top is leaf or leaf.is_fencing or leaf.meta.requires in (Requires.QUORUM, Requires.NOTHING):
+            continue
+        for stop in plan.actions.of(leaf, "stop"):
+            fence = None if stop.node is None or not stop.pseudo else plan.fencing.get(stop.node.name)
+            if fence is not None:
+                for mark in plan.actions.of(leaf.top, "stop"):
+                    plan.actions.relate(fence, mark)
+
+
 def plan_shutdown(plan: Plan) -> None:
     """A node that asked to leave is let go once nothing has to be stopped on it any more."""
     for node in plan.situation.nodes:

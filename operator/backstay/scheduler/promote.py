@@ -132,9 +132,9 @@ class Promotion:
         for link in self.assigner.links.of_dependent(self.clone):
             if link.dependent_role is Role.PROMOTED:
                 self._follow(link.score, self.assigner.places_in_role(link))
-            elif link.dependent_role is Role.UNPROMOTED:
+            elif link.dependent_role is Role.UNPROMOTED and link.score >= INFINITY:
                 for node in self.assigner.places_in_role(link):
-                    self.weights[node.index] = add(self.weights.get(node.index, 0), -link.score)
+                    self.weights[node.index] = -INFINITY  # somebody has to stay unpromoted there
         for link in self.assigner.links.of_primary(self.clone):
             if link.primary_role is Role.PROMOTED and link.influences_primary():
                 row = [self.weights.get(node.index, 0) for node in self.assigner.situation.nodes]

@@ -109,7 +109,7 @@ def is_running(activity: Activity | None, name: str, interval_ms: int) -> bool:
     good = record.rc == record.target_rc if record.target_rc is not None else record.rc in (0, 8)
     # An agent's answer that is the expected one is no error, whatever the record calls it.
     expected = record.status is OpStatus.ERROR and record.rc == record.target_rc
-    return good and (expected or record.status is OpStatus.DONE) and _since_last_stop(activity, record)
+    return good and (expected or record.status is OpStatus.DONE) and since_last_stop(activity, record)
 
 
 def last_record(activity: Activity | None, name: str, interval_ms: int) -> OpRecord | None:
@@ -122,7 +122,7 @@ def last_record(activity: Activity | None, name: str, interval_ms: int) -> OpRec
     return None
 
 
-def _since_last_stop(activity: Activity, record: OpRecord) -> bool:
+def since_last_stop(activity: Activity, record: OpRecord) -> bool:
     """A start or stop that came later ended it."""
     for other in activity.records:
         if other.operation in ("stop", "start") and other.call_id > record.call_id and record.target_rc != 7:
@@ -146,7 +146,7 @@ def _cancel_unwanted(
     for record in activity.records:
         if record.interval_ms == 0 or record.failure_record or record.status is OpStatus.CANCELLED:
             continue
-        if not _since_last_stop(activity, record):
+        if not since_last_stop(activity, record):
             continue
         if _still_wanted(plan, resource, record, node, target, wanted=wanted):
             continue

@@ -11,7 +11,12 @@ from backstay.scheduler.contributions import Journal
 from backstay.scheduler.emit import emit
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.fates import order_containers, tie_fates
-from backstay.scheduler.fencing import plan_fencing, plan_shutdown, plan_starts_after_fencing
+from backstay.scheduler.fencing import (
+    plan_fencing,
+    plan_shutdown,
+    plan_starts_after_fencing,
+    plan_stops_by_fencing,
+)
 from backstay.scheduler.load import Capacity, plan_load
 from backstay.scheduler.locations import Scores, base_scores
 from backstay.scheduler.migrate import plan_migrations
@@ -98,6 +103,7 @@ def _plan_actions(plan: Plan, scores: Scores, links: Colocations) -> None:
     plan_load(plan)
     tie_fates(plan, links)
     plan_starts_after_fencing(plan)
+    plan_stops_by_fencing(plan)
     plan_unfencing(plan)
     plan_shutdown(plan)
     plan_failure_cleanup(plan)
