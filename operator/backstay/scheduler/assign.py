@@ -170,7 +170,9 @@ class Assigner:
 
     def apply(self, resource: Resource, link: Link) -> None:
         """Let the place of the link's primary count for the resource."""
-        if link.dependent_role is Role.PROMOTED or (link.dependent_role is Role.UNPROMOTED and link.score > 0):
+        if link.dependent_role is Role.PROMOTED or (
+            link.dependent_role is Role.UNPROMOTED and link.score > 0
+        ):
             return  # counts when it is chosen who is promoted
         nodes = self.places_in_role(link)
         if not nodes:

@@ -4,11 +4,11 @@ A node is probed for every resource whose state there no result tells. Nodes tha
 or excluded from discovery are not.
 """
 
-from backstay.scheduler.actions import Bond
+from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.locations import Scores
 from backstay.scheduler.operations import effective
 from backstay.scheduler.plan import Plan
-from backstay.scheduler.situation import NodeView, Resource
+from backstay.scheduler.situation import Kind, NodeView, Resource
 from backstay.state.choices import Discovery, NodeKind
 
 
@@ -25,7 +25,8 @@ def plan_probes(plan: Plan, scores: Scores) -> None:
 
 
 def order_probes(plan: Plan) -> None:
-    """What waits for a resource's stop waits for its probes too: they may find another copy to stop."""
+    """What waits for a resource's stop waits for its probes too: they may find another copy to stop. And what would
+    restart because it needs the resource is not stopped before the probes: they may find the resource running."""
     for leaf in plan.situation.leaves():
         probes = [act for act in plan.actions.of(leaf, "monitor") if act.required]
         if not probes:
@@ -36,6 +37,33 @@ def order_probes(plan: Plan) -> None:
                 if other is not None and other is not leaf:
                     for probe in probes:
                         plan.actions.relate(probe, relation.then)
+        for stop in _stops_of_dependents(plan, leaf):
+            for probe in probes:
+                plan.actions.relate(probe, stop)
+
+
+def _stops_of_dependents(plan: Plan, leaf: Resource) -> list[Act]:
+    """The stops of everything whose start waits for the start of this, directly or through others."""
+    seen: set[Act] = set()
+    clone = leaf.clone
+    stack = list(plan.actions.of(leaf, "start") if clone is None else plan.actions.of(clone, "running"))
+    while stack:
+        for relation in stack.pop().after:
+            then = relation.then
+            if then not in seen and then.operation in _RISING and Bond.NEEDS in relation.bond:
+                seen.add(then)
+                stack.append(then)
+    found = sorted((act for act in seen if act.operation == "start"), key=lambda act: act.sequence)
+    return [
+        stop
+        for act in found
+        if act.resource is not None and act.resource.kind is Kind.PRIMITIVE and act.resource is not leaf
+        for stop in plan.actions.of(act.resource, "stop")
+        if not stop.pseudo
+    ]
+
+
+_RISING = ("start", "running")
 
 
 def _can_probe(node: NodeView) -> bool:
@@ -82,8 +110,9 @@ def _probe(plan: Plan, leaf: Resource, node: NodeView) -> None:
     probe.timeout_ms = effective(plan.situation.state, leaf, "monitor", 0).timeout_ms
     clone = leaf.clone
     if clone is not None:
-        for mark in plan.actions.of(clone, "start"):
-            plan.actions.relate(probe, mark)
+        for name in ("start", "stopped"):
+            for mark in plan.actions.of(clone, name):
+                plan.actions.relate(probe, mark)
     family = [leaf] if leaf.clone is None else plan.situation.instances_of[leaf.base_id]
     for one in family:
         for start in plan.actions.of(one, "start"):

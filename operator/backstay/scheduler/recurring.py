@@ -10,6 +10,7 @@ from backstay.scheduler.changes import monitor_changed
 from backstay.scheduler.operations import effective
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import Activity, NodeView, Resource
+from backstay.scheduler.verdicts import OCF_NOT_RUNNING
 from backstay.state.choices import OpStatus, Role
 from backstay.state.history import OpRecord
 from backstay.state.resource import Operation
@@ -183,6 +184,12 @@ def _still_wanted(
 def _cancel(plan: Plan, resource: Resource, record: OpRecord, node: NodeView) -> None:
     cancel = plan.actions.make(resource, "cancel", node=node, interval_ms=record.interval_ms)
     cancel.required = True
-    start = plan.actions.find(resource, "start", node=node)
-    if start is not None:
-        plan.actions.relate(cancel, start)
+    stop = plan.actions.find(resource, "stop", node=node)
+    if stop is not None:
+        plan.actions.relate(stop, cancel)
+    for name in ("start",) if record.target_rc == OCF_NOT_RUNNING else ("promote", "demote"):
+        change = plan.actions.find(resource, name, node=node)
+        if change is not None:
+            plan.actions.relate(
+                cancel, change
+            )  # made for the old role, it would take the new one for a failure
