@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test demo soak bench-failover bench-idle clean
+.PHONY: help venv system lint crds test test-hosts-uml test-cluster demo soak bench-failover bench-idle clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -12,6 +12,7 @@ help:
 	@echo "             HOSTS=uml: on hosts with kernels of their own, with the tutorial's LVM"
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
 	@echo "make test-hosts-uml  the tests on hosts with kernels of their own (obtains what they need, once)"
+	@echo "make test-cluster    the tests on a real kube-apiserver: BACKSTAY_TEST_KUBECONFIG, envtest's, or one built here, once (Go 1.26)"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
@@ -54,6 +55,10 @@ soak: venv
 	@BACKSTAY_UML=1 BACKSTAY_OUTAGE_S=300 BACKSTAY_SOAK_S=$$(($(SOAK_MINUTES) * 60)) \
 		$(BIN)/pytest -s tests/hosts/test_busy.py tests/uml/test_uml_burden.py \
 		tests/hosts/test_restarts.py::test_outage_of_the_api_is_not_noticed
+
+test-cluster: venv
+	@$(BIN)/python -m backstay_sandbox.controlplane.binaries --prepare
+	@BACKSTAY_CLUSTER=1 $(BIN)/pytest tests/cluster
 
 # As root, these install the peers first.
 bench-failover: venv

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ CONNECT_PAUSE_S = 2.0
 CAPABILITIES_EVERY_S = 300.0
 STAMP_EVERY_S = 5.0
 ACCESS_EVERY_S = 60.0
+FORBIDDEN_PATIENCE_S, FORBIDDEN_PAUSE_S = 3.0, 0.2
 AGENT_DIRECTORY = "/run/resource-agents"
 
 
@@ -209,16 +211,22 @@ class Program:
         from backstay_kube.errors import ApiError, ApiForbidden, ApiNotFound
 
         where = f"secret {ref.namespace}/{ref.name}"
-        try:
-            secret = await self._client.request(
-                "GET", kinds.SECRET.path(ref.namespace, ref.name), timeout_s=3.0
-            )
-        except ApiNotFound:
-            raise SecretError(f"{where} does not exist") from None
-        except ApiForbidden:
-            raise SecretError(f"{where} may not be read by this agent") from None
-        except ApiError as error:
-            raise UnavailableError(f"{where}: {error}") from None
+        patience_until = time.monotonic() + FORBIDDEN_PATIENCE_S
+        while True:
+            try:
+                secret = await self._client.request(
+                    "GET", kinds.SECRET.path(ref.namespace, ref.name), timeout_s=3.0
+                )
+                break
+            except ApiNotFound:
+                raise SecretError(f"{where} does not exist") from None
+            except ApiForbidden:
+                # The operator granted it a moment before it gave the order, and API servers learn of grants by a watch of their own.
+                if time.monotonic() > patience_until:
+                    raise SecretError(f"{where} may not be read by this agent") from None
+                await asyncio.sleep(FORBIDDEN_PAUSE_S)
+            except ApiError as error:
+                raise UnavailableError(f"{where}: {error}") from None
         value = (secret.get("data") or {}).get(ref.key)
         if value is None:
             raise SecretError(f"{where} has no key {ref.key}")

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 
-from backstay.api import HACluster
+from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
 from backstay.api.quantities import timestamp, timestamp_seconds
 from backstay.coordinator import (
     Coordinator,
@@ -35,6 +35,7 @@ from backstay_operator.history import HistoryWriter
 from backstay_operator.members import ensure_members, remove_strangers, strays_of
 from backstay_operator.metrics import Metrics
 from backstay_operator.publish import Publisher, uid_of
+from backstay_operator.secret_grants import SecretGrants, wanted_grants
 from backstay_operator.statuses import Scene
 from backstay_operator.validation import Stray, cautious, conditions_of, untold
 from backstay_operator.vouch_key import ensure_vouch_key
@@ -84,6 +85,7 @@ class ClusterTask:
         self._term: Term | None = None
         self._members_at = float("-inf")
         self._vouch_key = ""
+        self._grants = SecretGrants(client)
 
     def wake(self) -> None:
         """Something changed."""
@@ -147,14 +149,29 @@ class ClusterTask:
             return 1.0
         if self._term is None:
             self._term = await self._begin_term(cluster)
+            self._grants.forget()
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
             await ensure_members(self._world, cluster)
             await remove_strangers(self._world, cluster)
             self._vouch_key = self._vouch_key or await ensure_vouch_key(self._client, self.name)
             self._members_at = time.monotonic()
+        await self._grant_secrets()
         if self._world.lease_was_stale():
             await self._world.read_leases()
         return await self._step(self._term)
+
+    async def _grant_secrets(self) -> None:
+        """Before the step: the order to start something must not come before the right to read its Secrets."""
+        clusters = self._world.clusters()
+        if clusters[0].metadata.name != self.name:
+            return
+        wanted = wanted_grants(
+            clusters,
+            self._world.parsed(kinds.HARESOURCE, HAResource),
+            self._world.parsed(kinds.RESOURCEGROUP, ResourceGroup),
+            self._world.parsed(kinds.FENCEDEVICE, FenceDevice),
+        )
+        await self._grants.ensure(wanted, clusters)
 
     def _members_missing(self, cluster: HACluster) -> bool:
         return any(self._world.get(kinds.HANODE, name) is None for name in self._world.nodes_of(cluster))

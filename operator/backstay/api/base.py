@@ -73,6 +73,24 @@ class ParamSource(Model):
     secret_key_ref: SecretKeyRef
 
 
+class LocalSecretKeyRef(Model):
+    """One key of a Secret in the object's own namespace: nobody reaches into another's by naming it."""
+
+    name: str
+    key: str
+
+
+class LocalParamSource(Model):
+    """Where a parameter's value comes from, for objects that have a namespace."""
+
+    secret_key_ref: LocalSecretKeyRef
+
+    def anywhere(self) -> ParamSource:
+        """The same for a reader that is told the namespace beside it."""
+        ref = self.secret_key_ref
+        return ParamSource(secret_key_ref=SecretKeyRef(name=ref.name, key=ref.key))
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A printer column."""

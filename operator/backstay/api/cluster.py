@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from backstay.api.base import Column, Condition, KindInfo, Model, Resource, cel, rules
 from backstay.api.quantities import Duration, Timestamp
@@ -96,10 +96,38 @@ class Heartbeat(Model):
     )
 
 
+HEARTBEAT_DEFAULT = {"default": Heartbeat().wire()}
+"""Spelt out in the schema: the API server judges a default by the rules before it fills in the defaults inside it."""
+
+
 class History(Model):
     """How much is kept."""
 
     transitions: int = Field(default=50, ge=1, le=500, description="HATransition objects kept.")
+
+
+NamespacePattern = Annotated[
+    str, StringConstraints(pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$", max_length=63)
+]
+AgentNamePattern = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(\*|(ocf|systemd|lsb|service):[A-Za-z0-9@._:\\-]*\*?)$", min_length=1, max_length=253
+    ),
+]
+
+
+class AllowedAgents(Model):
+    """Which resource agents some namespaces may use."""
+
+    namespaces: list[NamespacePattern] = Field(
+        min_length=1, max_length=64, description="By name; * means every namespace."
+    )
+    agents: list[AgentNamePattern] = Field(
+        min_length=1,
+        max_length=64,
+        description="Such as ocf:heartbeat:IPaddr2; a * at the end stands for anything: ocf:heartbeat:*, systemd:*, *.",
+    )
 
 
 class HAClusterSpec(Model):
@@ -113,13 +141,18 @@ class HAClusterSpec(Model):
         max_length=64,
         description="Namespaces whose resources it runs; empty: every namespace.",
     )
+    allowed_agents: list[AllowedAgents] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Resource agents that each namespace may use; nothing else is started. Empty: every agent everywhere.",
+    )
     properties: ClusterProperties = Field(
         default_factory=ClusterProperties,
         description="Cluster properties, under Pacemaker's names.",
         json_schema_extra={"default": {}},
     )
     heartbeat: Heartbeat = Field(
-        default_factory=Heartbeat, description="Lease timings.", json_schema_extra={"default": {}}
+        default_factory=Heartbeat, description="Lease timings.", json_schema_extra={**HEARTBEAT_DEFAULT}
     )
     resource_defaults: ResourceMeta = Field(
         default_factory=lambda: ResourceMeta(resource_stickiness=1),

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from backstay.api.base import Column, KindInfo, Model, ParamSource, Resource, SecretKeyRef, cel, rules
-from backstay.api.cluster import Heartbeat
+from backstay.api.cluster import HEARTBEAT_DEFAULT, Heartbeat
 from backstay.api.quantities import ParamValue, Timestamp
 from backstay.api.resource import RequiresName
 
@@ -114,7 +114,7 @@ class HANodePlanSpec(Model):
     vouching: VouchingSpec | None = Field(
         default=None, description="Set: the node may live by the promises of peers while the API is gone."
     )
-    heartbeat: Heartbeat = Field(default_factory=Heartbeat, json_schema_extra={"default": {}})
+    heartbeat: Heartbeat = Field(default_factory=Heartbeat, json_schema_extra={**HEARTBEAT_DEFAULT})
     actions: list[PlanAction] = Field(default_factory=list, max_length=1024)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from backstay.api.base import Column, Condition, KindInfo, Model, ParamSource, Resource, cel, rules
+from backstay.api.base import Column, Condition, KindInfo, LocalParamSource, Model, Resource, cel, rules
 from backstay.api.quantities import Duration, ParamValue, Score, Timestamp
 
 AGENT_PATTERN = r"^(ocf:[A-Za-z0-9._-]+:[A-Za-z0-9._-]+|systemd:[A-Za-z0-9@._:\\-]+|lsb:[A-Za-z0-9._-]+|service:[A-Za-z0-9@._-]+)$"
@@ -30,7 +30,7 @@ class Operation(Model):
 
     model_config = rules(
         cel(
-            "self.name == 'monitor' || !has(self.interval) || string(self.interval) in ['0', '0s']",
+            "self.name == 'monitor' || !has(self.interval) || self.interval == 0 || self.interval == '0' || self.interval == '0s'",
             "interval is for monitor operations; remove it, or name the operation monitor",
         )
     )
@@ -132,8 +132,8 @@ class ResourceTemplate(Model):
     params: dict[str, ParamValue] = Field(
         default_factory=dict, description="Parameters of the agent (see kubectl ha resource describe AGENT)."
     )
-    params_from: dict[str, ParamSource] = Field(
-        default_factory=dict, description="Parameters whose values are kept in Secrets."
+    params_from: dict[str, LocalParamSource] = Field(
+        default_factory=dict, description="Parameters whose values are kept in Secrets of this namespace."
     )
     operations: list[Operation] = Field(
         default_factory=list,

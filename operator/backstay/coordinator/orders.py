@@ -92,7 +92,7 @@ class ActionWriter:
 
     def _sources(self, primitive: Primitive | None) -> dict[str, object]:
         template = self._assembly.index.templates.get(primitive.id) if primitive else None
-        return dict(template.params_from) if template else {}
+        return {name: one.anywhere() for name, one in template.params_from.items()} if template else {}
 
     def _namespace(self, primitive: Primitive | None) -> str:
         ref = self._assembly.index.objects.get(primitive.id) if primitive else None

@@ -16,6 +16,7 @@ from backstay.state.assemble_resources import params_of
 from backstay.state.digest import params_digest
 from backstay.verify.addresses import check_addresses
 from backstay.verify.agents import AgentBook
+from backstay.verify.allowed import NOT_ALLOWED, check_allowed
 from backstay.verify.devices import check_devices
 from backstay.verify.operations import check_operations
 from backstay.verify.parameters import check_agent
@@ -56,6 +57,7 @@ def verify(objects: Objects, book: AgentBook, *, ids: Iterable[str]) -> Verifica
     resources = written_resources(objects)
     findings: list[Finding] = []
     for one in resources:
+        findings += check_allowed(one, objects.cluster)
         findings += check_agent(one, book)
         findings += check_operations(one)
     findings += check_addresses(resources)
@@ -90,4 +92,6 @@ def _proven(resources: Iterable[Written], plans: Mapping[str, HANodePlan]) -> fr
 def _softened(finding: Finding, proven: frozenset[str]) -> Finding:
     if finding.resource not in proven or finding.problem.severity != "error":
         return finding
+    if finding.problem.code == NOT_ALLOWED:
+        return finding  # that it can run was never the question
     return replace(finding, problem=replace(finding.problem, severity="warning"))

@@ -28,33 +28,49 @@ class Server:
         return self.directory / "kubeconfig"
 
     def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "KUBECONFIG": str(self.kubeconfig),
-            "KUBECACHEDIR": str(self.directory / "cache"),
-            "HOME": str(self.directory),
-        }
+        return kubectl_environment(self.directory)
 
     def kubectl(self, *arguments: str, given: str = "", fails: bool = False, **environment: str) -> str:
         """Runs kubectl; returns what it printed. `fails` says which outcome is right."""
-        if not KUBECTL.exists():
-            pytest.skip("needs kubectl in the virtual environment")
-        done = subprocess.run(
-            [KUBECTL, *arguments],
-            input=given,
-            env=self.environment() | environment,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
-        assert (done.returncode != 0) is fails, f"kubectl {arguments}: {done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
+        return run_kubectl(arguments, environment=self.environment() | environment, given=given, fails=fails)
 
     def stop(self) -> None:
         """Ends the server as an administrator would."""
         self.process.terminate()
         self.process.wait(timeout=COMMAND_TIMEOUT_S)
+
+
+def kubectl_environment(directory: Path) -> dict[str, str]:
+    """For a kubectl that knows nothing of the machine's own clusters."""
+    return {
+        **os.environ,
+        "KUBECONFIG": str(directory / "kubeconfig"),
+        "KUBECACHEDIR": str(directory / "cache"),
+        "HOME": str(directory),
+    }
+
+
+def run_kubectl(arguments: Sequence[str], *, environment: dict[str, str], given: str, fails: bool) -> str:
+    """What kubectl printed."""
+    done = kubectl_process(arguments, environment=environment, given=given)
+    assert (done.returncode != 0) is fails, f"kubectl {arguments}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def kubectl_process(
+    arguments: Sequence[str], *, environment: dict[str, str], given: str
+) -> subprocess.CompletedProcess[str]:
+    if not KUBECTL.exists():
+        pytest.skip("needs kubectl in the virtual environment")
+    return subprocess.run(
+        [KUBECTL, *arguments],
+        input=given,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+        check=False,
+    )
 
 
 @contextlib.contextmanager

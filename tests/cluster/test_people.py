@@ -1,0 +1,213 @@
+"""What people may do with the chart's roles, and what a cluster lets a namespace run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from harness.hosts import wait_for
+from harness.real_server import RealServer
+
+SPACE = "people"
+KINDS = (
+    "haclusters",
+    "hanodes",
+    "haresources",
+    "resourcegroups",
+    "haconstraints",
+    "fencedevices",
+    "hanodeplans",
+)
+
+
+@pytest.fixture(scope="module")
+def people(real_server: RealServer) -> Iterator[RealServer]:
+    """One person per role, and one who has only the built-in role `edit` in the namespace."""
+    kubectl = real_server.kubectl
+    kubectl("create", "namespace", SPACE)
+    for role in ("viewer", "operator", "admin"):
+        kubectl(
+            "create", "clusterrolebinding", f"test-{role}", f"--clusterrole=backstay-{role}", f"--user={role}"
+        )
+    for role in ("view", "edit", "admin"):
+        kubectl(
+            *(
+                "create",
+                "rolebinding",
+                f"test-{role}",
+                f"--clusterrole={role}",
+                f"--user=plain-{role}",
+                "-n",
+                SPACE,
+            )
+        )
+    kubectl("apply", "--server-side", "-f", "-", given=manifest(resource("running")))
+    kubectl("apply", "--server-side", "-f", "-", given=manifest(group("stack")))
+    wait_for(
+        lambda: can(real_server, "plain-view", "list", "haresources"),
+        timeout_s=15.0,
+        what="the built-in role view has taken in backstay-viewer",
+    )
+    yield real_server
+    for role in ("viewer", "operator", "admin"):
+        kubectl("delete", "clusterrolebinding", f"test-{role}")
+    kubectl("delete", "namespace", SPACE, "--wait=false")
+
+
+def can(server: RealServer, person: str, verb: str, what: str) -> bool:
+    answer = server.kubectl_status(
+        "auth", "can-i", verb, f"{what}.ha.backstay.io", "-n", SPACE, "--as", person
+    )
+    return answer == 0
+
+
+def resource(name: str, agent: str = "ocf:heartbeat:Dummy", **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "ha.backstay.io/v1alpha1",
+        "kind": "HAResource",
+        "metadata": {"name": name, "namespace": SPACE},
+        "spec": {"agent": agent, **spec},
+    }
+
+
+def group(name: str, agent: str = "ocf:heartbeat:Dummy") -> dict[str, Any]:
+    member = {"name": f"{name}-one", "template": {"agent": agent}}
+    return {**resource(name), "kind": "ResourceGroup", "spec": {"members": [member]}}
+
+
+def manifest(obj: dict[str, Any]) -> str:
+    return yaml.safe_dump(obj)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_viewer_sees_everything_and_changes_nothing(people: RealServer, kind: str) -> None:
+    assert can(people, "viewer", "list", kind)
+    for verb in ("create", "patch", "update", "delete", "configure"):
+        assert not can(people, "viewer", verb, kind)
+
+
+def test_built_in_roles_get_no_more_than_a_look(people: RealServer) -> None:
+    for person in ("plain-view", "plain-edit", "plain-admin"):
+        assert can(people, person, "get", "haresources")
+        for verb in ("create", "patch", "delete", "configure"):
+            assert not can(people, person, verb, "haresources")
+
+
+def patch(server: RealServer, person: str, what: str, change: str, *, fails: bool = False) -> str:
+    return server.kubectl(
+        *("patch", *what.split(), "-n", SPACE, "--type=merge", "-p", change, "--as", person), fails=fails
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("haresource running", '{"spec":{"meta":{"targetRole":"Stopped"}}}'),
+        ("haresource running", '{"spec":{"meta":{"isManaged":false}}}'),
+        ("haresource running", '{"spec":{"requests":[{"id":"1","type":"cleanup"}]}}'),
+        ("resourcegroup stack", '{"spec":{"meta":{"targetRole":"Stopped"}}}'),
+    ],
+)
+def test_operator_role_steers(people: RealServer, what: str, change: str) -> None:
+    patch(people, "operator", what, change)
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("haresource running", '{"spec":{"agent":"lsb:evil"}}'),
+        ("haresource running", '{"spec":{"params":{"state":"/etc/passwd"}}}'),
+        ("haresource running", '{"spec":{"paramsFrom":{"x":{"secretKeyRef":{"name":"s","key":"k"}}}}}'),
+        ("haresource running", '{"spec":{"operations":[{"name":"monitor","interval":"1s"}]}}'),
+        ("haresource running", '{"spec":{"meta":{"requires":"nothing"}}}'),
+        ("haresource running", '{"spec":{"resourceId":"Other"}}'),
+        ("resourcegroup stack", '{"spec":{"members":[{"name":"x","template":{"agent":"lsb:evil"}}]}}'),
+        ("resourcegroup stack", '{"spec":{"meta":{"requires":"nothing"}}}'),
+    ],
+)
+def test_operator_role_brings_in_no_code(people: RealServer, what: str, change: str) -> None:
+    assert "takes the verb `configure`" in patch(people, "operator", what, change, fails=True)
+    patch(people, "admin", what, change + "")
+
+
+def test_operator_role_creates_and_deletes_nothing(people: RealServer) -> None:
+    for verb in ("create", "delete"):
+        for kind in KINDS:
+            assert not can(people, "operator", verb, kind)
+
+
+def test_admin_role_writes_what_people_write_and_no_plan(people: RealServer) -> None:
+    for kind in KINDS[:-1]:
+        assert can(people, "admin", "create", kind)
+    assert not can(people, "admin", "create", "hanodeplans")
+    assert not can(people, "admin", "patch", "hanodeplans")
+
+
+# -- the list of agents
+
+
+@pytest.fixture
+def listed(people: RealServer) -> Iterator[RealServer]:
+    """A cluster that allows the namespace Dummy and everything of systemd."""
+    cluster = {
+        "apiVersion": "ha.backstay.io/v1alpha1",
+        "kind": "HACluster",
+        "metadata": {"name": "listing"},
+        "spec": {
+            "nodeSelector": {"backstay.io/none": "x"},
+            "allowedAgents": [
+                {"namespaces": [SPACE], "agents": ["ocf:heartbeat:Dummy", "systemd:*"]},
+                {"namespaces": ["elsewhere"], "agents": ["*"]},
+            ],
+        },
+    }
+    people.kubectl("apply", "--server-side", "-f", "-", given=manifest(cluster))
+    # Params are learnt by a watch as well.
+    wait_for(
+        lambda: (
+            people.kubectl_status(
+                *("apply", "--server-side", "--dry-run=server", "-f", "-"),
+                given=manifest(resource("probe", "lsb:x")),
+            )
+            != 0
+        ),
+        timeout_s=10.0,
+        what="the list is in force",
+    )
+    yield people
+    people.kubectl("delete", "hacluster", "listing")
+    with contextlib.suppress(AssertionError):
+        people.kubectl("delete", "haresource,resourcegroup", "--all", "-n", SPACE, "--wait=false")
+
+
+@pytest.mark.parametrize("agent", ["ocf:heartbeat:Dummy", "systemd:nginx"])
+@pytest.mark.parametrize("make", [resource, group])
+def test_listed_agent_is_taken(listed: RealServer, make: Any, agent: str) -> None:
+    listed.kubectl(
+        "apply", "--server-side", "--dry-run=server", "-f", "-", given=manifest(make("good", agent))
+    )
+
+
+@pytest.mark.parametrize(
+    "agent", ["ocf:heartbeat:Dummy2", "ocf:heartbeat:anything", "lsb:systemd", "service:x"]
+)
+@pytest.mark.parametrize("make", [resource, group])
+def test_unlisted_agent_is_refused_with_the_list_that_refuses_it(
+    listed: RealServer, make: Any, agent: str
+) -> None:
+    refused = listed.kubectl(
+        "apply", "--server-side", "-f", "-", given=manifest(make("bad", agent)), fails=True
+    )
+    assert f"HACluster listing does not let namespace {SPACE} use {agent}" in refused
+
+
+def test_what_was_there_before_the_list_can_still_be_stopped_and_deleted(listed: RealServer) -> None:
+    change = '{"spec":{"allowedAgents":[{"namespaces":["people"],"agents":["systemd:*"]}]}}'
+    listed.kubectl("apply", "--server-side", "-f", "-", given=manifest(resource("older")))
+    listed.kubectl("patch", "hacluster", "listing", "--type=merge", "-p", change)
+    patch(listed, "admin", "haresource older", '{"spec":{"meta":{"targetRole":"Stopped"}}}')
+    listed.kubectl("delete", "haresource", "older", "-n", SPACE)
