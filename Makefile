@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test test-hosts-uml test-cluster demo soak bench-failover bench-idle clean
+.PHONY: help venv system lint crds test simulate test-hosts-uml test-cluster demo soak bench-failover bench-idle clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -13,6 +13,8 @@ help:
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
 	@echo "make test-hosts-uml  the tests on hosts with kernels of their own (obtains what they need, once)"
 	@echo "make test-cluster    the tests on a real kube-apiserver: BACKSTAY_TEST_KUBECONFIG, envtest's, or one built here, once (Go 1.26)"
+	@echo "make simulate        SEEDS=1000 (default 100) seeds of faults against the real operator, agents and object store;"
+	@echo "                     SEED=123 replays one and tells its story (TALK=1: every operation and write)"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
@@ -40,6 +42,9 @@ lint: $(VENV)/.ready
 
 test: venv lint
 	@PYTHONHASHSEED=random $(BIN)/pytest
+
+simulate: $(VENV)/.ready
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --faults) $(if $(TALK),--talk)
 
 demo: venv
 	@$(BIN)/python -m backstay_sandbox.demo $(if $(HOSTS),--hosts $(HOSTS))

@@ -265,10 +265,26 @@ class Brain:
 
     def _run_on_resource(self, order: Order, instant: Instant) -> None:
         state = self.resources.of(order)
+        if order.verb is Verb.STOP and self._waits_for_members(order, state):
+            return
         if order.verb.ends_monitors:
             self._end_monitors(state, f"{order.verb.value} was ordered")
         if state.running is None and not self.dispatch.full:
             self._begin_order(order, instant)
+
+    def _waits_for_members(self, order: Order, state: ResourceState) -> bool:
+        """Whether a stop waits for those of its group's members that stand on it and are to be stopped too.
+
+        The DC orders them by itself, but for a group that was deleted: what stood on what is then known only here."""
+        for stop in self.book.stops_of(self.resources.standing_on(state)):
+            result = self.ledger.result(stop.id)
+            if order.id in stop.after or (result is not None and result.state is ResultState.DONE):
+                continue
+            if result is not None:
+                reason = f"{stop.resource}, which stands on it, did not stop"
+                self._end_order(Result(id=order.id, state=ResultState.SKIPPED, message=reason))
+            return True
+        return False
 
     def _keep_books(self, order: Order) -> bool:
         """Run an order that takes no process; False if it has to wait."""

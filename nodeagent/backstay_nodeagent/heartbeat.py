@@ -144,6 +144,7 @@ class Keeper:
 
     def _turn(self) -> None:
         now = boottime()
+        self.logic.turned(now)
         self._renew_if_due(now)
         self._mind_peers(now)
         if self.logic.must_release(now) and self._release is None:

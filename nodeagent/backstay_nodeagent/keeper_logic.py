@@ -14,6 +14,9 @@ from backstay_nodeagent.vouching import Lapse
 AGENT_SILENT_S = 1.0
 """An agent pings four times as often."""
 AGENT_AWAY_MAX_S = 60.0
+OWN_GAP_S, AFTER_GAP_S = 0.5, 0.3
+"""A keeper that did not run for so long (it looks around every 0.25 s) cannot tell who was silent: host and agent may have been
+frozen with it. The agent then has this long to be heard, lest both release at once."""
 RETRY_FACTOR_MIN = 0.1
 RETRY_FACTOR_MAX = 0.5
 TIMEOUT_MIN_S = 0.15
@@ -44,7 +47,15 @@ class KeeperLogic:
         self.kept_until: float | None = None
         """Until when peers' promises let the node go on (design note 0003)."""
         self._agent_heard_at = now
+        self._agent_gone = False
+        self._turned_at = now
         self._failures = 0
+
+    def turned(self, now: float) -> None:
+        """At the beginning of every turn of the keeper's loop."""
+        if now - self._turned_at > OWN_GAP_S and not self._agent_gone:
+            self._agent_heard_at = max(self._agent_heard_at, now - AGENT_SILENT_S + AFTER_GAP_S)
+        self._turned_at = now
 
     def retime(self, timings: KeeperTimings, now: float) -> None:
         """New timings; they hold from the next renewal, which is due an interval from now at the latest."""
@@ -54,10 +65,12 @@ class KeeperLogic:
 
     def agent_heard(self, now: float) -> None:
         self._agent_heard_at = now
+        self._agent_gone = False
 
     def agent_gone(self, now: float) -> None:
         """Its connection broke: no need to wait for silence."""
         self._agent_heard_at = min(self._agent_heard_at, now - AGENT_SILENT_S)
+        self._agent_gone = True
 
     def absent(self, now: float) -> bool:
         return now - self._agent_heard_at >= AGENT_SILENT_S

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backstay_nodeagent.ledger import Ledger, Result, ResultState
 from backstay_nodeagent.operation import Instant
-from backstay_nodeagent.orders import Order, Orders
+from backstay_nodeagent.orders import Order, Orders, Verb
 
 
 class OrderBook:
@@ -49,6 +49,11 @@ class OrderBook:
         if self.orders is None or self.refusal:
             return []
         return [order for order in self.orders.actions if not ledger.began(order.id)]
+
+    def stops_of(self, resources: list[str]) -> list[Order]:
+        """The plan's orders to stop these."""
+        orders = self.orders.actions if self.orders and not self.refusal else ()
+        return [order for order in orders if order.verb is Verb.STOP and order.resource in resources]
 
     def ready(self, ledger: Ledger, instant: Instant) -> list[Order]:
         """Those whose `after` have all succeeded and whose startDelay has passed."""

@@ -122,6 +122,16 @@ class ResourceBook:
         if (state.active, state.promoted) != before:
             self.save(state)
 
+    def standing_on(self, state: ResourceState) -> list[str]:
+        """Active members of the same group that were started after this one, the newest first."""
+        group = state.order.group
+        above = [
+            one
+            for one in self._states.values()
+            if group and one.active and one.order.group == group and one.sequence > state.sequence
+        ]
+        return [one.id for one in sorted(above, key=lambda one: -one.sequence)]
+
     def recur(self, order: Order, due_at: float) -> None:
         self.of(order).recurring[order.interval_ms] = Recurring(order, due_at)
         self._journal[f"recurring/{order.resource}/{order.interval_ms}"] = order.to_json()

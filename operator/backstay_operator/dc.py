@@ -123,8 +123,9 @@ class ClusterTask:
                     log.warning("superseded: %s", error, extra={"cluster": self.name})
                     self._elector.lost()
                     self._term = None
-                except ApiError as error:
-                    log.warning("cannot do a DC's work: %s", error, extra={"cluster": self.name})
+                except (ApiError, TimeoutError) as error:
+                    # No answer in time is an outage like any other: the next round tries again.
+                    log.warning("cannot do a DC's work: %r", error, extra={"cluster": self.name})
                     pause = 0.2
             elif self._term is not None:
                 log.warning(

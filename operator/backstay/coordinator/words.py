@@ -100,6 +100,8 @@ _REASONS = {
     Reason.CLONE: "clone limits",
     Reason.QUORUM: "no quorum",
     Reason.ACTIVE_ELSEWHERE: "active elsewhere",
+    Reason.UNMANAGED: "left where it is: it is not managed now",
+    Reason.PROMOTION: "wish to be promoted there",
 }
 
 

@@ -200,3 +200,33 @@ def test_plan_that_is_gone_runs_nothing_more() -> None:
     driver.post(ev.OrdersGone(driver.now))
     driver.run(1.0)
     assert driver.begun() == ["start lvm"]
+
+
+def deleted_group(driver: Driver, *, stop_rc: int = 0) -> Driver:
+    """A group of three runs, and is to be stopped by orders that know nothing of the group any more."""
+    driver.script = lambda operation: (0.1, stop_rc if operation.order.verb is Verb.STOP else 0)
+    members = ("fs", "ip", "www")
+    driver.plan(*(order(f"1-1-{number}", "start", one, group="web") for number, one in enumerate(members)))
+    driver.run(1.0)
+    driver.story.clear()
+    driver.plan(*(order(f"1-2-{number}", "stop", one) for number, one in enumerate(members)))
+    driver.run(1.0)
+    return driver
+
+
+def test_members_of_a_deleted_group_stop_newest_first() -> None:
+    driver = deleted_group(Driver().online())
+    assert [line for line in driver.story if " stop " in line] == [
+        "begins stop www",
+        "ended stop www rc=0",
+        "begins stop ip",
+        "ended stop ip rc=0",
+        "begins stop fs",
+        "ended stop fs rc=0",
+    ]
+
+
+def test_what_a_member_of_a_deleted_group_stands_on_is_not_stopped_when_the_member_is_not() -> None:
+    driver = deleted_group(Driver().online(), stop_rc=1)
+    assert driver.begun() == ["stop www"]
+    assert driver.results == {"1-2-0": "Skipped", "1-2-1": "Skipped", "1-2-2": "Failed"}

@@ -74,3 +74,26 @@ def test_older_renewal_that_is_answered_late_sets_nothing_back() -> None:
     logic = renewed_at(100.0)
     logic.renewed(99.0, 30.0)
     assert logic.term.expires_at == 103.0
+
+
+def test_keeper_that_was_frozen_gives_the_agent_a_moment_to_be_heard_before_it_releases_in_its_stead() -> (
+    None
+):
+    logic = KeeperLogic(100.0, KeeperTimings())
+    logic.renewed(100.0, 3.0)
+    logic.agent_heard(100.2)
+    logic.turned(100.2)
+    logic.turned(104.0)
+    assert not logic.must_release(104.0)
+    for turn in (104.1, 104.2, 104.3, 104.4):
+        logic.turned(turn)
+    assert logic.must_release(104.4)
+
+
+def test_keeper_that_was_frozen_waits_for_no_agent_that_was_gone_before() -> None:
+    logic = KeeperLogic(100.0, KeeperTimings())
+    logic.renewed(100.0, 3.0)
+    logic.agent_gone(100.1)
+    logic.turned(100.2)
+    logic.turned(104.0)
+    assert logic.must_release(104.0)

@@ -1,0 +1,249 @@
+"""What must hold always. Checkers know the truth, and programs only by what they do; each can fail, as the mutants show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backstay_kube import kinds
+from backstay_nodeagent.operation import Operation, Origin
+from backstay_nodeagent.orders import Order, Verb
+
+if TYPE_CHECKING:
+    from backstay_sandbox.apiserver.route import Target
+    from simulation.host import Host
+    from simulation.world import World
+
+FREE = ("quorum", "nothing")
+STARTS_PER_MINUTE_MAX = 30
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule broken."""
+
+    rule: str
+    what: str
+    at: float
+
+
+class Checkers:
+    """Told of everything that happens; `violations` is what was wrong."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.violations: list[Violation] = []
+        self.excused = 0
+        """Two copies of something that needs no fencing, where the documented assumption did not hold."""
+        self.recovered_s = 0.0
+        self.counts: Counter[str] = Counter()
+        self.groups: dict[str, list[str]] = {}
+        self._ran: dict[str, dict[str, str]] = {}
+        self._up: dict[str, dict[str, None]] = {}
+        self._broken: dict[str, set[str]] = {}
+        self._writers: dict[int, str] = {}
+        self._epochs: dict[str, int] = {}
+        self._fail_counts: dict[tuple[str, str], int] = {}
+        self._forgotten: set[tuple[str, str]] = set()
+        self._begun: dict[str, set[str]] = {}
+        self._starts: dict[str, list[float]] = {}
+        self._busy: dict[tuple[str, str], int] = {}
+
+    def violation(self, rule: str, what: str) -> None:
+        self._world.story(f"VIOLATION: {rule}: {what}")
+        self.violations.append(Violation(rule, what, self._world.loop.time()))
+
+    # -- boots and programs
+
+    def booted(self, host: Host) -> None:
+        """The former boot is over: whatever it ran is dead, and everybody can know."""
+        self._up[host.name] = {}
+        self._broken[host.name] = set()
+
+    def program_died(self, name: str, error: BaseException | None) -> None:
+        """By an error of its own."""
+        self.violation("programs do not die of errors", f"{name}: {error!r}")
+
+    # -- operations
+
+    def operation(self, host: Host, operation: Operation) -> None:
+        """An agent starts one; before it runs."""
+        order = operation.order
+        if operation.origin is Origin.ORDER:
+            begun = self._begun.setdefault(host.boot_id, set())
+            if order.id in begun:
+                self.violation(
+                    "an order runs at most once",
+                    f"{order.id} ({order.verb.value} {order.resource}) on {host.name}",
+                )
+            begun.add(order.id)
+
+    def begins(self, host: Host, order: Order) -> None:
+        """An operation on a resource begins, whoever ordered it."""
+        verb, resource = order.verb, order.resource
+        world = self._world
+        recurring = f" every {order.interval_ms}" if order.interval_ms else ""
+        world.detail(f"{host.name} {verb.value} {resource}{recurring} begins ({order.id})")
+        self.counts[verb.value] += 1
+        self._check_overlap(host, order)
+        if verb is Verb.START:
+            world.story(f"{host.name} starts {resource} ({order.id})")
+            self._check_alone(host, order)
+            self._check_proof(host, order)
+            self._check_order(host, resource)
+            self._check_storm(resource)
+            self._ran.setdefault(resource, {})[host.boot_id] = order.requires.value
+        elif verb is Verb.STOP:
+            world.story(f"{host.name} stops {resource} ({order.id or 'released'})")
+            self._check_reverse(host, resource)
+
+    def _check_overlap(self, host: Host, order: Order) -> None:
+        key = (host.boot_id, order.resource)
+        if self._busy.get(key):
+            self.violation(
+                "operations of one resource do not overlap",
+                f"{order.verb.value} {order.resource} on {host.name}",
+            )
+        self._busy[key] = self._busy.get(key, 0) + 1
+
+    def ended(self, host: Host, order: Order, rc: int | None) -> None:
+        """`rc` None: it was killed."""
+        resource = order.resource
+        self._busy[(host.boot_id, resource)] -= 1
+        self._world.detail(f"{host.name} {order.verb.value} {resource} ends: {rc}")
+        up = self._up.setdefault(host.name, {})
+        if order.verb is Verb.START and rc == 0:
+            up[resource] = None
+            self._broken[host.name].discard(resource)
+        elif order.verb is Verb.STOP:
+            if rc == 0:
+                up.pop(resource, None)
+                self._broken[host.name].discard(resource)
+                self._ran.get(resource, {}).pop(host.boot_id, None)
+            else:
+                self._broken[host.name].add(resource)
+        elif order.verb is Verb.MONITOR and rc == 7:
+            up.pop(resource, None)
+            if resource not in host.active:
+                self._ran.get(resource, {}).pop(host.boot_id, None)
+
+    def _check_alone(self, host: Host, order: Order) -> None:
+        resource = order.resource
+        for other in self._world.hosts.values():
+            if other is host or not other.up or resource not in other.active:
+                continue
+            requires = other.active[resource]
+            if requires in FREE and self._is_excused(other):
+                self.excused += 1
+                self._world.story(
+                    f"{resource} is active twice, excused: nobody on {other.name} could stop it in time"
+                )
+                continue
+            self.violation(
+                "never active on two nodes",
+                f"{resource} (requires {requires}) starts on {host.name}, runs on {other.name}",
+            )
+
+    def _is_excused(self, host: Host) -> bool:
+        return self._world.loop.time() < host.excuse_until
+
+    def _check_proof(self, host: Host, order: Order) -> None:
+        """Where it ran last must be known to be over: stopped, fenced, or another boot of that host has shown itself."""
+        if order.requires.value in FREE:
+            return
+        power = self._world.power
+        for boot in list(self._ran.get(order.resource, {})):
+            name = boot.rpartition("-boot")[0]
+            other = self._world.hosts[name]
+            if boot == host.boot_id:
+                continue
+            if boot in power.fenced or other.boot_id != boot:
+                del self._ran[order.resource][boot]
+            else:
+                self.violation(
+                    "no start before the proof of death",
+                    f"{order.resource} starts on {host.name}; {boot} was neither stopped nor fenced",
+                )
+
+    def _check_order(self, host: Host, resource: str) -> None:
+        for members in self.groups.values():
+            if resource in members:
+                before = members[: members.index(resource)]
+                missing = [one for one in before if one not in self._up[host.name]]
+                if missing:
+                    self.violation(
+                        "a group starts in order", f"{resource} on {host.name} before {' '.join(missing)}"
+                    )
+
+    def _check_reverse(self, host: Host, resource: str) -> None:
+        for members in self.groups.values():
+            if resource in members:
+                after = members[members.index(resource) + 1 :]
+                still = [
+                    one for one in after if one in self._up[host.name] and one not in self._broken[host.name]
+                ]
+                if still:
+                    self.violation(
+                        "a group stops in reverse", f"{resource} on {host.name} before {' '.join(still)}"
+                    )
+
+    def _check_storm(self, resource: str) -> None:
+        now = self._world.loop.time()
+        recent = [one for one in self._starts.get(resource, []) if one > now - 60.0]
+        self._starts[resource] = [*recent, now]
+        if len(recent) == STARTS_PER_MINUTE_MAX:
+            self.violation(
+                "no action storm", f"{resource} was started {STARTS_PER_MINUTE_MAX} times in a minute"
+            )
+
+    # -- the journal
+
+    def journal(self, host: Host, entries: Mapping[str, Any]) -> None:
+        """Fail counts rise, or are forgotten by an order to do so."""
+        for key, value in entries.items():
+            if not key.startswith("failure/"):
+                continue
+            place = (host.boot_id, key)
+            known = self._fail_counts.get(place, 0)
+            if value is None:
+                self._fail_counts[place] = 0
+            elif value["count"] <= known:
+                self.violation(
+                    "no fail count is lost", f"{key} on {host.name}: {value['count']} after {known}"
+                )
+            else:
+                self._fail_counts[place] = value["count"]
+
+    # -- writes
+
+    def written(self, process: str, method: str, target: Target, status: int) -> None:
+        """After each write that reached the server."""
+        self._world.detail(f"{process} {method} {target.plural}/{target.name}/{target.subresource}: {status}")
+        if (
+            status >= 300
+            or target.plural != kinds.HANODEPLAN.plural
+            or target.subresource
+            or process == "admin"
+        ):
+            return
+        if method == "DELETE":
+            return
+        self._check_epoch(process, target.name)
+
+    def _check_epoch(self, process: str, name: str) -> None:
+        for plan in self._world.read_all(kinds.HANODEPLAN):
+            if plan["metadata"]["name"] != name and name:
+                continue
+            epoch = int(plan["spec"].get("epoch", 0))
+            node = plan["metadata"]["name"]
+            if name:
+                writer = self._writers.setdefault(epoch, process)
+                if writer != process:
+                    self.violation(
+                        "at most one DC acts per epoch", f"{process} and {writer} in epoch {epoch}"
+                    )
+            if epoch < self._epochs.get(node, 0):
+                self.violation("epochs never go back", f"plan of {node}: {epoch}")
+            self._epochs[node] = epoch

@@ -1,0 +1,87 @@
+"""An operator process: the real World and Replica, with reflectors where kopf would be, and the clocks of its host."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from backstay_kube import reflector
+from backstay_kube.client import Obj
+from backstay_operator import dc, election, events, history, replica, statuses
+from backstay_operator import world as world_module
+from backstay_operator.exposition import SceneCollector
+from backstay_operator.metrics import Metrics
+from backstay_operator.replica import Replica
+from backstay_operator.world import WATCHED, World
+from simulation import virtual_time
+from simulation.api_server import SimClient
+
+if TYPE_CHECKING:
+    from backstay_kube.kinds import Kind
+    from simulation.host import Host
+
+TIMED = (reflector, dc, election, events, history, replica, statuses, world_module)
+
+
+def start_operator(host: Host) -> virtual_time.Process:
+    """Begin a replica on this host."""
+    world = host.world
+    number = world.next_number()
+    process = virtual_time.Process(f"{host.name}/operator{number}", host.clock)
+    world.loop.start(process, _run(host, process, f"{host.name}_{number:05d}"))
+    return process
+
+
+async def _run(host: Host, process: virtual_time.Process, identity: str) -> None:
+    from prometheus_client import CollectorRegistry
+
+    await asyncio.sleep(host.dice.uniform(0.3, 1.0))
+    client = SimClient(host.world.api, host.world.api.link(host.name), caller=process.name)
+    world = World(client)
+    following = Replica(
+        world, client, identity=identity, metrics=Metrics(CollectorRegistry()), scenes=SceneCollector()
+    )
+    tasks = [asyncio.create_task(world.run()), asyncio.create_task(following.run())]
+    tasks += [asyncio.create_task(_follow(client, kind, world)) for kind in WATCHED]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done():
+            error = task.exception()
+            host.world.checkers.program_died(process.name, error)
+    host.kill_operator()
+
+
+async def _follow(client: SimClient, kind: Kind, world: World) -> None:
+    """What kopf does for us: tells of each object, and of a deletion only where the watch saw it."""
+
+    def seen(type_: str, obj: Obj) -> None:
+        if type_ != "DELETED" or listing.told:
+            world.accept(kind, type_, obj)
+
+    listing = _KopfLike(client, kind, on_change=seen)
+    await listing.run()
+
+
+class _KopfLike(reflector.Reflector):
+    """`told` is false while a list is compared: what vanished in a gap of the watch kopf never tells."""
+
+    told = True
+
+    async def list_now(self) -> str:
+        self.told = False
+        try:
+            return await super().list_now()
+        finally:
+            self.told = True
+
+
+def use_virtual_time(seed: int) -> None:
+    """Give the programs' modules their hosts' clocks, and dice that a seed rules. For a process that does nothing else."""
+    from backstay_nodeagent import plan_watch
+
+    time = virtual_time.ProcessTime()
+    for module in (*TIMED, plan_watch):
+        if hasattr(module, "time"):
+            module.time = time  # type: ignore[attr-defined]
+    random.seed(seed)

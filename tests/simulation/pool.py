@@ -1,0 +1,119 @@
+"""Seeds in processes of their own: forked from one that has loaded everything, so that each begins alike and none disturbs another."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import selectors
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+SEED_TIMEOUT_S = 120.0
+
+
+@dataclass
+class Result:
+    """Of one seed. `crash` tells why there is no report."""
+
+    seed: int
+    report: dict[str, Any] = field(default_factory=dict)
+    crash: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.crash and not self.report.get("violations")
+
+
+@dataclass
+class _Child:
+    seed: int
+    pid: int
+    pipe: int
+    began: float
+    data: bytes = b""
+
+
+def run_all(
+    seeds: Iterable[int], *, processes: int, talk: bool = False, before: Callable[[], None] | None = None
+) -> Iterator[Result]:
+    """Results as they come. `before` is called in each child before it begins."""
+    _warm_up()
+    waiting = list(seeds)
+    selector = selectors.DefaultSelector()
+    running = 0
+    while waiting or running:
+        while waiting and running < processes:
+            child = _start(waiting.pop(0), talk=talk, before=before)
+            selector.register(child.pipe, selectors.EVENT_READ, child)
+            running += 1
+        for key, _ in selector.select(5.0):
+            child = key.data
+            piece = os.read(child.pipe, 1 << 20)
+            child.data += piece
+            if not piece:
+                selector.unregister(child.pipe)
+                os.close(child.pipe)
+                running -= 1
+                yield _reap(child)
+        for key in list(selector.get_map().values()):
+            if time.monotonic() - key.data.began > SEED_TIMEOUT_S:
+                os.kill(key.data.pid, signal.SIGKILL)
+
+
+def _warm_up() -> None:
+    import simulation.run  # noqa: F401
+    from simulation.api_server import prepare_store
+
+    logging.disable(logging.CRITICAL)
+    prepare_store()
+    gc.collect()
+    gc.freeze()
+
+
+def _start(seed: int, *, talk: bool, before: Callable[[], None] | None) -> _Child:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(write)
+        return _Child(seed, pid, read, time.monotonic())
+    os.close(read)
+    _live_as_child(seed, write, talk=talk, before=before)
+    raise AssertionError("a child does not return")
+
+
+def _live_as_child(seed: int, pipe: int, *, talk: bool, before: Callable[[], None] | None) -> None:
+    """Runs the seed, writes its report and is gone: nothing is tidied up, since programs that were killed must not be closed."""
+    gc.disable()
+    try:
+        from simulation.run import run_seed
+
+        if before is not None:
+            before()
+        report = vars(run_seed(seed, talk=talk))
+        if not report["violations"] and not talk:
+            report["story"] = report["story"][-1:]
+        text = json.dumps({"report": report})
+    except BaseException:  # noqa: BLE001 - whatever it was, the parent tells of it
+        text = json.dumps({"crash": traceback.format_exc()})
+    data = text.encode()
+    while data:
+        data = data[os.write(pipe, data) :]
+    os._exit(0)
+
+
+def _reap(child: _Child) -> Result:
+    os.waitpid(child.pid, 0)
+    try:
+        found = json.loads(child.data)
+    except ValueError:
+        return Result(
+            child.seed,
+            crash=f"seed {child.seed} ended without a report (killed after {SEED_TIMEOUT_S:.0f} s?)",
+        )
+    return Result(child.seed, **found)

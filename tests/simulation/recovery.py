@@ -1,0 +1,90 @@
+"""After the faults: does everything that is wanted run, once, where it may; is every request answered; is it quiet then?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstay_kube import kinds
+
+if TYPE_CHECKING:
+    from simulation.administrator import Administrator
+    from simulation.world import World
+
+BOUND_S = 75.0
+REFRESH_EVERY_S = 20.0
+QUIET_S = 6.0
+
+
+def recover(world: World, administrator: Administrator) -> None:
+    """Let it recover within BOUND_S, people cleaning up what failed meanwhile; then it must keep still."""
+    began = world.loop.time()
+    refresh_at = began + 9.0
+    wrong = ["nothing looked at yet"]
+    while world.loop.time() - began < BOUND_S:
+        world.run(1.0)
+        if world.loop.time() >= refresh_at:
+            refresh_at += REFRESH_EVERY_S
+            administrator.refresh_all()
+        wrong = what_is_wrong(world, administrator) if world.loop.time() > began + 12.0 else wrong
+        if not wrong:
+            break
+    if wrong:
+        world.checkers.violation("recovers within the bound", f"after {BOUND_S:.0f} s: {'; '.join(wrong)}")
+        return
+    world.checkers.recovered_s = world.loop.time() - began
+    before = dict(world.checkers.counts)
+    world.run(QUIET_S)
+    for verb in ("start", "stop"):
+        if world.checkers.counts[verb] != before.get(verb, 0):
+            world.checkers.violation("keeps still when nothing is wrong", f"a {verb} though all was well")
+    wrong = what_is_wrong(world, administrator)
+    if wrong:
+        world.checkers.violation("stays recovered", "; ".join(wrong))
+
+
+def what_is_wrong(world: World, administrator: Administrator) -> list[str]:
+    """By the truth of what runs, and by what the objects say of it."""
+    wrong: list[str] = []
+    wanted: dict[str, str] = {}
+    for obj in world.read_all(kinds.HARESOURCE):
+        if _is_wanted(obj):
+            wanted[obj["metadata"]["name"]] = ""
+        _compare(world, obj, obj["metadata"]["name"], wrong)
+    for obj in world.read_all(kinds.RESOURCEGROUP):
+        members = [member["name"] for member in obj["spec"]["members"]]
+        if _is_wanted(obj):
+            wanted.update(dict.fromkeys(members, obj["metadata"]["name"]))
+    nodes = {obj["metadata"]["name"]: obj for obj in world.read_all(kinds.HANODE)}
+    places = {name: _places(world, name) for name in sorted(wanted)}
+    for name, where in places.items():
+        if len(where) != 1:
+            wrong.append(f"{name} runs on {where or 'nothing'}")
+    for group in sorted({one for one in wanted.values() if one}):
+        if len({tuple(places[name]) for name, of in wanted.items() if of == group}) != 1:
+            wrong.append(f"group {group} is torn apart")
+    for host in world.hosts.values():
+        wrong += [
+            f"{one} runs on {host.name}, and is not wanted"
+            for one in sorted(host.active)
+            if one not in wanted
+        ]
+        spec = nodes.get(host.name, {}).get("spec", {})
+        if (spec.get("standby") or spec.get("shutdown")) and host.active:
+            wrong.append(f"{host.name} shall run nothing, and runs {sorted(host.active)}")
+    wrong += [f"no answer to {one}" for one in administrator.unanswered()]
+    return wrong
+
+
+def _is_wanted(obj: dict[str, Any]) -> bool:
+    return bool(obj["spec"].get("meta", {}).get("targetRole", "Started") != "Stopped")
+
+
+def _places(world: World, name: str) -> list[str]:
+    return [host.name for host in world.hosts.values() if name in host.active]
+
+
+def _compare(world: World, obj: dict[str, Any], name: str, wrong: list[str]) -> None:
+    told = obj.get("status", {}).get("node", "")
+    where = " ".join(_places(world, name))
+    if told != where:
+        wrong.append(f"{name} is told to be on {told or 'nothing'}, and runs on {where or 'nothing'}")

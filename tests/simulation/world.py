@@ -1,0 +1,249 @@
+"""A simulated cluster: hosts, the API server, the networks between them, the power switch, and the administrator's hand."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from backstay.api import API_VERSION, LEASE_NAMESPACE
+from backstay_kube import kinds
+from backstay_nodeagent.orders import Order
+from backstay_operator.vouch_key import secret_name
+from simulation.agent import DUMMY
+from simulation.api_server import ApiServer
+from simulation.checkers import Checkers
+from simulation.host import Host
+from simulation.virtual_time import PROCESS, SpinError, VirtualLoop
+
+if TYPE_CHECKING:
+    from simulation.keeper import Keeper
+
+CLUSTER = "c"
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+
+class World:
+    """Made from a seed; nothing else decides what happens in it."""
+
+    def __init__(
+        self, seed: int, *, hosts: int, properties: dict[str, Any] | None = None, talk: bool = False
+    ) -> None:
+        self.loop = VirtualLoop()
+        self.dice = random.Random(f"{seed}/world")
+        self.talk = talk
+        self.lines: list[str] = []
+        self._digest = hashlib.sha256()
+        self._numbers = 0
+        self.api = ApiServer(self.loop, random.Random(f"{seed}/network"))
+        self.checkers = Checkers(self)
+        self.power = PowerSwitch(self, random.Random(f"{seed}/power"))
+        names = [f"n{number}" for number in range(1, hosts + 1)]
+        self.hosts = {name: Host(self, name, random.Random(f"{seed}/{name}")) for name in names}
+        self.properties = {"stonithEnabled": True, "clusterRecheckInterval": "20s", **(properties or {})}
+        self.letters_lost = 0.0
+        self.letters_delay_s = 0.003
+        self.api.observers.append(self.checkers.written)
+
+    # -- telling
+
+    def story(self, line: str) -> None:
+        """Something worth reading when a seed fails."""
+        text = f"{self.loop.time():9.4f}  {line}"
+        self._digest.update(text.encode())
+        self.lines.append(text)
+
+    def detail(self, line: str) -> None:
+        """Goes into the trace, and into the story when it is told in full."""
+        text = f"{self.loop.time():9.4f}    {line}"
+        self._digest.update(text.encode())
+        if self.talk:
+            self.lines.append(text)
+
+    @property
+    def trace(self) -> str:
+        """A digest of everything that was told: equal for equal runs."""
+        return self._digest.hexdigest()[:16]
+
+    def next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    # -- the administrator: writes that are known to be taken in
+
+    def write(self, method: str, path: str, body: Any = None, content_type: str = MERGE) -> dict[str, Any]:
+        query = (
+            {"fieldManager": "admin", "force": "true"} if content_type == APPLY else {"fieldManager": "admin"}
+        )
+        data = b"" if body is None else json.dumps(body).encode()
+        answer = self.api.handle(method, path, query, data, content_type, "admin")
+        assert answer.status < 300, f"{method} {path}: {answer.body[:500]!r}"
+        return json.loads(answer.body)  # type: ignore[no-any-return]
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        kind = _KINDS[manifest["kind"]]
+        metadata = manifest["metadata"]
+        self.write("PATCH", kind.path(metadata.get("namespace"), metadata["name"]), manifest, APPLY)
+
+    def read(self, kind: kinds.Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """As it is in the store now."""
+        answer = self.api.handle("GET", kind.path(namespace, name), {}, b"", "", "admin")
+        return json.loads(answer.body) if answer.status == 200 else None
+
+    def read_all(self, kind: kinds.Kind) -> list[dict[str, Any]]:
+        return json.loads(self.api.handle("GET", kind.path(), {}, b"", "", "admin").body)["items"]  # type: ignore[no-any-return]
+
+    def set_up(self) -> None:
+        """What the chart, the kubelets and an administrator have done before anything runs."""
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": LEASE_NAMESPACE}})
+        for name in self.hosts:
+            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+            self.apply(node)
+            addresses = {"status": {"addresses": [{"type": "InternalIP", "address": name}]}}
+            self.write("PATCH", kinds.NODE.path(None, name, "status"), addresses)
+        key = {"data": {"key": base64.b64encode(b"k" * 32).decode()}}
+        metadata = {"name": secret_name(CLUSTER), "namespace": LEASE_NAMESPACE}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **key})
+        self.apply(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "HACluster",
+                "metadata": {"name": CLUSTER},
+                "spec": {"properties": self.properties},
+            }
+        )
+        self.apply(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "FenceDevice",
+                "metadata": {"name": "power"},
+                "spec": {"cluster": CLUSTER, "agent": "stonith:fence_sim", "timeout": "5s"},
+            }
+        )
+
+    def boot_all(self) -> None:
+        for host in self.hosts.values():
+            self.loop.post(host.system, host.boot, delay=host.dice.uniform(0, 0.5))
+
+    # -- networks
+
+    def send_letter(self, sender: Host, receiver: str, give: Callable[[Keeper], None]) -> None:
+        """Between keepers: may be lost, late, or find nobody."""
+        target = self.hosts[receiver]
+        if not sender.peers_up.get(receiver, True) or self.api.dice.random() < self.letters_lost:
+            return
+
+        def arrive() -> None:
+            keeper = target.keeper
+            if target.up and keeper is not None and keeper.process.alive:
+                self.loop.post(keeper.process, give, keeper)
+
+        delay = self.api.dice.uniform(0.0005, self.letters_delay_s)
+        self.loop.call_later(delay, arrive, context=self.api.context)
+
+    def run(self, seconds: float) -> None:
+        try:
+            self.loop.run_until(self.loop.time() + seconds)
+        except SpinError as error:
+            self.checkers.violation("nobody spins", str(error))
+            raise
+        for problem in self.loop.errors:
+            self.checkers.violation(
+                "no callback fails", f"{problem.get('message')}: {problem.get('exception')!r}"
+            )
+        self.loop.errors.clear()
+
+
+class LogLines(logging.Handler):
+    """What the programs log, as lines of the story."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.INFO)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        process = PROCESS.get()
+        name = process.name if process is not None else "?"
+        self._world.lines.append(f"{self._world.loop.time():9.4f}    [{name}] {record.getMessage()}")
+
+
+_KINDS = {kind.name: kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)}
+
+
+class PowerSwitch:
+    """The fence device of all hosts. `mode`: works, fails, hangs, or works and says that it failed."""
+
+    def __init__(self, world: World, dice: random.Random) -> None:
+        self._world = world
+        self._dice = dice
+        self.mode = "works"
+        self.fenced: dict[str, str] = {}
+        """Boots that it ended: boot id -> by whom."""
+
+    def plan(self, executor: Host, order: Order) -> tuple[float, Callable[[], int]]:
+        """How long this fencing takes, and what it does at its end."""
+        world, mode = self._world, self.mode
+        took = self._dice.uniform(0.2, 1.5)
+        world.story(f"{executor.name} asks the power switch to end {order.target} ({order.id}); it {mode}")
+        if mode == "hangs" or not executor.fence_way_up:
+            return float("inf"), lambda: 1
+
+        def act() -> int:
+            if mode == "fails":
+                return 1
+            target = world.hosts[order.target]
+            if target.up:
+                self.fenced[target.boot_id] = executor.name
+                target.power_off(f"fenced by {executor.name}")
+                if order.fence_action != "off":
+                    again = self._dice.uniform(3.0, 8.0)
+                    world.loop.call_later(again, boot_if_down, target, context=world.api.context)
+            else:
+                self.fenced[target.boot_id] = executor.name
+            return 1 if mode == "denies" else 0
+
+        return took, act
+
+
+def boot_if_down(host: Host) -> None:
+    if not host.up:
+        host.boot()
+
+
+def resource(name: str, *, requires: str = "fencing", interval: str = "5s", **meta: Any) -> dict[str, Any]:
+    """An HAResource's manifest."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "HAResource",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {**template(requires=requires, interval=interval, **meta)},
+    }
+
+
+def template(*, requires: str = "fencing", interval: str = "5s", **meta: Any) -> dict[str, Any]:
+    return {
+        "agent": DUMMY,
+        "operations": [
+            {"name": "monitor", "interval": interval, "timeout": "4s"},
+            {"name": "start", "timeout": "6s"},
+            {"name": "stop", "timeout": "6s"},
+        ],
+        "meta": {"requires": requires, **meta},
+    }
+
+
+def group(name: str, members: list[str], *, requires: str = "fencing", **meta: Any) -> dict[str, Any]:
+    """A ResourceGroup's manifest."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ResourceGroup",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "members": [{"name": one, "template": template(requires=requires, **meta)} for one in members]
+        },
+    }
