@@ -365,9 +365,9 @@ class Brain:
         match order.verb:
             case Verb.META_DATA:
                 self.documents.put(document_of(order.agent, outcome.rc, outcome.document))
-                self._end_order(result_of(order, outcome))
+                self._end_order(result_of(operation, outcome, instant))
             case Verb.FENCE:
-                self._end_order(result_of(order, outcome))
+                self._end_order(result_of(operation, outcome, instant))
             case _:
                 self._finish_on_resource(operation, outcome, instant)
         if operation.origin is not Origin.RECURRING:
@@ -386,7 +386,7 @@ class Brain:
                 self._changed()
         match operation.origin:
             case Origin.ORDER:
-                self._end_order(result_of(order, outcome))
+                self._end_order(result_of(operation, outcome, instant))
                 if order.recurring:
                     self.resources.recur(order, instant.at + order.interval_ms / 1000)
             case Origin.RECURRING:

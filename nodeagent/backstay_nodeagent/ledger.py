@@ -33,13 +33,15 @@ class Result:
     state: ResultState
     rc: int | None = None
     message: str = ""
+    exec_ms: int | None = None
+    """How long the agent's operation ran, without what it waited for; None where none ran to an end."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"state": self.state.value}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Result:
-        return cls(id=data["id"], state=ResultState(data["state"]), rc=data["rc"], message=data["message"])
+        return cls(**{**data, "state": ResultState(data["state"])})
 
 
 class Ledger:

@@ -6,7 +6,7 @@ from backstay.ocf.exitcode import ExitCode, OpStatus, exit_code_text
 from backstay_nodeagent.events import KeeperStop
 from backstay_nodeagent.ledger import Result, ResultState
 from backstay_nodeagent.operation import Instant, Operation, Origin, Outcome
-from backstay_nodeagent.orders import Order, Verb
+from backstay_nodeagent.orders import Verb
 from backstay_nodeagent.resources import ResourceState
 
 MESSAGE_MAX = 512
@@ -19,8 +19,9 @@ def message_of(outcome: Outcome) -> str:
     return (outcome.reason or exit_code_text(outcome.rc))[:MESSAGE_MAX]
 
 
-def result_of(order: Order, outcome: Outcome) -> Result:
-    """The result of an order whose operation ran to its end."""
+def result_of(operation: Operation, outcome: Outcome, instant: Instant) -> Result:
+    """The result of an order whose operation ran to its end now."""
+    order = operation.order
     success = outcome.success(order)
     if order.verb is Verb.NOTIFY:
         # As in Pacemaker, nothing waits in vain for a notification that went wrong.
@@ -29,7 +30,8 @@ def result_of(order: Order, outcome: Outcome) -> Result:
     message = "" if outcome.success(order) else message_of(outcome)
     if order.verb is Verb.FENCE and not success and outcome.output:
         message = f"{message}: {outcome.output.strip()[-MESSAGE_MAX:]}"
-    return Result(id=order.id, state=state, rc=outcome.rc, message=message)
+    exec_ms = round((instant.at - operation.started.at) * 1000)
+    return Result(id=order.id, state=state, rc=outcome.rc, message=message, exec_ms=exec_ms)
 
 
 def record_of_keeper_stop(

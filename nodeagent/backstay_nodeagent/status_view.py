@@ -64,6 +64,8 @@ def _result(result: Result) -> dict[str, Any]:
     wire: dict[str, Any] = {"id": result.id, "state": result.state.value, "message": result.message}
     if result.rc is not None:
         wire["rc"] = result.rc
+    if result.exec_ms is not None:
+        wire["execMs"] = result.exec_ms
     return wire
 
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 INPUT_LIMIT = 512 * 1024
 """Bytes of an encoded input; larger ones are dropped with a note, far below etcd's 1.5 MiB."""
 ACTIONS_LIMIT = 500
+MOMENTS_LIMIT = 64
 QUEUE_SIZE = 128
 
 
@@ -105,6 +106,7 @@ class HistoryWriter:
             "summary": list(summary_lines(context.transition))[:100],
             "started": timestamp(context.began_wall),
             "decideMs": round(job.decide_ms, 3),
+            "moments": [moment.wire() for moment in job.run.moments()][-MOMENTS_LIMIT:],
         }
         await self._client.patch(
             kinds.HATRANSITION, self._name(context.number), {"status": status}, subresource="status"

@@ -114,6 +114,13 @@ class ModelCluster:
         metadata = node.metadata.model_copy(update={"generation": node.metadata.generation + 1})
         self.hanodes[name] = node.model_copy(update={"spec": spec, "metadata": metadata})
 
+    def set_published(self, name: str, state: str) -> None:
+        """What a DC before has written into the node's status."""
+        node = self.hanodes[name]
+        self.hanodes[name] = node.model_copy(
+            update={"status": node.status.model_copy(update={"state": state})}
+        )
+
     def request(self, resource: str, request: dict[str, object]) -> None:
         """Write a one-shot request into a resource."""
         for number, item in enumerate(self.resources):

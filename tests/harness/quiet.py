@@ -45,7 +45,7 @@ def nobody_notices(cluster: ClusterUnderTest, *, url: str, address: str) -> Iter
         time.sleep(LONGER_THAN_A_LEASE_S)  # what was to be noticed has been noticed
     cluster.settle()
     assert counted.attempts["page"] > 10 * (time.monotonic() - since) / 3, "the client did ask"
-    assert counted.misses == {"page": 0, "address": 0}
+    assert counted.misses == {"page": 0, "address": 0}, f"missed: {counted.misses} of {counted.attempts}"
     assert runs(cluster) == before
     assert {one: cluster.node_of(one) for one in (GROUP, ADDRESS)} == places
     assert cluster.boots() == boots

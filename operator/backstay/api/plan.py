@@ -135,6 +135,7 @@ class ActionResult(Model):
     state: Literal["Done", "Failed", "Skipped", "Refused", "Cancelled"]
     rc: int | None = None
     message: str = ""
+    exec_ms: int | None = Field(default=None, description="How long it ran, without what it waited for.")
 
 
 OpStatus = Literal["Done", "Error", "Timeout", "NotInstalled", "NotSupported", "Cancelled", "Unknown"]

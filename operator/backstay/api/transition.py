@@ -32,13 +32,29 @@ class TransitionAction(Model):
     node: str = ""
     state: Literal["Waiting", "Running", "Done", "Failed", "Skipped", "Aborted", "TimedOut"] = "Waiting"
     rc: int | None = None
-    started: Timestamp | None = None
-    duration_ms: int | None = None
+    ordered: Timestamp | None = Field(default=None, description="When the DC wrote it into the plan.")
+    started: Timestamp | None = Field(
+        default=None,
+        description="When the node began it, by the DC's clock; a member of a chain waits its turn first.",
+    )
+    duration_ms: int | None = Field(default=None, description="How long it ran.")
     reason: str = ""
+
+
+class Moment(Model):
+    """Something that led to the transition, by the clock of the DC."""
+
+    time: Timestamp
+    node: str = ""
+    what: str
 
 
 class HATransitionStatus(Model):
     """Its course."""
+
+    moments: list[Moment] = Field(
+        default_factory=list, max_length=64, description="Who noticed what, and when, before it began."
+    )
 
     phase: Literal["Running", "Complete", "Failed", "Aborted"] = "Running"
     summary: list[str] = Field(

@@ -18,12 +18,13 @@ from backstay.api.quantities import duration_ms
 from backstay.coordinator.fingerprint import Fingerprint, fingerprint
 from backstay.coordinator.gate import Gate
 from backstay.coordinator.membership import Membership, MembershipKeeper
+from backstay.coordinator.moments import Watchman
 from backstay.coordinator.orders import PlanBook
 from backstay.coordinator.peers import vouching_of
 from backstay.coordinator.requests import RequestDesk
 from backstay.coordinator.run import Fenced, Run, RunContext
 from backstay.coordinator.story import StoryItem, Tale, Whereabouts, active_map
-from backstay.coordinator.words import placed_nodes
+from backstay.coordinator.words import condition_of, placed_nodes
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition
 from backstay.liveness.quorum import storm
@@ -121,6 +122,9 @@ class Coordinator:
         self._again = ""
         self._last: Finished | None = None
         self._gate = Gate(epoch=epoch)
+        self._watchman = Watchman(epoch=epoch)
+        self._told: dict[str, NodeCondition | None] = {}
+        """How each node is by what was told last, by this DC or one before it."""
 
     # -- one step
 
@@ -185,6 +189,9 @@ class Coordinator:
     def _judge(self, view: View, orders: Orders) -> tuple[Membership, Assembly]:
         objects = view.objects
         nodes = {node.metadata.name: node for node in objects.nodes}
+        if self._membership is None:
+            self._told = {name: condition_of(node.status.state) for name, node in nodes.items()}
+            self._watchman.begin(self._told, view.now)
         membership = self._members.look(
             nodes,
             objects.plans,
@@ -195,6 +202,7 @@ class Coordinator:
             now=view.now,
         )
         self._tell_nodes(membership, orders)
+        self._watchman.look(membership, self._tracker, view.now)
         self._membership = membership
         extra = tuple(one for move in self.desk.moves for one in move.constraints())
         assembly = assemble(
@@ -211,23 +219,22 @@ class Coordinator:
         before = self._membership.nodes if self._membership is not None else {}
         for name, view in membership.nodes.items():
             condition = view.verdict.condition
-            was = before[name].verdict.condition if name in before else None
-            boots = name in before and before[name].boot_id != view.boot_id
-            if boots:
+            if name in before and before[name].boot_id != view.boot_id:
                 self._book.forget_node(name)
-            if condition is was or (was is None and condition is NodeCondition.PENDING):
-                continue
+                self._told[name] = None
+            if condition is self._told.get(name) or condition is NodeCondition.PENDING:
+                continue  # pending is no news: what it was, or will be, is
+            self._told[name] = condition
             tale = {
                 NodeCondition.UNCLEAN: Tale.NODE_LOST,
                 NodeCondition.ONLINE: Tale.NODE_JOINED,
                 NodeCondition.OFFLINE: Tale.NODE_OFFLINE,
-            }.get(condition)
-            if tale is not None:
-                message = f"Node {name} is {condition.value}: {view.verdict.reason}"
-                facts = {"node": name, "state": condition.value}
-                orders.story.append(
-                    StoryItem(tale=tale, message=message, warning=tale is Tale.NODE_LOST, facts=facts)
-                )
+            }[condition]
+            message = f"Node {name} is {condition.value}: {view.verdict.reason}"
+            facts = {"node": name, "state": condition.value}
+            orders.story.append(
+                StoryItem(tale=tale, message=message, warning=tale is Tale.NODE_LOST, facts=facts)
+            )
         if self._membership is not None and self._membership.quorum != membership.quorum:
             word = "gained" if membership.quorum else "lost"
             orders.story.append(
@@ -369,6 +376,7 @@ class Coordinator:
             began=view.now,
             began_wall=view.wall,
             decide_ms=0.0,
+            moments=self._watchman.tell(view.now, f"the DC decides: {trigger}"),
         )
         self._run = Run(context, batch_limit=properties.batch_limit, node_limit=properties.node_action_limit)
         self._run_print = look

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from backstay.api import FenceDevice, HANodePlan
 from backstay.api.plan import ActionResult
 from backstay.api.quantities import duration_ms, timestamp
+from backstay.api.transition import Moment as TransitionMoment
 from backstay.api.transition import TransitionAction
 from backstay.coordinator.membership import Membership
+from backstay.coordinator.moments import Moment
 from backstay.coordinator.orders import ActionWriter, PlanBook, fence_order
 from backstay.fencing import Fencer, devices_for
 from backstay.scheduler import Transition
@@ -58,6 +60,8 @@ class _Entry:
     sent_wall: float | None = None
     sent: float | None = None
     ended: float | None = None
+    exec_s: float | None = None
+    """As the node measured it."""
     rc: int | None = None
     reason: str = ""
 
@@ -76,6 +80,7 @@ class RunContext:
     began: float
     began_wall: float
     decide_ms: float
+    moments: tuple[Moment, ...] = ()
 
 
 @dataclass(slots=True)
@@ -141,6 +146,7 @@ class Run:
         if result is not None:
             entry = self._entries[id_]
             entry.rc, entry.reason = result.rc, result.message
+            entry.exec_s = None if result.exec_ms is None else result.exec_ms / 1000
             self._finish(id_, _OUTCOMES[result.state], now)
         elif plan is not None and any(one.action_id == self.writer.id_of(id_) for one in plan.status.pending):
             self.runner.started(id_, now)
@@ -175,6 +181,7 @@ class Run:
                     by=f"{fencing.device} on {fencing.executor}",
                 )
             )
+            self._entries[id_].reason = f"by {progress.fenced[-1].by}"
             self._finish(id_, Outcome.DONE, now)
         elif result is not None or not usable or now > fencing.deadline:
             why = result.message if result is not None else "no answer"
@@ -276,6 +283,13 @@ class Run:
     def _wall(self, now: float) -> float:
         return self.context.began_wall + (now - self.context.began)
 
+    def moments(self) -> list[TransitionMoment]:
+        """The record of what led here."""
+        return [
+            TransitionMoment(time=timestamp(self._wall(one.at)), node=one.node, what=one.what)
+            for one in self.context.moments
+        ]
+
     def span(self, action_id: int) -> tuple[float, float] | None:
         """When the action was sent and when it ended (monotonic seconds); None if it never ran or never ended."""
         entry = self._entries.get(action_id)
@@ -293,17 +307,28 @@ class Run:
 
     def _record(self, action: Action) -> TransitionAction:
         entry = self._entries.get(action.id, _Entry())
-        took = entry.ended - entry.sent if entry.ended is not None and entry.sent is not None else None
+        started, took = self._when(entry)
         return TransitionAction(
             number=action.id,
             action=action.key or action.describe(),
             node=action.node or "",
             state=_state_word(self.runner.phase(action.id), aborted=self.runner.aborted is not None),
             rc=entry.rc,
-            started=timestamp(entry.sent_wall) if entry.sent_wall is not None else None,
+            ordered=timestamp(entry.sent_wall) if entry.sent_wall is not None else None,
+            started=timestamp(self._wall(started)) if started is not None else None,
             duration_ms=round(took * 1000) if took is not None else None,
             reason=entry.reason,
         )
+
+    @staticmethod
+    def _when(entry: _Entry) -> tuple[float | None, float | None]:
+        """When it began (monotonic seconds) and how long it ran. Without the node's own measure: from when it was sent."""
+        if entry.sent is None or entry.ended is None:
+            return entry.sent, None
+        ran_s = entry.ended - entry.sent
+        if entry.exec_s is not None:
+            ran_s = min(ran_s, entry.exec_s)
+        return entry.ended - ran_s, ran_s
 
 
 def _state_word(phase: Phase, *, aborted: bool) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from backstay.api.quantities import score_text
+from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import Change, Contribution, Reason, Transition, Verb
 from backstay.state.assemble import Assembly
 from backstay.state.resource import primitives_of
@@ -27,6 +28,16 @@ def _line(change: Change) -> str:
     else:
         place = change.to_node or change.from_node or ""
     return f"{change.verb.value} {change.resource} ( {place} ){because}{blocked}"
+
+
+def condition_of(state: str) -> NodeCondition | None:
+    """What an HANode's published state says of the node's life: wishes (standby, stopped, ...) are only told of nodes that are online.
+
+    None where nothing was published yet."""
+    if not state:
+        return None
+    lifeless = {one.value: one for one in NodeCondition}
+    return lifeless.get(state, NodeCondition.ONLINE)
 
 
 def placed_nodes(transition: Transition, assembly: Assembly) -> Mapping[str, tuple[str, ...]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from backstay.api import HATransition
-from backstay.api.transition import TransitionAction
+from backstay.api.quantities import timestamp_seconds
+from backstay.api.transition import HATransitionStatus, TransitionAction
 from backstay_cli.render.paint import Paint, ms_text, table
 
 
@@ -38,10 +40,10 @@ def detail_lines(transition: HATransition, paint: Paint) -> Iterator[str]:
         yield ""
         yield paint.heading("Summary:")
         yield from (f"  * {line}" for line in status.summary)
-    if status.actions:
+    if status.actions or status.moments:
         yield ""
-        yield paint.heading("Actions:")
-        yield from (f"  {line}" for line in _actions(status.actions, paint))
+        yield paint.heading("Story:")
+        yield from (f"  {line}" for line in _story(status, paint))
     if status.actions_dropped:
         yield f"  ... and {status.actions_dropped} more, left out to keep the object small"
     yield ""
@@ -62,19 +64,56 @@ def _title(transition: HATransition, paint: Paint) -> str:
     return f"{number}  {paint.time(status.started)}  {phase(status.phase)}{duration}{failures}{trigger}"
 
 
-def _actions(actions: Sequence[TransitionAction], paint: Paint) -> Iterator[str]:
-    rows = [
-        (
-            paint.clock(action.started),
-            action.action,
-            action.node,
-            action.state + (f" (rc {action.rc})" if action.rc else ""),
-            ms_text(action.duration_ms),
-            action.reason,
-        )
-        for action in sorted(actions, key=lambda a: (a.started or "~", a.number))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One line of the story; `at` sorts, and is empty for what never began."""
+
+    at: str
+    node: str
+    what: str
+    took: str = ""
+    outcome: str = ""
+    bad: bool = False
+
+
+def _story(status: HATransitionStatus, paint: Paint) -> Iterator[str]:
+    """Who noticed what when, then each action as it began; AFTER counts from the first line."""
+    rows = sorted(
+        (*_moments(status), *_actions(status.actions), *_end(status)), key=lambda row: row.at or "~"
+    )
+    first = next((timestamp_seconds(row.at) for row in rows if row.at), 0.0)
+    cells = [
+        (paint.clock(row.at), _after(row.at, first), row.node, row.what, row.took, row.outcome)
+        for row in rows
     ]
-    for row, line in zip(
-        [None, *rows], table(("TIME", "ACTION", "NODE", "OUTCOME", "TOOK", "REASON"), rows), strict=True
-    ):
-        yield paint.bad(line) if row is not None and row[3].startswith(("Failed", "TimedOut")) else line
+    lines = table(("TIME", "AFTER", "NODE", "WHAT", "TOOK", "OUTCOME"), cells)
+    yield lines[0]
+    for row, line in zip(rows, lines[1:], strict=True):
+        yield paint.bad(line) if row.bad else line
+
+
+def _after(at: str, first: float) -> str:
+    return f"{timestamp_seconds(at) - first:.3f} s" if at else ""
+
+
+def _moments(status: HATransitionStatus) -> Iterator[_Row]:
+    for moment in status.moments:
+        yield _Row(at=moment.time, node=moment.node, what=moment.what)
+
+
+def _actions(actions: Sequence[TransitionAction]) -> Iterator[_Row]:
+    for action in actions:
+        outcome = action.state + (f" (rc {action.rc})" if action.rc else "")
+        yield _Row(
+            at=action.started or action.ordered or "",
+            node=action.node,
+            what=action.action,
+            took=ms_text(action.duration_ms),
+            outcome=f"{outcome}: {action.reason}" if action.reason else outcome,
+            bad=action.state in ("Failed", "TimedOut"),
+        )
+
+
+def _end(status: HATransitionStatus) -> Iterator[_Row]:
+    if status.finished:
+        yield _Row(at=status.finished, node="", what=f"the transition is {status.phase.lower()}")

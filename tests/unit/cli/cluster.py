@@ -174,6 +174,7 @@ def power_cut() -> Obj:
                 "Fence (reboot) n1 'peer is no longer part of the cluster'",
                 "Move ClusterIP ( n1 -> n3 )",
             ],
+            "moments": [{"time": timestamp(NOW - 35.1), "node": "n1", "what": "its last heartbeat was seen"}],
             "started": timestamp(NOW - 32),
             "finished": timestamp(NOW - 29.5),
             "decideMs": 1.7,
@@ -187,6 +188,7 @@ def power_cut() -> Obj:
                     "rc": 0,
                     "started": timestamp(NOW - 32),
                     "durationMs": 1800,
+                    "reason": "by power-switch on n2",
                 },
                 {
                     "number": 2,

@@ -31,7 +31,7 @@ async def test_the_story_of_a_failover() -> None:
     )
 
 
-async def test_one_transition_shows_its_actions_in_the_order_of_time() -> None:
+async def test_one_transition_tells_who_noticed_what_and_each_action_in_the_order_of_time() -> None:
     assert (await run(FakeApi(*tutorial()), "history", "41")).out == (
         "Transition 41  Tue Nov 14 22:12:48 2023  Complete in 2.50 s: node n1 is lost\n"
         "  DC: operator-a (epoch 7)\n"
@@ -41,10 +41,12 @@ async def test_one_transition_shows_its_actions_in_the_order_of_time() -> None:
         "  * Fence (reboot) n1 'peer is no longer part of the cluster'\n"
         "  * Move ClusterIP ( n1 -> n3 )\n"
         "\n"
-        "Actions:\n"
-        "  TIME          ACTION             NODE  OUTCOME  TOOK    REASON\n"
-        "  22:12:48.000  stonith-n1-reboot  n2    Done     1.80 s\n"
-        "  22:12:49.800  ClusterIP_start_0  n3    Done     660 ms\n"
+        "Story:\n"
+        "  TIME          AFTER    NODE  WHAT                         TOOK    OUTCOME\n"
+        "  22:12:44.900  0.000 s  n1    its last heartbeat was seen\n"
+        "  22:12:48.000  3.100 s  n2    stonith-n1-reboot            1.80 s  Done: by power-switch on n2\n"
+        "  22:12:49.800  4.900 s  n3    ClusterIP_start_0            660 ms  Done\n"
+        "  22:12:50.500  5.600 s        the transition is complete\n"
         "\n"
         "It cannot be replayed: its input was not kept\n"
     )
