@@ -49,7 +49,7 @@ def _read_set(element: Element, index: Index) -> AttributeSet:
     for pair in index.children(element, "nvpair"):
         name = required(pair, "name")
         value = pair.get("value")
-        if value is not None:
+        if value is not None and value != "#default":  # says that nothing is set here
             values.setdefault(name, value)
     return AttributeSet(
         id=element.get("id") or "",

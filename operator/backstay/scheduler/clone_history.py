@@ -8,6 +8,7 @@ surplus instance, which will be stopped. Histories of unknown resources become o
 from collections.abc import Callable, Iterator
 
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
+from backstay.state.choices import NodeKind, Requires
 from backstay.state.history import ResourceHistory
 
 Orphan = Callable[[Situation, ResourceHistory], Resource]
@@ -17,8 +18,7 @@ Activeness = Callable[[Resource, NodeView, ResourceHistory], bool]
 def assign_histories(
     situation: Situation, orphan: Orphan, is_active: Activeness
 ) -> Iterator[tuple[Resource, NodeView, ResourceHistory]]:
-    """Every history with the instance it belongs to, in the order in which the state has them. A history of
-    something that is not running and that no instance is left for is passed over."""
+    """Every history with the instance it belongs to, in the order in which the state has them."""
     claims = _Claims(situation, is_active)
     for history in situation.state.histories:
         node = situation.node_by_name.get(history.node)
@@ -70,16 +70,26 @@ class _Claims:
         held = self._holder.setdefault(clone, {})
         active = self._is_active(instances[0], node, history)
         position = self._position(clone, held, node)
+        if active and self._is_lost_to(node, clone, instances[0]):
+            position = None  # no instance waits for this node: it may start elsewhere before the node is cut off
         if position is not None and self._is_taken(clone.children[position], base, node):
             position = None  # one more of the same on this node is one too many
         if position is None:
-            if not active:
-                return None
+            if not active:  # any instance may keep in mind that the node was asked
+                return next((one for one in instances if node.name not in one.activities), None)
             self._surplus(clone, history)
             return _within(clone.children[-1], base)
         if active:
             held[position] = node.name
         return _within(clone.children[position], base)
+
+    def _is_lost_to(self, node: NodeView, clone: Resource, instance: Resource) -> bool:
+        """Whether what runs there counts as surplus: it needs no fencing, and there are more nodes than instances, so
+        that another node can take its place."""
+        needs_fencing = instance.meta.requires in (Requires.FENCING, Requires.UNFENCING)
+        members = sum(1 for one in self._situation.nodes if one.node.kind is NodeKind.MEMBER)
+        configured = sum(1 for one in clone.children if not one.surplus)
+        return (node.unclean or not node.online) and not needs_fencing and configured < members
 
     def _position(self, clone: Resource, held: dict[int, str], node: NodeView) -> int | None:
         for position in range(len(clone.children)):

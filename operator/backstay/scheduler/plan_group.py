@@ -35,10 +35,13 @@ def plan_group(plan: Plan, group: Resource) -> None:
 def _mark_members(plan: Plan, group: Resource, operation: str) -> None:
     begin, done = mark(plan, group, operation), mark(plan, group, DONE[operation])
     plan.actions.relate(begin, done)
+    starts = operation == "start" and any(plan.actions.of(member, operation) for member in group.children)
     for member in group.children:
         for act in plan.actions.of(member, operation):
             plan.actions.relate(begin, act, Bond.PULLS_FIRST)
             plan.actions.relate(act, done, Bond.PULLS_THEN | Bond.NEEDS)
+        if starts and not plan.actions.of(member, operation):  # it runs only if all of it does
+            plan.actions.relate(placeholder(plan, member, operation), done, Bond.NEEDS)
 
 
 def order_marks(plan: Plan, resource: Resource, *, promotable: bool) -> None:

@@ -124,9 +124,13 @@ def last_record(activity: Activity | None, name: str, interval_ms: int) -> OpRec
 
 
 def since_last_stop(activity: Activity, record: OpRecord) -> bool:
-    """A start or stop that came later ended it."""
+    """A start or stop that came later ended it. Where the start is no longer on record, as only the last operation of
+    its kind is kept, a promotion or demotion stands for it."""
+    ending: tuple[str, ...] = ("stop", "start")
+    if not any(one.operation == "start" for one in activity.records):
+        ending = ("stop", "promote", "demote")
     for other in activity.records:
-        if other.operation in ("stop", "start") and other.call_id > record.call_id and record.target_rc != 7:
+        if other.operation in ending and other.call_id > record.call_id and record.target_rc != 7:
             return False
     return True
 

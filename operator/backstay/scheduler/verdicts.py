@@ -103,8 +103,7 @@ class _Reader:
 
     def _pending(self, activity: Activity, record: OpRecord) -> None:
         if is_probe(record):
-            activity.pending = "monitor"
-            return
+            return  # says nothing until it is done
         activity.known = True
         activity.pending = record.operation
         match record.operation:
@@ -231,7 +230,8 @@ class _Reader:
             case "promote":
                 activity.role = Role.PROMOTED
             case "demote":
-                activity.role = Role.UNPROMOTED
+                # One that is to block is left as it was found; any other is cleaned up as if it had gone half way.
+                activity.role = Role.PROMOTED if activity.on_fail is OnFail.BLOCK else Role.UNPROMOTED
             case "monitor" if record.rc == OCF_FAILED_PROMOTED:
                 activity.role = Role.PROMOTED
             case _:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from backstay.scheduler.situation import Kind, Resource
-from backstay.scheduler.tree import natural
+from backstay.scheduler.tree import clone_size, natural
 from backstay.simulate.instance_status import flags_of, instance_text, pending_word
 from backstay.state.choices import Role
 
@@ -14,7 +14,6 @@ def clone_lines(clone: Resource) -> Iterator[str]:
     yield f"* Clone Set: {clone.id} [{first}]{_flags(clone)}:"
     groups: dict[str, list[str]] = {"Promoted": [], "Started": [], "Unpromoted": []}
     occupied: set[str] = set()
-    inactive: list[Resource] = []
     for child in clone.children:
         leaves = list(child.leaves())
         nodes = sorted({node.name for leaf in leaves for node in leaf.active_on}, key=natural)
@@ -24,16 +23,16 @@ def clone_lines(clone: Resource) -> Iterator[str]:
             groups[word].append(nodes[0])
         elif not nodes and child.surplus:
             continue
-        elif not nodes and not clone.meta.raw.globally_unique and not any(leaf.failed for leaf in leaves):
-            inactive.append(child)
-        else:
+        elif nodes or clone.meta.raw.globally_unique or any(leaf.failed for leaf in leaves):
             yield from _one_by_one(clone, child)
     promotable = bool(clone.meta.raw.promotable)
     for word in ("Promoted", "Started", "Unpromoted"):
         shown = "Unpromoted" if word == "Started" and promotable else word
         if groups[word]:
             yield f"  * {shown}: [ {' '.join(sorted(groups[word], key=natural))} ]"
-    yield from _stopped(clone, inactive, occupied)
+    summed_up = sum(len(names) for names in groups.values())
+    if not clone.meta.raw.globally_unique and summed_up < clone_size(clone.meta.raw, nodes=len(clone.node_names)).instances:
+        yield from _stopped(clone, occupied)
 
 
 def _word(leaves: list[Resource]) -> str:
@@ -64,16 +63,15 @@ def _one_by_one(clone: Resource, child: Resource) -> Iterator[str]:
     yield f"  * {instance_text(child, name=None if unique else child.base_id)}"
 
 
-def _stopped(clone: Resource, inactive: list[Resource], occupied: set[str]) -> Iterator[str]:
-    if not inactive:
-        return
+def _stopped(clone: Resource, occupied: set[str]) -> Iterator[str]:
+    """Where none is, if there might be more: wherever, as any instance may run on any node."""
     missing = {
         name
         for leaf in clone.leaves()
         for name, activity in leaf.activities.items()
         if activity.not_installed
     }
-    names = [node for node in _all_nodes(clone) if node not in occupied][: len(inactive)]
+    names = [node for node in clone.node_names if node not in occupied]
     metas = [clone.meta, *(leaf.meta for leaf in clone.leaves())]
     off = any(meta.target_role is Role.STOPPED for meta in metas)
     disabled = " (disabled)" if off else ""
@@ -83,10 +81,6 @@ def _stopped(clone: Resource, inactive: list[Resource], occupied: set[str]) -> I
     absent = [name for name in names if name in missing]
     if absent:
         yield f"  * Stopped (Not installed): [ {' '.join(absent)} ]"
-
-
-def _all_nodes(clone: Resource) -> list[str]:
-    return clone.node_names
 
 
 def _flags(clone: Resource) -> str:
