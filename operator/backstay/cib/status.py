@@ -24,7 +24,7 @@ class Status:
 
 
 def read_status(root: Element, index: Index, properties: ClusterProperties, *, now: float) -> Status:
-    """Nodes in configuration order, and everything recorded about them. Raises CibError."""
+    """Nodes in the order in which their states stand, then those without; and everything recorded about them. Raises CibError."""
     states = _states(root)
     nodes: list[Node] = []
     histories: list[ResourceHistory] = []
@@ -40,9 +40,13 @@ def read_status(root: Element, index: Index, properties: ClusterProperties, *, n
             continue
         names[id(state)] = node.name
         fail_counts += _fail_counts(node)
+    reported: dict[str, int] = {}
     for state in root.iterfind("status/node_state"):
         if id(state) in names:
+            reported.setdefault(names[id(state)], len(reported))
             histories += _histories(state, names[id(state)])
+    # Of several copies the first reported counts as the one that is meant, so nodes are in that order.
+    nodes.sort(key=lambda node: reported.get(node.name, len(reported)))
     tickets = tuple(_ticket(one) for one in root.iterfind("status/tickets/ticket_state"))
     return Status(tuple(nodes), tuple(histories), tuple(fail_counts), tickets)
 

@@ -7,8 +7,6 @@ Decisions are made in phases: bookkeeping, then probes, then what starts and sto
 resources.
 """
 
-from collections.abc import Iterator
-
 from backstay.scheduler.actions import Act
 from backstay.scheduler.changes import Change, definition_change
 from backstay.scheduler.cleanup import EXPIRED
@@ -21,17 +19,13 @@ from backstay.state.choices import OpStatus
 def in_graph_order(plan: Plan, acts: list[Act]) -> list[Act]:
     """The same acts, sorted."""
     position = _positions(plan)
-    reading = {name: turn for turn, name in enumerate(dict.fromkeys(_read_nodes(plan)))}
+    reading = {node.name: turn for turn, node in enumerate(plan.situation.state.nodes)}
 
     def key(act: Act) -> tuple[int, tuple[int, ...]]:
         place = len(position) if act.resource is None else position.get(act.resource, len(position))
         return place, tuple(-part for part in _rank(plan, act, reading))
 
     return sorted(acts, key=key)
-
-
-def _read_nodes(plan: Plan) -> Iterator[str]:
-    return (one.node for one in plan.situation.state.histories)
 
 
 def _positions(plan: Plan) -> dict[Resource, int]:

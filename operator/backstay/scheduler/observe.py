@@ -148,10 +148,8 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
     """Sum up what all nodes say about one primitive."""
     leaf.managed = leaf.meta.is_managed
     leaf.maintained = leaf.meta.maintenance
-    for node in situation.nodes:
-        activity = leaf.activities.get(node.name)
-        if activity is None:
-            continue
+    for activity in leaf.activities.values():  # in the order in which the state has them
+        node = activity.node
         leaf.failure_ignored = leaf.failure_ignored or activity.failure_ignored
         if activity.on_fail is OnFail.RESTART_CONTAINER:
             _restart_container(leaf, activity)

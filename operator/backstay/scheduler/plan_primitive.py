@@ -11,13 +11,13 @@ from backstay.scheduler.plan import Plan
 from backstay.scheduler.plan_roles import is_promotable, plan_roles
 from backstay.scheduler.recurring import plan_recurring
 from backstay.scheduler.situation import NodeView, Resource
-from backstay.state.choices import NoQuorumPolicy, OnFail, Requires
+from backstay.state.choices import NoQuorumPolicy, OnFail, Requires, Role
 
 
 def plan_primitive(plan: Plan, resource: Resource) -> None:
     """Make the acts of one primitive and the relations among them."""
     target = plan.target(resource)
-    stops = [_plan_stop(plan, resource, node, target) for node in _to_stop(resource)]
+    stops = [_plan_stop(plan, resource, node, target) for node in resource.places]
     start = _plan_start(plan, resource, target, stops)
     for stop in stops:
         if start is None:
@@ -27,7 +27,7 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
             bond |= Bond.RESTART
             start.again = _is_starting(resource, target)
         plan.actions.relate(stop, start, bond)
-    if is_promotable(resource):
+    if is_promotable(resource) or resource.role is Role.PROMOTED:
         plan_roles(plan, resource, target, start=start, stops=stops)
     _plan_change(plan, resource, target)
     plan_recurring(plan, resource, target, start=start, stops=stops)
@@ -35,12 +35,6 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
 
 
 # -- stop
-
-
-def _to_stop(resource: Resource) -> list[NodeView]:
-    """Where it is active. A fence device is harmless on a node that is about to be cut off, if it has another."""
-    clean = [node for node in resource.active_on if not node.unclean]
-    return clean if resource.is_fencing and len(clean) == 1 else resource.active_on
 
 
 def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView | None) -> Act:
@@ -69,7 +63,7 @@ def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView 
 def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> bool:
     if node is not target:
         return True
-    if len(_to_stop(resource)) > 1 and not resource.stop_unexpected:
+    if len(resource.places) > 1 and not resource.stop_unexpected:
         return True
     if resource.restart_wanted:
         return True

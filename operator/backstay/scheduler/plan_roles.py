@@ -41,8 +41,9 @@ def plan_roles(
 
 
 def _is_promoted(resource: Resource, node: NodeView) -> bool:
+    """Whether it is there, and promoted somewhere: of several copies none is trusted to be a lesser one."""
     activity = resource.activities.get(node.name)
-    return activity is not None and activity.role is Role.PROMOTED
+    return activity is not None and activity.active and resource.role is Role.PROMOTED
 
 
 def _plan_demote(plan: Plan, resource: Resource, stop: Act, target: NodeView | None) -> Act:

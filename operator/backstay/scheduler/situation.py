@@ -188,6 +188,13 @@ class Resource:
             yield from child.leaves()
 
     @property
+    def places(self) -> list[NodeView]:
+        """Where it counts as active, the first found being the one that is meant. A fence device is harmless on a node
+        that is about to be cut off, if it has another."""
+        clean = [node for node in self.active_on if not node.unclean]
+        return clean if self.is_fencing and len(clean) == 1 else self.active_on
+
+    @property
     def is_fencing(self) -> bool:
         return self.primitive is not None and self.primitive.agent.is_fencing
 

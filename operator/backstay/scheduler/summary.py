@@ -49,7 +49,7 @@ class _Telling:
             return
         if target is None or start is None or (start.required and not start.runnable):
             yield from self._stopped()
-        elif target in self.leaf.active_on:
+        elif target is self.leaf.places[0]:
             yield from self._stays(target, start)
         else:
             yield self._moved(target, start)
@@ -89,7 +89,7 @@ class _Telling:
             )
 
     def _moved(self, target: NodeView, start: Act) -> Change:
-        current = self.leaf.active_on[0]
+        current = self.leaf.places[0]
         stop = self._act("stop", current)
         verb = Verb.RECOVER if self.leaf.failed else Verb.MOVE
         if self._act("migrate_to", current) is not None:

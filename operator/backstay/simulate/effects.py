@@ -25,11 +25,12 @@ class World:
 
     @property
     def state(self) -> ClusterState:
-        """The state as it is now."""
+        """The state as it is now. Histories stay sorted by node: of several copies the first read is the one meant."""
+        turn = {name: position for position, name in enumerate(self._nodes)}
         return replace(
             self._state,
             nodes=tuple(self._nodes.values()),
-            histories=tuple(self._histories.values()),
+            histories=tuple(sorted(self._histories.values(), key=lambda one: turn.get(one.node, len(turn)))),
             fail_counts=tuple(self._fail_counts),
         )
 
