@@ -38,6 +38,7 @@ class Act:
     required: bool = False
     runnable: bool = True
     reason: str = ""
+    obstacle: str = ""  # what is in its way, which only shows when it is to be run: it is begun all the same
     pseudo: bool = False
     target_rc: int | None = None
     timeout_ms: int | None = None
@@ -48,6 +49,7 @@ class Act:
     inhibited: bool = False  # its partner is missing: it is as if it had not been planned
     placeholder: bool = False  # stands for something that will not happen
     recounted: bool = False  # a mark that is passed although no instance acts
+    announced: bool = False  # a mark that is begun, even if it turns out that no member can act
     sequence: int = 0
     before: "list[Relation]" = field(default_factory=list)  # relations in which this is `then`
     after: "list[Relation]" = field(default_factory=list)  # relations in which this is `first`

@@ -71,7 +71,9 @@ class _Claims:
         active = self._is_active(instances[0], node, history)
         position = self._position(clone, held, node)
         if active and self._is_lost_to(node, clone, instances[0]):
-            position = None  # no instance waits for this node: it may start elsewhere before the node is cut off
+            position = (
+                None  # no instance waits for this node: it may start elsewhere before the node is cut off
+            )
         if position is not None and self._is_taken(clone.children[position], base, node):
             position = None  # one more of the same on this node is one too many
         if position is None:

@@ -11,6 +11,7 @@ from backstay.scheduler.graph_order import in_graph_order
 from backstay.scheduler.operations import effective
 from backstay.scheduler.params import params_for
 from backstay.scheduler.plan import Plan
+from backstay.scheduler.plan_group import is_begun
 from backstay.scheduler.situation import Kind, Resource
 from backstay.state.score import INFINITY
 from backstay.transition.graph import Action, ActionKind, Graph
@@ -28,7 +29,7 @@ def emit(plan: Plan) -> Graph:
         for act in chosen
         if act.resource is not None and act.resource.kind is Kind.PRIMITIVE
     }
-    chosen = in_graph_order(plan, [act for act in chosen if not _is_empty_mark(act, real)])
+    chosen = in_graph_order(plan, [act for act in chosen if not _is_empty_mark(plan, act, real)])
     inputs = _without_circles(chosen)
     number = {act: position for position, act in enumerate(chosen)}
     return Graph(
@@ -47,13 +48,13 @@ def _is_superseded(plan: Plan, act: Act) -> bool:
     return start is not None and start.required
 
 
-def _is_empty_mark(act: Act, real: set[tuple[Resource | None, str]]) -> bool:
+def _is_empty_mark(plan: Plan, act: Act, real: set[tuple[Resource | None, str]]) -> bool:
     """A mark of a group none of whose members does anything."""
     if act.resource is None or act.resource.kind is Kind.PRIMITIVE or act.operation not in _MARK_OF:
         return False
-    if act.recounted:
-        return False
     operation = _MARK_OF[act.operation]
+    if act.recounted or is_begun(plan, act.resource, operation):
+        return False
     return not any((leaf, operation) in real for leaf in act.resource.leaves())
 
 

@@ -75,9 +75,9 @@ def _after_fencing(plan: Plan, leaf: Resource, start: Act, unclean: list[NodeVie
         match leaf.meta.requires:
             case Requires.FENCING | Requires.UNFENCING:
                 if fence is None:
-                    if start.required:
+                    if start.required and start.runnable:
                         start.runnable = False
-                        start.reason = "node fencing"
+                        start.obstacle = "node fencing"
                 else:
                     plan.actions.relate(fence, start, Bond.NEEDS)
             case Requires.QUORUM:

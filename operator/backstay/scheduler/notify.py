@@ -7,7 +7,7 @@ operation everyone active is told; afterwards everyone who then is.
 
 from backstay.scheduler.actions import Act
 from backstay.scheduler.plan import Plan
-from backstay.scheduler.plan_group import mark
+from backstay.scheduler.plan_group import is_begun, mark
 from backstay.scheduler.situation import Kind, NodeView, Resource
 from backstay.transition.graph import ActionKind
 
@@ -21,7 +21,7 @@ def plan_notifications(plan: Plan) -> None:
             previous: Act | None = None
             for operation in OPERATIONS:
                 acts = [act for act in _acts(plan, resource, operation) if act.required and act.runnable]
-                if acts:
+                if acts or is_begun(plan, resource, operation):
                     previous = _Telling(plan, resource, operation, acts).everyone(after=previous)
 
 
@@ -42,7 +42,7 @@ class _Telling:
     def _before(self) -> Act:
         """Tell everyone active; what is told confirms."""
         begin, confirmed = self._marks(f"pre_notify_{self.operation}")
-        for leaf, node in self._present():
+        for leaf, node in self._present() if self._is_heard() else ():
             self._tell(leaf, node, f"pre_notify_{self.operation}", begin, confirmed)
         self.plan.actions.relate(confirmed, mark(self.plan, self.clone, self.operation))
         return begin
@@ -56,11 +56,15 @@ class _Telling:
         done = mark(self.plan, self.clone, self.done)
         self.plan.actions.relate(done, begin)
         self.plan.actions.relate(mark(self.plan, self.clone, f"confirmed-pre_notify_{self.operation}"), begin)
-        for leaf, node in self._audience():
+        for leaf, node in self._audience() if self._is_heard() else ():
             self._tell(leaf, node, f"post_notify_{self.operation}", begin, confirmed)
         self._tell_in_absence()
         self._hold_followers(done, confirmed)
         return confirmed
+
+    def _is_heard(self) -> bool:
+        """Of starts and promotions that turned out impossible nobody is told."""
+        return bool(self.acts) or self.operation in ("stop", "demote")
 
     def _present(self) -> list[tuple[Resource, NodeView]]:
         """Who is there beforehand; what has been stopped by then is not, what was started is."""
@@ -143,5 +147,9 @@ class _Telling:
 
 def _active(clone: Resource) -> list[tuple[Resource, NodeView]]:
     return [
-        (leaf, node) for leaf in clone.leaves() for node in leaf.active_on if node.online and not node.unclean
+        (leaf, node)
+        for leaf in clone.leaves()
+        if leaf.managed
+        for node in leaf.active_on
+        if node.online and not node.unclean
     ]

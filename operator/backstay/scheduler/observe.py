@@ -150,7 +150,8 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
     leaf.maintained = leaf.meta.maintenance
     for activity in leaf.activities.values():  # in the order in which the state has them
         node = activity.node
-        leaf.failure_ignored = leaf.failure_ignored or activity.failure_ignored
+        if activity.failure_ignored and (activity.active or leaf.clone is None):
+            leaf.failure_ignored = True
         if activity.on_fail is OnFail.RESTART_CONTAINER:
             _restart_container(leaf, activity)
         if not activity.active:

@@ -26,7 +26,7 @@ def _mark_instances(plan: Plan, clone: Resource, operation: str) -> None:
     if operation in RISING:
         done.needs_any = 1
     if operation in ("start", "stop"):
-        plan.actions.relate(begin, done)
+        plan.actions.relate(begin, done, Bond.PULLS_THEN)
     for child in clone.children:
         for act in begins(plan, child, operation):
             plan.actions.relate(begin, act, Bond.PULLS_FIRST)

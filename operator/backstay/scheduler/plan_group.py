@@ -62,6 +62,14 @@ def mark(plan: Plan, resource: Resource, name: str) -> Act:
     return act
 
 
+def is_begun(plan: Plan, resource: Resource, operation: str) -> bool:
+    """Whether a group or clone begins an operation, although perhaps no member comes to do it."""
+    begin = plan.actions.find(resource, operation, node=None)
+    if begin is None or not begin.announced:
+        return False
+    return any(act.required for leaf in resource.leaves() for act in plan.actions.of(leaf, operation))
+
+
 def _rise_in_order(plan: Plan, earlier: Resource, later: Resource, operation: str) -> None:
     """The later member starts after the earlier, and restarts with it."""
     firsts = plan.actions.of(earlier, operation)

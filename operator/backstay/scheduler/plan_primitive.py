@@ -53,10 +53,10 @@ def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView 
                 plan.actions.relate(fence, stop, Bond.NEEDS)
         elif not node.online or not can_fence(plan, node):
             stop.runnable = False
-            stop.reason = "node availability"
+            stop.obstacle = "the node can not be reached"
     elif not node.online:
         stop.runnable = False
-        stop.reason = "node availability"
+        stop.obstacle = "the node can not be reached"
     return stop
 
 

@@ -29,7 +29,8 @@ def plan_roles(
         return
     promote = plan.actions.make(resource, "promote", node=target)
     promote.required = start.required or not _is_promoted(resource, target)
-    promote.runnable = resource.managed
+    # What waits for quorum to start waits for it to be promoted: there is no telling who else was.
+    promote.runnable = resource.managed and (start.runnable or start.reason != "no quorum")
     plan.actions.relate(start, promote, Bond.NEEDS | Bond.PULLS_THEN)
     for demote in demotes:
         bond = Bond.NEEDS

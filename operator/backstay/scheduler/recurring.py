@@ -7,11 +7,11 @@ runs.
 
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.changes import monitor_changed
-from backstay.scheduler.operations import effective
+from backstay.scheduler.operations import effective, on_fail_of
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import Activity, NodeView, Resource
 from backstay.scheduler.verdicts import OCF_NOT_RUNNING
-from backstay.state.choices import OpStatus, Role
+from backstay.state.choices import OnFail, OpStatus, Role
 from backstay.state.history import OpRecord
 from backstay.state.resource import Operation
 
@@ -52,7 +52,9 @@ def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeVie
         plan.situation.state, resource, operation.name, operation.interval_ms
     ).timeout_ms
     activity = resource.activities.get(target.name)
-    running = is_running(activity, operation.name, operation.interval_ms)
+    running = is_running(
+        activity, operation.name, operation.interval_ms, ignoring=_ignores(plan, resource, operation)
+    )
     record = last_record(activity, operation.name, operation.interval_ms)
     changed = running and record is not None and monitor_changed(plan.situation, resource, target, record)
     monitor.required = start.required or not running or changed
@@ -100,13 +102,21 @@ def _watch_stopped(
             plan.actions.relate(probe, monitor)
 
 
-def is_running(activity: Activity | None, name: str, interval_ms: int) -> bool:
-    """Whether the history shows this recurring operation as still being run, and succeeding."""
+def _ignores(plan: Plan, resource: Resource, operation: Operation) -> bool:
+    state = plan.situation.state
+    return on_fail_of(state, resource, operation.name, operation.interval_ms) is OnFail.IGNORE
+
+
+def is_running(activity: Activity | None, name: str, interval_ms: int, *, ignoring: bool = False) -> bool:
+    """Whether the history shows this recurring operation as still being run, and succeeding or failing without that
+    being minded."""
     record = last_record(activity, name, interval_ms)
     if record is None or activity is None:
         return False
     if record.status in (OpStatus.CANCELLED, OpStatus.PENDING):
         return False
+    if ignoring and record.status in (OpStatus.DONE, OpStatus.ERROR):
+        return since_last_stop(activity, record)
     good = record.rc == record.target_rc if record.target_rc is not None else record.rc in (0, 8)
     # An agent's answer that is the expected one is no error, whatever the record calls it.
     expected = record.status is OpStatus.ERROR and record.rc == record.target_rc

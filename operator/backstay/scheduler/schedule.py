@@ -132,7 +132,7 @@ def _blocked_reason(plan: Plan, leaf: Resource) -> str:
     for operation in ("start", "stop", "promote", "demote"):
         for act in plan.actions.of(leaf, operation):
             if act.required and not act.runnable and not act.placeholder:
-                return act.reason or "a node can not yet be asked whether it runs there"
+                return act.reason or act.obstacle or "a node can not yet be asked whether it runs there"
     return ""
 
 

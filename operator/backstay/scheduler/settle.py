@@ -12,6 +12,7 @@ from backstay.transition.graph import ActionKind
 
 def settle(actions: ActionSet) -> None:
     """Let every relation act until nothing changes."""
+    _announce(actions)
     queue = deque(actions.acts)
     queued = set(actions.acts)
     while queue:
@@ -22,6 +23,19 @@ def settle(actions: ActionSet) -> None:
                 if changed not in queued:
                     queued.add(changed)
                     queue.append(changed)
+
+
+def _announce(actions: ActionSet) -> None:
+    """Let what is required pull the marks that begin it, before it is known whether it can happen after all: a group or
+    clone whose members turn out to be held up has still begun."""
+    pulling = [act for act in actions.acts if act.required and (act.runnable or act.obstacle)]
+    while pulling:
+        for relation in pulling.pop().before:
+            first = relation.first
+            if Bond.PULLS_FIRST in relation.bond and first.pseudo and not (first.required or first.inhibited):
+                first.required = first.announced = True
+                first.reason = f"required {_spoken(relation.then)}"
+                pulling.append(first)
 
 
 def _act_on(relation: Relation) -> list[Act]:

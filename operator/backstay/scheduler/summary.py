@@ -69,7 +69,7 @@ class _Telling:
             to_node=target.name,
             from_role=Role.STOPPED,
             to_role=self.role,
-            reason=_because(start),
+            reason="" if promoted else _because(start),
             blocked=not start.runnable,
         )
 

@@ -31,7 +31,10 @@ def clone_lines(clone: Resource) -> Iterator[str]:
         if groups[word]:
             yield f"  * {shown}: [ {' '.join(sorted(groups[word], key=natural))} ]"
     summed_up = sum(len(names) for names in groups.values())
-    if not clone.meta.raw.globally_unique and summed_up < clone_size(clone.meta.raw, nodes=len(clone.node_names)).instances:
+    if (
+        not clone.meta.raw.globally_unique
+        and summed_up < clone_size(clone.meta.raw, nodes=len(clone.node_names)).instances
+    ):
         yield from _stopped(clone, occupied)
 
 
@@ -45,12 +48,15 @@ def _is_plain(clone: Resource, child: Resource, leaves: list[Resource], nodes: l
     if clone.meta.raw.globally_unique or child.surplus or len(nodes) != 1:
         return False
     for leaf in leaves:
-        flags = [flag for flag in flags_of(leaf) if flag not in ("disabled", "target-role:Unpromoted")]
+        flags = [flag for flag in flags_of(leaf) if flag not in _UNREMARKABLE]
         if leaf.orphan or leaf.failed or pending_word(leaf) or len(leaf.active_on) != 1:
             return False
         if flags:
             return False
     return True
+
+
+_UNREMARKABLE = ("disabled", "target-role:Unpromoted", "failure ignored")
 
 
 def _one_by_one(clone: Resource, child: Resource) -> Iterator[str]:
