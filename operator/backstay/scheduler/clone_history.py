@@ -44,6 +44,8 @@ class _Claims:
             if instances and instances[0].kind is Kind.PRIMITIVE:
                 if name == history.resource:
                     self._bare.add(name)
+                    if instances[0].clone is not None and instances[0].clone.meta.raw.globally_unique:
+                        continue  # instances that are told apart go by number; this is none of them
                 return self._instance(instances, history, node)
         return orphan(self._situation, history)
 

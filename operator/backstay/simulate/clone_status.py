@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from backstay.scheduler.situation import Kind, Resource
 from backstay.scheduler.tree import clone_size, natural
-from backstay.simulate.instance_status import flags_of, instance_text, pending_word
+from backstay.simulate.instance_status import family_flags, flags_of, instance_text, pending_word
 from backstay.state.choices import Role
 
 
@@ -62,7 +62,7 @@ _UNREMARKABLE = ("disabled", "target-role:Unpromoted", "failure ignored")
 def _one_by_one(clone: Resource, child: Resource) -> Iterator[str]:
     unique = bool(clone.meta.raw.globally_unique)
     if child.kind is Kind.GROUP:
-        yield f"  * Resource Group: {child.id}:"
+        yield f"  * Resource Group: {child.id}{family_flags(child)}:"
         for member in child.children:
             yield f"    * {instance_text(member, name=None if unique else member.base_id)}"
         return
@@ -78,7 +78,7 @@ def _stopped(clone: Resource, occupied: set[str]) -> Iterator[str]:
         if activity.not_installed
     }
     names = [node for node in clone.node_names if node not in occupied]
-    metas = [clone.meta, *(leaf.meta for leaf in clone.leaves())]
+    metas = [one.meta for one in (clone, *clone.children)]
     off = any(meta.target_role is Role.STOPPED for meta in metas)
     disabled = " (disabled)" if off else ""
     plain = [name for name in names if name not in missing]

@@ -79,3 +79,15 @@ def _state(resource: Resource) -> list[str]:
     if len(names) == 1:
         return [word, names[0], shown_flags]
     return [word, shown_flags, f"[ {' '.join(names)} ]"]
+
+
+def family_flags(resource: Resource) -> str:
+    """What is to be said of a group behind its name."""
+    flags = []
+    if resource.meta.target_role is Role.STOPPED:
+        flags.append("disabled")
+    if resource.meta.maintenance:
+        flags.append("maintenance")
+    elif not resource.meta.is_managed:
+        flags.append("unmanaged")
+    return f" ({', '.join(flags)})" if flags else ""

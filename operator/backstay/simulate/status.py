@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.simulate.clone_status import clone_lines
-from backstay.simulate.instance_status import instance_text
+from backstay.simulate.instance_status import family_flags, instance_text
 from backstay.state.choices import NodeKind, Role
 
 
@@ -20,7 +20,7 @@ def status_lines(situation: Situation) -> list[str]:
 
 def disabled_line(situation: Situation) -> str | None:
     """The count of disabled and blocked instances; None if there are none."""
-    leaves = list(situation.leaves())
+    leaves = [leaf for leaf in situation.leaves() if leaf.active_on or not leaf.orphan]
     disabled = sum(1 for leaf in leaves if leaf.meta.target_role is Role.STOPPED)
     blocked = sum(1 for leaf in leaves if leaf.blocked)
     if not disabled and not blocked:
@@ -83,19 +83,8 @@ def _resource_lines(resource: Resource) -> Iterator[str]:
             if not resource.orphan or resource.active_on:
                 yield f"* {instance_text(resource)}"
         case Kind.GROUP:
-            yield f"* Resource Group: {resource.id}{_family_flags(resource)}:"
+            yield f"* Resource Group: {resource.id}{family_flags(resource)}:"
             for member in resource.children:
                 yield f"  * {instance_text(member)}"
         case Kind.CLONE:
             yield from clone_lines(resource)
-
-
-def _family_flags(resource: Resource) -> str:
-    flags = []
-    if resource.meta.target_role is Role.STOPPED:
-        flags.append("disabled")
-    if resource.meta.maintenance:
-        flags.append("maintenance")
-    elif not resource.meta.is_managed:
-        flags.append("unmanaged")
-    return f" ({', '.join(flags)})" if flags else ""
