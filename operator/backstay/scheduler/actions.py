@@ -47,6 +47,7 @@ class Act:
     needs_any: int = 0  # it can run as long as so many of what it needs can; 0: all of it
     again: bool = False  # a start that was under way already: no stop comes first
     inhibited: bool = False  # its partner is missing: it is as if it had not been planned
+    barred: bool = False  # it must be with something that can not happen: it is not even begun
     placeholder: bool = False  # stands for something that will not happen
     recounted: bool = False  # a mark that is passed although no instance acts
     announced: bool = False  # a mark that is begun, even if it turns out that no member can act

@@ -40,6 +40,7 @@ class Assigner:
         self.roles: dict[Resource, Role] = {}  # of promotable instances
         self.lines: list[ScoreLine] = []
         self.promotion_lines: list[tuple[str, str, int]] = []  # instance, node ("": not placed), score
+        self.everywhere: set[Resource] = set()  # clones with an instance for every node that can be used
         self._busy: set[Resource] = set()
         self._merging: set[Resource] = set()
         self.capacity: Room | None = None
@@ -109,7 +110,10 @@ class Assigner:
     def _mind_others(self, resource: Resource, *, mandatory: bool) -> None:
         """Apply where those are that the resource follows, then what those wish that follow it."""
         for link in self.links.of_dependent(resource):
-            if link.mandatory is mandatory and link.primary in self.placed:
+            strict = (
+                link.mandatory and link.dependent_role is not Role.PROMOTED
+            )  # it may still run unpromoted
+            if strict is mandatory and link.primary in self.placed:
                 self.apply(resource, link)
         for link in self.links.of_primary(resource):
             if link.mandatory is mandatory:
@@ -174,6 +178,8 @@ class Assigner:
             link.dependent_role is Role.UNPROMOTED and link.score > 0
         ):
             return  # counts when it is chosen who is promoted
+        if self._is_idle(resource, link) and link.score < INFINITY:
+            return
         nodes = self.places_in_role(link)
         if not nodes:
             if link.score >= INFINITY:
@@ -186,6 +192,13 @@ class Assigner:
                     self.scores.add(resource, node, link.score, reason=Reason.COLOCATION, source=link.id)
             elif link.score >= INFINITY:
                 self.scores.add(resource, node, -INFINITY, reason=Reason.COLOCATION, source=link.id)
+
+    def _is_idle(self, resource: Resource, link: Link) -> bool:
+        """Whether a wish to be together says nothing, as the clone gets an instance on every node anyway."""
+        clone = resource.clone
+        if clone is None or clone not in self.everywhere or link.score <= 0:
+            return False
+        return link.dependent.clone is not link.primary.clone
 
     def places_of(self, resource: Resource) -> list[NodeView]:
         """Where a resource was placed; for a group, where its last member was."""
@@ -215,6 +228,8 @@ class Assigner:
     def heed(self, resource: Resource, link: Link) -> None:
         """Add the wishes of a dependent (and of what follows that) to the resource's scores."""
         if not link.influences_primary() or link.dependent_role in (Role.PROMOTED, Role.UNPROMOTED):
+            return
+        if self._is_idle(resource, link):
             return
         before = self.scores.rows[resource]
         after = self._with_wishes(before, link.dependent, link, factor=link.factor, following=False)

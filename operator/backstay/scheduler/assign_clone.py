@@ -38,6 +38,8 @@ class _Distribution:
         self.counts: dict[int, int] = {}
         self.assigned = 0
         usable = sum(1 for node in assigner.situation.nodes if node.usable and self._allows(node))
+        if size.instances >= usable:
+            assigner.everywhere.add(clone)
         self.optimal = max(1, min(size.per_node, size.instances // max(1, usable)))
 
     def _allows(self, node: NodeView) -> bool:

@@ -25,15 +25,18 @@ def tie_fates(plan: Plan, links: Colocations) -> None:
     """For every mandatory colocation, let the dependent's new start share the fate of the primary's."""
     for link in links.links:
         _make_way(plan, link)
-        if link.score < INFINITY or Role.PROMOTED in (link.dependent_role, link.primary_role):
+        if link.score < INFINITY:
             continue
         if link.primary.parent is not None and link.primary.parent is link.dependent.parent:
             continue  # members of a group are ordered anyway
+        needed = "promote" if link.primary_role is Role.PROMOTED else "start"
+        wanted = "promote" if link.dependent_role is Role.PROMOTED else "start"
         for primary in link.primary.leaves():
-            for first in plan.actions.of(primary, "start"):
+            for first in plan.actions.of(primary, needed):
                 for dependent in link.dependent.leaves():
-                    for then in plan.actions.of(dependent, "start"):
-                        plan.actions.relate(first, then, Bond.NEEDS | Bond.NEW_ONLY | Bond.SILENT)
+                    for then in plan.actions.of(dependent, wanted):
+                        if primary.clone is None or first.node is then.node:
+                            plan.actions.relate(first, then, Bond.NEEDS | Bond.NEW_ONLY | Bond.SILENT)
 
 
 _RISES = {Role.PROMOTED: OrderAction.PROMOTE, Role.UNPROMOTED: OrderAction.DEMOTE}

@@ -67,7 +67,8 @@ def is_begun(plan: Plan, resource: Resource, operation: str) -> bool:
     begin = plan.actions.find(resource, operation, node=None)
     if begin is None or not begin.announced:
         return False
-    return any(act.required for leaf in resource.leaves() for act in plan.actions.of(leaf, operation))
+    acts = [act for leaf in resource.leaves() for act in plan.actions.of(leaf, operation)]
+    return any(act.required and not act.barred for act in acts)
 
 
 def _rise_in_order(plan: Plan, earlier: Resource, later: Resource, operation: str) -> None:

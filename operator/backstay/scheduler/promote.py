@@ -153,6 +153,8 @@ class Promotion:
     def _final(self, child: Resource, node: NodeView) -> int:
         wish = self.wishes[child]
         weight = self.weights.get(node.index)
+        if weight is not None and weight >= INFINITY:
+            return INFINITY  # it has to be promoted there, whatever its agent wishes
         if weight is None or (wish < 0 and weight > -INFINITY):
             return wish if weight is None or weight <= 0 or wish < 0 else weight
         return weight

@@ -89,6 +89,7 @@ def _able(act: Act) -> int:
 def _make_impossible(then: Act, first: Act, bond: Bond) -> None:
     then.runnable = False
     if Bond.SILENT in bond:
+        then.barred = True
         then.reason = f"colocation with {first.resource.id if first.resource else ''}"
     else:
         then.reason = "" if first.operation == "monitor" else f"unrunnable {_spoken(first)}"

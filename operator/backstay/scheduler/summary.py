@@ -62,15 +62,15 @@ class _Telling:
         return self.leaf.role if activity is None else activity.role
 
     def _started(self, target: NodeView, start: Act) -> Change:
-        promoted = self.role is Role.PROMOTED
+        promote = self._act("promote", target) if self.role is Role.PROMOTED else None
         return Change(
-            verb=Verb.PROMOTE if promoted else Verb.START,
+            verb=Verb.START if promote is None else Verb.PROMOTE,
             resource=self.leaf.id,
             to_node=target.name,
             from_role=Role.STOPPED,
             to_role=self.role,
-            reason="" if promoted else _because(start),
-            blocked=not start.runnable,
+            reason=_because(promote or start),
+            blocked=not start.runnable or (promote is not None and not promote.runnable),
         )
 
     def _stopped(self) -> Iterator[Change]:
