@@ -45,7 +45,9 @@ def _positions(plan: Plan) -> dict[Resource, int]:
 
 def _rank(plan: Plan, act: Act, reading: dict[str, int]) -> tuple[int, ...]:
     """The later, the greater."""
-    if act.resource is None or act.resource.kind is not Kind.PRIMITIVE:
+    if act.resource is None:
+        return (0, 0, int(act.fencing_action != "on"), act.sequence)
+    if act.resource.kind is not Kind.PRIMITIVE:
         return (0, 0, 0, act.sequence)
     early = _rank_while_reading(plan, act, act.resource)
     if early is not None and act.node is not None:

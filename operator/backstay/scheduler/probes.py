@@ -37,7 +37,7 @@ def order_probes(plan: Plan) -> None:
                 if other is not None and other is not leaf:
                     for probe in probes:
                         plan.actions.relate(probe, relation.then)
-        for stop in _stops_of_dependents(plan, leaf):
+        for stop in (*_stops_of_dependents(plan, leaf), *_stops_of_earlier(plan, leaf)):
             for probe in probes:
                 plan.actions.relate(probe, stop)
 
@@ -61,6 +61,15 @@ def _stops_of_dependents(plan: Plan, leaf: Resource) -> list[Act]:
         for stop in plan.actions.of(act.resource, "stop")
         if not stop.pseudo
     ]
+
+
+def _stops_of_earlier(plan: Plan, leaf: Resource) -> list[Act]:
+    """The stops of earlier instances of an ordered clone: they come after those of later ones."""
+    clone = leaf.clone
+    if clone is None or not clone.meta.raw.ordered:
+        return []
+    family = plan.situation.instances_of[leaf.base_id]
+    return [stop for one in family[: family.index(leaf)] for stop in plan.actions.of(one, "stop")]
 
 
 _RISING = ("start", "running")

@@ -13,7 +13,8 @@ from backstay.transition.graph import ActionKind
 def settle(actions: ActionSet) -> None:
     """Let every relation act until nothing changes."""
     _announce(actions)
-    queue = deque(actions.acts)
+    # Fencing first: where it is one of several causes it is the one to be told.
+    queue = deque(sorted(actions.acts, key=lambda act: act.kind is not ActionKind.FENCING))
     queued = set(actions.acts)
     while queue:
         act = queue.popleft()
@@ -119,6 +120,8 @@ def _restart(stop: Act, start: Act) -> list[Act]:
 
 
 def _spoken(act: Act) -> str:
+    if act.kind is ActionKind.FENCING and act.fencing_action == "on":
+        return act.operation
     if act.kind is ActionKind.FENCING:
         return f"{act.node.name if act.node else ''} fencing"
     return act.name

@@ -18,7 +18,7 @@ def summarize(plan: Plan) -> tuple[Change, ...]:
             reason=act.reason,
             fencing_action=act.fencing_action or "",
         )
-        for act in reversed([*plan.fencing.values(), *plan.unfencing])
+        for act in reversed([*plan.unfencing, *plan.fencing.values()])
         if act.node is not None
     ]
     for leaf in plan.situation.leaves():

@@ -134,8 +134,8 @@ class _Reader:
                 )
                 if not same:
                     return
-            case "start":
-                activity.role = self._started_role()
+            case "start":  # one that was expected to find nothing running, and did, started nothing
+                activity.role = Role.STOPPED if rc == OCF_NOT_RUNNING else self._started_role()
             case "promote":
                 activity.role = Role.PROMOTED
             case "demote":
