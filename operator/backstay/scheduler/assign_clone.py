@@ -58,11 +58,14 @@ class _Distribution:
             if child not in self.assigner.placed:
                 self._place(child)
 
-    def _precedence(self, child: Resource) -> tuple[bool, bool, bool, int, int]:
+    def _precedence(self, child: Resource) -> tuple[bool, bool, bool, bool, int, int]:
+        """Running ones first, unless they may not stay where they are although the node is fit: then another takes
+        the free place."""
         node = _current(child)
         if node is None:
-            return (child.surplus, True, True, 0, child.index)
-        return (child.surplus, False, not node.usable, -self._row(child)[node.index], child.index)
+            return (child.surplus, False, True, True, 0, child.index)
+        score = self._row(child)[node.index]
+        return (child.surplus, node.usable and score < 0, False, not node.usable, -score, child.index)
 
     def _may_stay(self, child: Resource, node: NodeView) -> bool:
         return (

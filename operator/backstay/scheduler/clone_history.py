@@ -82,6 +82,7 @@ class _Claims:
             if not active:  # any instance may keep in mind that the node was asked
                 return next((one for one in instances if node.name not in one.activities), None)
             self._surplus(clone, history)
+            held[len(clone.children) - 1] = node.name
             return _within(clone.children[-1], base)
         if active:
             held[position] = node.name
