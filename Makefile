@@ -10,6 +10,7 @@ help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
 	@echo "make demo    the tutorial on an embedded sandbox: three hosts, a power cut, a summary"
 	@echo "             HOSTS=uml: on hosts with kernels of their own, with the tutorial's LVM"
+	@echo "             API=real: against a real kube-apiserver, with the chart's rights"
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
 	@echo "make test-hosts-uml  the tests on hosts with kernels of their own (obtains what they need, once)"
 	@echo "make test-cluster    the tests on a real kube-apiserver: BACKSTAY_TEST_KUBECONFIG, envtest's, or one built here, once (Go 1.26)"
@@ -47,7 +48,7 @@ simulate: $(VENV)/.ready
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --faults) $(if $(TALK),--talk)
 
 demo: venv
-	@$(BIN)/python -m backstay_sandbox.demo $(if $(HOSTS),--hosts $(HOSTS))
+	@$(BIN)/python -m backstay_sandbox.demo $(if $(HOSTS),--hosts $(HOSTS)) $(if $(API),--api $(API))
 
 test-hosts-uml: venv
 	@$(BIN)/python -m backstay_sandbox.uml --prepare

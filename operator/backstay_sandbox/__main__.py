@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from backstay_sandbox import background, requirements
 from backstay_sandbox.command import CommandError
 from backstay_sandbox.control import ControlError, call
+from backstay_sandbox.controlplane import binaries
 from backstay_sandbox.inspection import describe, follow_log, join_host, join_namespace
 from backstay_sandbox.layout import Layout, LayoutError, layout_of
-from backstay_sandbox.options import DAEMONS, EMBEDDED, HostKind, SandboxOptions, VolumeOwnership
+from backstay_sandbox.options import DAEMONS, EMBEDDED, REAL, HostKind, SandboxOptions, VolumeOwnership
 from backstay_sandbox.uml.bed import BedError, prepare
 
 Subcommand = Callable[[argparse.Namespace, Layout], int]
@@ -37,7 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ControlError, LayoutError, CommandError, background.StartError, BedError) as error:
+    except (
+        ControlError,
+        LayoutError,
+        CommandError,
+        background.StartError,
+        BedError,
+        binaries.BinariesError,
+    ) as error:
         print(f"backstay-sandbox: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -67,7 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--api",
         default=EMBEDDED,
-        help="`embedded` (default), a URL, a kubeconfig's path, or `none` for hosts alone",
+        help="`embedded` (default), `real` (a kube-apiserver of its own, with RBAC and admission), a URL, a kubeconfig's path, "
+        "or `none` for hosts alone",
     )
     up.add_argument(
         "--hosts",
@@ -102,9 +111,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("client", run_client, "Run a command on the client host: client -- COMMAND ...")
     add("kubeconfig", run_kubeconfig, "Print the path of the sandbox's kubeconfig.", needs_root=False)
     for name, text in (
-        ("stop-api", "Make an outage of the embedded API server: it answers nobody until start-api."),
+        ("stop-api", "Make an outage of the sandbox's own API server: it answers nobody until start-api."),
         ("start-api", "End the outage; nothing that was stored is lost."),
-        ("restart-api", "Restart the embedded API server; its objects are kept."),
+        ("restart-api", "Restart the sandbox's own API server; its objects are kept."),
     ):
         add(name, run_on_api, text)
     add("doctor", run_doctor, "Say what this machine lacks.", needs_root=False)
@@ -124,6 +133,8 @@ def run_up(args: argparse.Namespace, layout: Layout) -> int:
         return 1
     if args.hosts is HostKind.UML:
         prepare(say)
+    if args.api == REAL:
+        binaries.prepare(say)
     options = SandboxOptions(
         name=layout.name,
         nodes=args.nodes,

@@ -4,6 +4,8 @@ Embedded: a process of its own serves the object store on two sockets, one on lo
 inside the services namespace.  The daemon opens both and keeps them, so that a restart of the API changes no
 address and refuses no connection.
 
+Real: a control plane of processes on loopback, as tests have it (`backstay_sandbox.controlplane`), behind the same forwarder.
+
 External: the user's API server stays where it is; the hosts have no way out, so the daemon listens in the services
 namespace and forwards byte for byte (TLS is end to end, checked for the server's own name).
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import secrets
 import socket
@@ -21,6 +24,8 @@ from typing import Protocol
 
 from backstay_sandbox import network
 from backstay_sandbox.apiserver.certificates import Certificate, CertificateError, make_certificate
+from backstay_sandbox.controlplane.binaries import Binaries
+from backstay_sandbox.controlplane.plane import ControlPlane, ControlPlaneError
 from backstay_sandbox.kubeconfig import Kubeconfig
 from backstay_sandbox.layout import SERVICES_ADDRESS, SERVICES_API_PORT, Layout
 from backstay_sandbox.process_record import forget, record
@@ -249,6 +254,56 @@ class ExternalApi:
         finally:
             self._forwarded -= 1
             writer.close()
+
+
+class RealApi:
+    """A real control plane of the sandbox's own; hosts reach it through the forwarder, by an address in its certificate."""
+
+    def __init__(self, layout: Layout, binaries: Binaries) -> None:
+        self._plane = ControlPlane(
+            layout.state_dir / "controlplane",
+            binaries,
+            addresses=(LOOPBACK, SERVICES_ADDRESS),
+            logs=layout.logs_dir,
+            processes=layout.processes_dir,
+        )
+        self._layout = layout
+        self._forwarder: ExternalApi | None = None
+
+    @property
+    def for_root(self) -> Kubeconfig:
+        return self._plane.admin()
+
+    @property
+    def for_hosts(self) -> Kubeconfig:
+        """Without any right: a daemon's token is put into it."""
+        return dataclasses.replace(
+            self.for_root, server=f"https://{HOSTS_VIEW[0]}:{HOSTS_VIEW[1]}", token=None
+        )
+
+    async def start(self) -> None:
+        (self._layout.logs_dir / "api.log").symlink_to("apiserver.log")
+        try:
+            await asyncio.to_thread(self._plane.start)
+        except (ControlPlaneError, CertificateError) as error:
+            raise ApiLinkError(str(error)) from None
+        self._forwarder = ExternalApi(self._layout, self._plane.admin())
+        await self._forwarder.start()
+
+    async def pause(self) -> None:
+        """Connections are refused, or closed at once: what a stopped API server looks like."""
+        await asyncio.to_thread(self._plane.stop_apiserver)
+
+    async def resume(self) -> None:
+        try:
+            await asyncio.to_thread(self._plane.start_apiserver)
+        except ControlPlaneError as error:
+            raise ApiLinkError(str(error)) from None
+
+    async def stop(self) -> None:
+        if self._forwarder is not None:
+            await self._forwarder.stop()
+        await asyncio.to_thread(self._plane.stop)
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""The tutorial, told and done: ``python -m backstay_sandbox.demo [--hosts uml]`` (`make demo [HOSTS=uml]`).
+"""The tutorial, told and done: ``python -m backstay_sandbox.demo [--hosts uml] [--api real]`` (`make demo [HOSTS=uml] [API=real]`).
 
 Boots three hosts, applies examples/tutorial, and does to them what the tutorial does: look, stop a host cleanly,
 break the web server, cut the power.  On hosts with kernels of their own the group is examples/tutorial-lvm, the
@@ -27,9 +27,10 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from backstay_sandbox import background, requirements
+from backstay_sandbox.controlplane import binaries
 from backstay_sandbox.hosts import log_file
 from backstay_sandbox.layout import Layout, layout_of
-from backstay_sandbox.options import HostKind
+from backstay_sandbox.options import EMBEDDED, OWN_APIS, REAL, HostKind
 from backstay_sandbox.outages import OutageWatch
 from backstay_sandbox.uml.bed import BedError, prepare
 
@@ -67,7 +68,9 @@ def main() -> None:
         prog="python -m backstay_sandbox.demo", description="The tutorial's tour."
     )
     parser.add_argument("--hosts", type=HostKind, choices=list(HostKind), default=HostKind.NAMESPACE)
-    hosts: HostKind = parser.parse_args().hosts
+    parser.add_argument("--api", choices=OWN_APIS, default=EMBEDDED)
+    options = parser.parse_args()
+    hosts: HostKind = options.hosts
     complaints = requirements.complaints(
         requirements.ALL if hosts is HostKind.NAMESPACE else requirements.OWN_KERNELS_DEMO
     )
@@ -80,9 +83,11 @@ def main() -> None:
     try:
         if hosts is HostKind.UML:
             prepare(say)
-        rows = Demo(layout, examples_directory(), hosts).run()
+        if options.api == REAL:
+            binaries.prepare(say)
+        rows = Demo(layout, examples_directory(), hosts, options.api).run()
         print_summary(rows, time.monotonic() - start)
-    except (DemoError, BedError, subprocess.TimeoutExpired) as error:
+    except (DemoError, BedError, binaries.BinariesError, subprocess.TimeoutExpired) as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -112,10 +117,11 @@ def say(text: str) -> None:
 class Demo:
     """The steps, in order; each checks what it shows."""
 
-    def __init__(self, layout: Layout, examples: Path, hosts: HostKind) -> None:
+    def __init__(self, layout: Layout, examples: Path, hosts: HostKind, api: str = EMBEDDED) -> None:
         self._layout = layout
         self._examples = examples
         self._hosts = hosts
+        self._api = api
         self._words_kept = ""
         self._environment = {
             **os.environ,
@@ -138,6 +144,11 @@ class Demo:
         if self._own_kernels:
             print("# (Each host is a kernel of its own; on the shared disk is the volume group app_vg.)")
             kind = ("--hosts", self._hosts)
+        if self._api == REAL:
+            print(
+                "# (The API is a real kube-apiserver; operators and agents have the chart's rights, and tokens of their own.)"
+            )
+            kind = (*kind, "--api", self._api)
         self.show("backstay-sandbox", "up", "--name", NAME, "--nodes", str(NODES), *kind)
 
     def apply(self) -> None:

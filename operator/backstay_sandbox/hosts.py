@@ -17,6 +17,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,6 @@ from backstay_sandbox.shared_disk import SharedDisk
 BOOT_TIMEOUT_S = 30.0
 DEATH_TIMEOUT_S = 20.0
 HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-KUBECONFIG_IN_HOST = "/run/backstay-host/kubeconfig"
 FENCE_AGENT_IN_HOST = "/usr/sbin/fence_sandbox"
 LOG = logging.getLogger(__name__)
 
@@ -46,10 +46,10 @@ class Power(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class HostSoftware:
-    """What a host finds when it boots, the same for all hosts of a sandbox."""
+    """What a host finds when it boots."""
 
-    kubeconfig: str | None = None
-    """Content; None when hosts have no API."""
+    kubeconfigs: Mapping[str, str] = field(default_factory=dict)
+    """Content, by daemon; none when hosts have no API."""
     fence_agent: str | None = None
     """The program fence_sandbox, put into /usr/sbin."""
     daemons: tuple[str, ...] = ()
@@ -201,12 +201,22 @@ class Host:
             log=str(log_file(layout, self.node, "init")),
             disk=str(layout.disk_dir(self.node)),
             hosts={node: layout.addresses(node).cluster for node in layout.nodes},
-            files={KUBECONFIG_IN_HOST: software.kubeconfig} if software.kubeconfig is not None else {},
+            files=kubeconfig_files(software),
             programs={FENCE_AGENT_IN_HOST: software.fence_agent} if software.fence_agent is not None else {},
             devices={SHARED_DISK_IN_HOST: software.disk.device_number} if software.disk is not None else {},
             keep_visible=code_trees(),
             services=[daemon_service(layout, self.node, name) for name in software.daemons],
         )
+
+
+def kubeconfig_in_host(daemon: str) -> str:
+    """Each daemon has its own way in, as each pod has its own token."""
+    return f"/run/backstay-host/{daemon}.kubeconfig"
+
+
+def kubeconfig_files(software: HostSoftware) -> dict[str, str]:
+    """Path in the host to content."""
+    return {kubeconfig_in_host(daemon): text for daemon, text in software.kubeconfigs.items()}
 
 
 def fence_agent_program() -> str:
@@ -218,12 +228,12 @@ def daemon_service(layout: Layout, node: str, name: str) -> ServiceConfig:
     """How pid 1 runs one of Backstay's own daemons."""
     arguments = {
         "agent": (
-            *("backstay_nodeagent", "--node", node, "--kubeconfig", KUBECONFIG_IN_HOST),
+            *("backstay_nodeagent", "--node", node, "--kubeconfig", kubeconfig_in_host(name)),
             *("--state-dir", "/var/lib/backstay", "--run-dir", "/run/backstay"),
             *("--metrics-port", str(AGENT_METRICS_PORT)),
         ),
         "operator": (
-            *("backstay_operator", "--kubeconfig", KUBECONFIG_IN_HOST),
+            *("backstay_operator", "--kubeconfig", kubeconfig_in_host(name)),
             *("--identity", node, "--namespace", "backstay-system"),
             *("--metrics-port", str(OPERATOR_METRICS_PORT)),
         ),

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from backstay_sandbox.layout import Layout, layout_of
 
-EMBEDDED, NO_API = "embedded", "none"
+EMBEDDED, REAL, NO_API = "embedded", "real", "none"
+OWN_APIS = (EMBEDDED, REAL)
+"""They come and go with the sandbox."""
 DAEMONS = ("agent", "operator")
 
 
@@ -38,7 +40,7 @@ class SandboxOptions:
     name: str = "default"
     nodes: int = 3
     api: str = EMBEDDED
-    """EMBEDDED, NO_API (hosts alone), a kubeconfig's path, or a URL."""
+    """EMBEDDED, REAL (a real control plane of our own), NO_API (hosts alone), a kubeconfig's path, or a URL."""
     daemons: tuple[str, ...] = DAEMONS
     """Which of Backstay's daemons run on the hosts."""
     cluster: bool = True

@@ -7,6 +7,7 @@ first, so that nobody sees the rest vanish.  Whatever else is left is the busine
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -15,14 +16,16 @@ from typing import TYPE_CHECKING, Any, assert_never
 from backstay.api import LEASE_NAMESPACE
 from backstay_kube.errors import ApiError
 from backstay_kube.kinds import HACLUSTER, HANODE, LEASE
-from backstay_sandbox import network, objects, shared_disk
-from backstay_sandbox.api_link import ApiLink, ApiLinkError, EmbeddedApi, ExternalApi
+from backstay_sandbox import installation, network, objects, shared_disk
+from backstay_sandbox.api_link import ApiLink, ApiLinkError, EmbeddedApi, ExternalApi, RealApi
 from backstay_sandbox.command import CommandError
+from backstay_sandbox.controlplane import binaries
 from backstay_sandbox.hosts import Host, HostError, HostSoftware, fence_agent_program
+from backstay_sandbox.installation import InstallationError
 from backstay_sandbox.kubeconfig import KubeconfigError, kubeconfig_of
 from backstay_sandbox.kubelets import Kubelets
 from backstay_sandbox.layout import SERVICES_ADDRESS, SERVICES_POWER_PORT
-from backstay_sandbox.options import DAEMONS, EMBEDDED, NO_API, HostKind, SandboxOptions
+from backstay_sandbox.options import DAEMONS, NO_API, OWN_APIS, REAL, HostKind, SandboxOptions
 from backstay_sandbox.power_switch import PowerSwitch
 from backstay_sandbox.uml.bed import BedError, existing_bed
 from backstay_sandbox.uml.bytecode import compile_for_guests
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT_S = 90.0
 READY_POLL_S = 0.2
+TOKEN_LIFETIME_S = 7 * 86400
+"""Nobody renews the tokens of a sandbox, as a kubelet would."""
+ACCOUNTS = {"agent": installation.AGENT, "operator": installation.OPERATOR}
 LOG = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
@@ -47,7 +53,17 @@ class NotReadyError(SandboxError):
     """Everything was started and the cluster on it did not become ready; the sandbox stays, for a look at it."""
 
 
-FAILURES = (SandboxError, HostError, ApiLinkError, ApiError, CommandError, KubeconfigError, BedError)
+FAILURES = (
+    SandboxError,
+    HostError,
+    ApiLinkError,
+    ApiError,
+    CommandError,
+    KubeconfigError,
+    BedError,
+    binaries.BinariesError,
+    InstallationError,
+)
 """What can go wrong with a request, as opposed to what is wrong with this program."""
 
 
@@ -76,13 +92,13 @@ class Sandbox:
         progress("network and shared disk are made")
         await self._start_api(progress)
         software = HostSoftware(
-            kubeconfig=None if self.api is None else self.api.for_hosts.render(),
             fence_agent=fence_agent_program(),
             daemons=self.options.daemons if self.api is not None else (),
             disk=disk,
         )
         for node in layout.nodes:
-            self.hosts[node] = self._make_host(node, software)
+            kubeconfigs = await self._kubeconfigs(node)
+            self.hosts[node] = self._make_host(node, dataclasses.replace(software, kubeconfigs=kubeconfigs))
         listening = network.listen_inside(layout, "services", (SERVICES_ADDRESS, SERVICES_POWER_PORT))
         await self._power_switch.start(listening)
         await asyncio.gather(*(host.boot() for host in self.hosts.values()))
@@ -97,7 +113,7 @@ class Sandbox:
         if self._kubelets is not None:
             await self._kubelets.stop()
         if self._client is not None:
-            if self.options.api != EMBEDDED:
+            if self.options.api not in OWN_APIS:
                 await self._unmake_cluster(self._client)
             await self._client.close()
         if self.api is not None:
@@ -167,12 +183,7 @@ class Sandbox:
     async def _start_api(self, progress: Progress) -> None:
         if self.options.api == NO_API:
             return
-        embedded = self.options.api == EMBEDDED
-        self.api = (
-            EmbeddedApi(self.layout)
-            if embedded
-            else ExternalApi(self.layout, kubeconfig_of(self.options.api))
-        )
+        self.api = self._make_api()
         await self.api.start()
         self.layout.kubeconfig.touch(mode=0o600)
         self.layout.kubeconfig.write_text(self.api.for_root.render())
@@ -181,7 +192,37 @@ class Sandbox:
             await objects.apply(self._client, manifest)
         for node in self.layout.nodes:
             await objects.apply(self._client, objects.node(node))
+        if self.options.api == REAL:
+            await installation.install_security(self._client)
         progress(f"the API is ready at {self.api.for_root.server}")
+
+    def _make_api(self) -> ApiLink:
+        match self.options.api:
+            case "embedded":
+                return EmbeddedApi(self.layout)
+            case "real":
+                found = binaries.found()
+                if found is None:
+                    raise binaries.BinariesError(binaries.why_none())
+                return RealApi(self.layout, found)
+            case given:
+                return ExternalApi(self.layout, kubeconfig_of(given))
+
+    async def _kubeconfigs(self, node: str) -> dict[str, str]:
+        """How each daemon of a host gets in: on a real API with the token of a pod on this node, and no other right."""
+        if self.api is None or self._client is None:
+            return {}
+        access = self.api.for_hosts
+        if self.options.api != REAL:
+            return dict.fromkeys(DAEMONS, access.render())
+        found = {}
+        for daemon, account in ACCOUNTS.items():
+            pod = await installation.ensure_pod(self._client, account=account, node=node)
+            token = await installation.bound_token(
+                self._client, account=account, pod=pod, lifetime_s=TOKEN_LIFETIME_S
+            )
+            found[daemon] = dataclasses.replace(access, token=token).render()
+        return found
 
     async def _make_cluster(self, client: KubeClient, progress: Progress) -> None:
         self._kubelets = Kubelets(self.layout, self.hosts, client)

@@ -25,7 +25,7 @@ class ClusterUnderTest:
     sandbox: SandboxUnderTest
     watch: OutageWatch
 
-    def run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, program: str, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """kubectl or kubectl-ha, as an administrator would."""
         environment = {
             **os.environ,
@@ -34,6 +34,7 @@ class ClusterUnderTest:
         }
         return subprocess.run(
             [str(BIN / program), *words],
+            input=given,
             env=environment,
             capture_output=True,
             text=True,

@@ -17,10 +17,10 @@ from backstay_sandbox.host_init import ServiceConfig
 from backstay_sandbox.hosts import (
     FENCE_AGENT_IN_HOST,
     HOST_PATH,
-    KUBECONFIG_IN_HOST,
     Host,
     HostSoftware,
     daemon_service,
+    kubeconfig_files,
     log_file,
 )
 from backstay_sandbox.layout import Layout
@@ -110,7 +110,7 @@ class UmlHost(Host):
         return GuestConfig(
             node=self.node,
             hosts={node: layout.addresses(node).cluster for node in layout.nodes},
-            files={KUBECONFIG_IN_HOST: software.kubeconfig} if software.kubeconfig is not None else {},
+            files=kubeconfig_files(software),
             programs={FENCE_AGENT_IN_HOST: software.fence_agent} if software.fence_agent is not None else {},
             addresses=addresses(layout, self.node),
             management=f"{MANAGEMENT_GUEST}/{MANAGEMENT_LENGTH}",
