@@ -11,7 +11,15 @@ from enum import Enum
 
 from backstay.objectstore import metadata as object_meta
 from backstay.objectstore.document import MISSING, Json, JsonObject, graft, with_key
-from backstay.objectstore.errors import ApiError, bad_request, conflict, invalid, invalid_value
+from backstay.objectstore.errors import (
+    ApiError,
+    FieldError,
+    FieldFault,
+    bad_request,
+    conflict,
+    invalid,
+    invalid_value,
+)
 from backstay.objectstore.ids import IdSource
 from backstay.objectstore.ownership import Writer, after_update, with_entries
 from backstay.objectstore.resource import Resource
@@ -234,6 +242,21 @@ def _warnings(request: Request) -> tuple[str, ...]:
     return tuple(f'unknown field "{path}"' for path in request.unknown)
 
 
+BLOCKING = frozenset(
+    (
+        *(FieldFault.REQUIRED, FieldFault.TYPE_INVALID, FieldFault.NOT_SUPPORTED),
+        *(FieldFault.TOO_LONG, FieldFault.TOO_MANY),
+    )
+)
+"""After these the API server evaluates no rules, and says so."""
+UNCHECKED = FieldError(
+    FieldFault.INVALID,
+    "",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation",
+)
+
+
 def _judge(request: Request, document: JsonObject, *, old: JsonObject | None) -> None:
     """Raises Invalid with everything that is wrong."""
     if document is old:
@@ -249,10 +272,14 @@ def _judge(request: Request, document: JsonObject, *, old: JsonObject | None) ->
         findings=findings,
     )
     validate(resource.schema, document, old=before, path="", findings=findings)
-    if not findings.errors:
-        # Rules may rely on the types being right, so they run only on a value that is.
+    if any(error.fault in BLOCKING for error in findings.errors):
+        # Rules may rely on the types being right, so they run only on a value whose are.
+        if resource.schema.has_rules:
+            findings.add(UNCHECKED)
+    else:
         check_rules(resource.schema, document, old=before, path="", findings=findings)
-        resource.examine(document, old, findings)
+        if not findings.errors:
+            resource.examine(document, old, findings)
     if findings.errors:
         name = document["metadata"].get("name", "")
         raise invalid(group=resource.group, kind=resource.kind, name=name, errors=findings.errors)

@@ -84,4 +84,6 @@ def _refusal(rule: Rule, value: Json, path: str, text: str) -> FieldError:
             return FieldError(FieldFault.REQUIRED, where, f"Required value: {text}")
         case "FieldValueDuplicate":
             return FieldError(FieldFault.DUPLICATE, where, f'Duplicate value: "{kind_name(value)}"')
+    if isinstance(value, dict | list):
+        return FieldError(FieldFault.INVALID, where, f"Invalid value: {text}")
     return FieldError(FieldFault.INVALID, where, f'Invalid value: "{kind_name(value)}": {text}')

@@ -1,4 +1,4 @@
-"""What a structural schema does to a value before anyone judges it: prune unknown members, fill in defaults.
+"""What a structural schema does to a value before anyone judges it: prune unknown members and nulls, fill in defaults.
 
 Both return the very same object when there was nothing to do, and share the untouched parts otherwise. Assumes the
 value is a JSON tree; a part whose type does not fit the schema is left alone for `validation` to refuse.
@@ -20,7 +20,7 @@ def prune(
     path: str = "",
     is_resource: bool = False,
 ) -> Json:
-    """`value` without the members the schema does not know; the paths of those are added to `unknown`.
+    """`value` without the members the schema does not know, whose paths are added to `unknown`, and without nulls that may not be.
 
     Parts that are the very object in `old`, the stored value, were pruned when they were stored: skipped.
     """
@@ -46,6 +46,8 @@ def _prune_object(
         if is_resource and key in RESOURCE_MEMBERS:
             # A schema may describe metadata without naming its members: they are the server's, not unknown.
             kept[key] = item
+        elif item is None and child is not None and not child.nullable and child.default is MISSING:
+            changed = True  # a null that may not be counts as not given
         elif child is not None:
             pruned = prune(child, item, unknown=unknown, old=before.get(key, MISSING), path=where)
             changed = changed or pruned is not item

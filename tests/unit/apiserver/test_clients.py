@@ -23,12 +23,16 @@ WAIT_S = 15
 def _definition(server: Server) -> None:
     import yaml
     from kubernetes import config, dynamic
+    from kubernetes.dynamic import exceptions  # noqa: F401 (makes dynamic.exceptions known)
 
     api = config.new_client_from_config(str(server.kubeconfig))
     definitions = dynamic.DynamicClient(api).resources.get(
         api_version="apiextensions.k8s.io/v1", kind="CustomResourceDefinition"
     )
-    definitions.create(body=yaml.safe_load(DEFINITION.read_text()))
+    with contextlib.suppress(dynamic.exceptions.ConflictError):
+        definitions.create(body=yaml.safe_load(DEFINITION.read_text()))
+    # A real server takes a moment to serve what was defined.
+    server.kubectl("wait", "--for=condition=Established", "crd/gizmos.ha.example.io", "--timeout=10s")
 
 
 def gizmo(name: str) -> dict[str, Any]:
