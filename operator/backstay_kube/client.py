@@ -19,6 +19,7 @@ from kubernetes.aio import config as kube_config
 
 from backstay_kube.errors import ApiError, ApiUnavailable, error_of
 from backstay_kube.kinds import Kind
+from backstay_kube.token_file import SERVICE_ACCOUNT_TOKEN, TokenFile, runs_in_pod, token_file_of
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -54,6 +55,8 @@ class Credentials:
     ca_pem: str
     client_cert_file: str
     client_key_file: str
+    insecure: bool = False
+    """Whether the server's certificate is not to be checked."""
     tls_server_name: str = ""
     """The name in the server's certificate, where it is not the one in its address."""
 
@@ -62,9 +65,15 @@ class KubeClient:
     """One connection pool to one API server. Use as an asynchronous context manager, or call close()."""
 
     def __init__(
-        self, api: kube.ApiClient, *, timeout_s: float = 10.0, field_manager: str = "backstay"
+        self,
+        api: kube.ApiClient,
+        *,
+        timeout_s: float = 10.0,
+        field_manager: str = "backstay",
+        token_file: TokenFile | None = None,
     ) -> None:
         self._api = api
+        self._token_file = token_file
         self._timeout_s = timeout_s
         self._field_manager = field_manager
 
@@ -81,8 +90,9 @@ class KubeClient:
 
         Raises ApiError when there is no usable configuration."""
         configuration = kube.Configuration()
+        in_pod = kubeconfig is None and context is None and runs_in_pod()
         try:
-            if kubeconfig is None and context is None and _in_pod():
+            if in_pod:
                 kube_config.load_incluster_config(client_configuration=configuration)
             else:
                 await kube_config.load_kube_config(
@@ -94,7 +104,9 @@ class KubeClient:
         except (kube_config.ConfigException, OSError) as error:
             raise ApiError(f"no usable kubeconfig: {error}") from error
         api = kube.ApiClient(configuration)
-        return cls(api, timeout_s=timeout_s, field_manager=field_manager)
+        path = SERVICE_ACCOUNT_TOKEN if in_pod else token_file_of(kubeconfig, context)
+        token_file = TokenFile(path) if path else None
+        return cls(api, timeout_s=timeout_s, field_manager=field_manager, token_file=token_file)
 
     async def __aenter__(self) -> KubeClient:
         return self
@@ -113,20 +125,23 @@ class KubeClient:
     def credentials(self) -> Credentials:
         """For a process of our own that must not import this package (the keeper)."""
         configuration = self._api.configuration
-        token = str(configuration.api_key.get("BearerToken") or "")
+        token = str(configuration.api_key.get("BearerToken") or "").removeprefix("Bearer ").strip()
         return Credentials(
             server=self.server,
-            token=token.removeprefix("Bearer ").strip(),
-            token_file=_SERVICE_ACCOUNT_TOKEN if _in_pod() else "",
+            token=(self._token_file.read() if self._token_file else "") or token,
+            token_file=self._token_file.path if self._token_file else "",
             ca_file=configuration.ssl_ca_cert or "",
             ca_pem=configuration.ca_cert_data or "",
             client_cert_file=configuration.cert_file or "",
             client_key_file=configuration.key_file or "",
+            insecure=not configuration.verify_ssl,
             tls_server_name=configuration.tls_server_name or "",
         )
 
     async def authorization(self) -> dict[str, str]:
         """Headers that authenticate, with a token as fresh as the configuration gives it."""
+        if self._token_file and (token := self._token_file.read()):
+            return {"Authorization": f"Bearer {token}"}
         configuration = self._api.configuration
         key = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         return {"Authorization": str(key)} if key else {}
@@ -293,15 +308,6 @@ class KubeClient:
 
     def _manager(self) -> dict[str, str]:
         return {"fieldManager": self._field_manager}
-
-
-_SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
-
-
-def _in_pod() -> bool:
-    import os
-
-    return "KUBERNETES_SERVICE_HOST" in os.environ and os.path.exists(_SERVICE_ACCOUNT_TOKEN)
 
 
 def _typed(kind: Kind, body: Obj) -> Obj:

@@ -6,10 +6,12 @@ request timeouts; no peering, because the DC is elected per HACluster by a Lease
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import kopf
 
+from backstay_kube.client import Credentials
 from backstay_kube.kinds import Kind
 from backstay_operator.world import WATCHED, World
 
@@ -21,10 +23,25 @@ def registry_for(world: World) -> kopf.OperatorRegistry:
         _follow(registry, kind, world)
 
     @kopf.on.login(registry=registry)  # type: ignore[untyped-decorator]
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    def login(**_: Any) -> kopf.ConnectionInfo | None:
+        return connection_of(world.client.credentials())
 
     return registry
+
+
+def connection_of(given: Credentials) -> kopf.ConnectionInfo:
+    """The way in that our own client has: kopf asks again when a token was refused, and gets the one that the file holds by then."""
+    return kopf.ConnectionInfo(
+        server=given.server,
+        token=given.token or None,
+        ca_path=given.ca_file or None,
+        ca_data=base64.b64encode(given.ca_pem.encode()).decode()
+        if given.ca_pem and not given.ca_file
+        else None,
+        certificate_path=given.client_cert_file or None,
+        private_key_path=given.client_key_file or None,
+        insecure=given.insecure or None,
+    )
 
 
 def _follow(registry: kopf.OperatorRegistry, kind: Kind, world: World) -> None:
