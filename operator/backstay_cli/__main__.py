@@ -14,7 +14,12 @@ from typing import Any
 from backstay_cli.arguments import parse
 from backstay_cli.errors import CliError
 
-OFFLINE = ("completion.completion", "simulate_cib.simulate_cib")
+OFFLINE = (
+    "completion.completion",
+    "export.export_files",
+    "import_cib.import_cib",
+    "simulate_cib.simulate_cib",
+)
 """Commands that need no cluster: plain functions of the parsed command line."""
 
 

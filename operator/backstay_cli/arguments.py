@@ -34,6 +34,18 @@ _SIMULATE_EPILOG = """examples:
   kubectl ha simulate -x CIB.xml -s        what would Pacemaker's rules make of this CIB? with scores; no cluster is needed
 """
 
+_IMPORT_EPILOG = """examples:
+  kubectl ha import cib.xml > cluster.yaml          what has no equivalent is told on stderr, by its place in the CIB
+  pcs cluster cib | kubectl ha import - --report report.txt > cluster.yaml
+  kubectl apply --server-side -f cluster.yaml
+
+--cluster names the HACluster (default: the CIB's cluster-name), -n the namespace of the resources (default: default).
+"""
+_EXPORT_EPILOG = """examples:
+  kubectl ha export --cib > cib.xml                 the live cluster
+  kubectl ha export --cib -f cluster.yaml           manifests, without a cluster
+"""
+
 Add = Callable[..., argparse.ArgumentParser]
 
 
@@ -46,7 +58,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if not hasattr(arguments, "words") or any(word.startswith("-") for word in extra):
             parser.error(f"unrecognized arguments: {' '.join(extra)}")
         arguments.words = [*arguments.words, *extra]
-    if getattr(arguments, "xml_file", None) is not None:
+    if getattr(arguments, "xml_file", None) is not None or getattr(arguments, "files", None):
         arguments.command = arguments.offline_command
     return arguments
 
@@ -76,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     _fence(_family(commands, "fence", "fence devices, fencing by hand"))
     _history(add)
     _simulate(add)
+    _pacemaker(add)
     completion = add("completion", "completion.completion", "print a completion script for a shell")
     completion.add_argument("shell", choices=("bash", "zsh"))
     add(
@@ -342,6 +355,38 @@ def _simulate(add: Add) -> None:
         help="show the scores of each resource on each node",
     )
     _simulate_files(simulate)
+
+
+def _pacemaker(add: Add) -> None:
+    """From Pacemaker, and back to it."""
+    importing = add(
+        "import",
+        "import_cib.import_cib",
+        "manifests for a Pacemaker configuration; nothing is applied",
+        output=("yaml", "json"),
+        epilog=_IMPORT_EPILOG,
+    )
+    importing.add_argument("file", metavar="CIB.xml", help="plain or compressed; - for stdin")
+    importing.add_argument("--report", metavar="FILE", default=None, help="write all findings there")
+    importing.add_argument("--strict", action="store_true", help="fail if anything has no equivalent")
+    importing.add_argument("-v", "--verbose", action="store_true", help="show remarks too")
+    exporting = add("export", "export.export", "the configuration as Pacemaker has it", epilog=_EXPORT_EPILOG)
+    exporting.add_argument("--cib", action="store_true", help="as a CIB (the only form; the default)")
+    _files(exporting, "export.export_files")
+
+
+def _files(parser: argparse.ArgumentParser, offline: str) -> None:
+    """-f: manifests in place of the live cluster."""
+    parser.set_defaults(offline_command=offline)
+    parser.add_argument(
+        "-f",
+        "--filename",
+        dest="files",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="manifests instead of the live cluster: file, folder, or - for stdin",
+    )
 
 
 def _what_if(simulate: argparse.ArgumentParser) -> None:

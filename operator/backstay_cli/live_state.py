@@ -20,20 +20,25 @@ NodeLabels = Mapping[str, Mapping[str, str]]
 
 def live_assembly(view: View, *, node_labels: NodeLabels) -> Assembly:
     """Needs a view with plans, constraints and fencing."""
-    plans = {plan.metadata.name: plan for plan in view.plans}
-    objects = Objects(
+    objects = live_objects(view, node_labels=node_labels)
+    plans = objects.plans
+    judgements = {node.metadata.name: _judgement(node, plans.get(node.metadata.name)) for node in view.nodes}
+    return assemble(
+        objects, judgements=judgements, now=view.now, quorum=view.cluster.status.quorum is not False
+    )
+
+
+def live_objects(view: View, *, node_labels: NodeLabels) -> Objects:
+    """What the view holds, for the core."""
+    return Objects(
         cluster=view.cluster,
         nodes=view.nodes,
         resources=view.resources,
         groups=view.groups,
         constraints=view.constraints,
         devices=view.fence_devices,
-        plans=plans,
+        plans={plan.metadata.name: plan for plan in view.plans},
         node_labels=node_labels,
-    )
-    judgements = {node.metadata.name: _judgement(node, plans.get(node.metadata.name)) for node in view.nodes}
-    return assemble(
-        objects, judgements=judgements, now=view.now, quorum=view.cluster.status.quorum is not False
     )
 
 

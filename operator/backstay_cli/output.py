@@ -17,8 +17,9 @@ def dump(objects: Sequence[dict[str, Any]], form: str) -> str:
     if form == "yaml":
         import yaml
 
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
         return "---\n".join(
-            yaml.safe_dump(obj, sort_keys=False, default_flow_style=False, allow_unicode=True)
+            yaml.dump(obj, Dumper=dumper, sort_keys=False, default_flow_style=False, allow_unicode=True)
             for obj in objects
         ).rstrip()
     return "\n".join(f"{obj['kind'].lower()}.ha.backstay.io/{obj['metadata']['name']}" for obj in objects)

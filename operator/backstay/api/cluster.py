@@ -7,8 +7,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from backstay.api.base import Column, Condition, KindInfo, Model, Resource, cel, rules
-from backstay.api.quantities import Duration, Timestamp
-from backstay.api.resource import OperationDefaults, ResourceMeta
+from backstay.api.quantities import Duration, Score, Timestamp
+from backstay.api.resource import (
+    ConditionalMeta,
+    ConditionalOperationDefaults,
+    OperationDefaults,
+    ResourceMeta,
+)
 
 
 class ClusterProperties(Model):
@@ -62,6 +67,12 @@ class ClusterProperties(Model):
     node_health_strategy: Literal["none", "migrate-on-red", "only-green", "progressive", "custom"] = Field(
         default="none", description="How attributes named #health... count in placement."
     )
+    node_health_base: Score = Field(default=0, description="Added to every node's health (progressive).")
+    node_health_green: Score = Field(default=0, description="What green is worth (progressive, custom).")
+    node_health_yellow: Score = Field(default=0, description="What yellow is worth (progressive, custom).")
+    node_health_red: Score = Field(
+        default="-INFINITY", description="What red is worth (progressive, custom)."
+    )
     priority_fencing_delay: Duration = Field(
         default="0s", description="Head start of the more important side."
     )
@@ -98,6 +109,15 @@ class Heartbeat(Model):
 
 HEARTBEAT_DEFAULT = {"default": Heartbeat().wire()}
 """Spelt out in the schema: the API server judges a default by the rules before it fills in the defaults inside it."""
+
+
+class TicketState(Model):
+    """A ticket of a site, as its administrator or a booth says."""
+
+    id: str = Field(min_length=1, max_length=253)
+    granted: bool = False
+    standby: bool = Field(default=False, description="Granted, and not to be used.")
+    last_granted: Timestamp | None = None
 
 
 class History(Model):
@@ -162,6 +182,18 @@ class HAClusterSpec(Model):
     )
     operation_defaults: OperationDefaults = Field(
         default_factory=OperationDefaults, description="Where an operation sets none (op_defaults)."
+    )
+    conditional_resource_defaults: list[ConditionalMeta] = Field(
+        default_factory=list, max_length=16, description="Meta attributes under rules."
+    )
+    conditional_operation_defaults: list[ConditionalOperationDefaults] = Field(
+        default_factory=list, max_length=16, description="Defaults of operations under rules."
+    )
+    tickets: list[TicketState] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Tickets that ticket constraints ask for; one that is not here is not granted.",
+        json_schema_extra={"x-map-key": "id"},
     )
     history: History = Field(
         default_factory=History, description="How much history is kept.", json_schema_extra={"default": {}}

@@ -12,51 +12,24 @@ from pydantic import Field, StringConstraints
 from backstay.api.base import Column, Condition, KindInfo, Model, Resource, cel, rules
 from backstay.api.quantities import Score
 from backstay.api.resource import Role
+from backstay.api.rule import Rule
 
 Ref = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 OrderAction = Literal["start", "stop", "promote", "demote"]
 
 
-class AttributeExpression(Model):
-    """A test of a node attribute, or of the date."""
-
-    attribute: str | None = None
-    operation: str | None = Field(
-        default=None,
-        description="lt, gt, lte, gte, eq, ne, defined, not_defined; for dates: in_range, date_spec.",
-    )
-    value: str | None = None
-    type: Literal["string", "integer", "number", "version"] | None = None
-    value_source: Literal["literal", "param", "meta"] | None = None
-    start: str | None = Field(default=None, description="For dates: not before (ISO 8601).")
-    end: str | None = Field(default=None, description="For dates: not after (ISO 8601).")
-    duration: dict[str, str] | None = Field(default=None, description="For dates: instead of end.")
-    date_spec: dict[str, str] | None = Field(
-        default=None, description="For dates: hours: '9-16', weekdays: '1-5'..."
-    )
-
-
-class InnerRule(Model):
-    """A rule inside a rule."""
-
-    boolean_op: Literal["and", "or"] = "and"
-    expressions: list[AttributeExpression] = Field(default_factory=list, max_length=32)
-
-
-class LocationRule(Model):
+class LocationRule(Rule):
     """Nodes that match get the score."""
 
     score: Score | None = None
     score_attribute: str | None = None
-    boolean_op: Literal["and", "or"] = "and"
     role: Role | None = None
-    expressions: list[AttributeExpression] = Field(default_factory=list, max_length=32)
-    rules: list[InnerRule] = Field(default_factory=list, max_length=16)
 
 
 class ResourceSet(Model):
     """A set of resources in a constraint."""
 
+    id: str | None = Field(default=None, max_length=253, description="Names it in transitions.")
     resources: list[Ref] = Field(min_length=1, max_length=64)
     sequential: bool | None = None
     require_all: bool | None = None

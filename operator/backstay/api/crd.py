@@ -7,6 +7,7 @@ description is the first paragraph of a docstring or the field's own.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from backstay.api.base import GROUP, VERSION, Column, Resource
@@ -96,7 +97,8 @@ def _first_paragraph(text: str) -> str:
 def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """One schema node without references and unions; keeps what the API server understands."""
     node = _resolved(node, definitions)
-    out = {key: node[key] for key in _KEEP if key in node}
+    # Copies: YAML writes one list that stands in two places as an anchor and an alias.
+    out = {key: deepcopy(node[key]) for key in _KEEP if key in node}
     if "description" in out:
         out["description"] = _first_paragraph(out["description"])
     if "const" in node:

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from backstay.api.base import Column, Condition, KindInfo, Model, Resource, cel, rules
 from backstay.api.resource import (
     CloneSpec,
+    ConditionalMeta,
     FailCountStatus,
     NodeRole,
     RequestAck,
@@ -50,6 +51,9 @@ class ResourceGroupSpec(Model):
     members: list[GroupMember] = Field(min_length=1, max_length=64, description="In their order of start.")
     meta: ResourceMeta = Field(
         default_factory=ResourceMeta, description="Meta attributes that members inherit."
+    )
+    conditional_meta: list[ConditionalMeta] = Field(
+        default_factory=list, max_length=16, description="Meta attributes under rules."
     )
     clone: CloneSpec | None = Field(default=None, description="Run the whole group on several nodes at once.")
     requests: list[ResourceRequest] = Field(default_factory=list, max_length=16)

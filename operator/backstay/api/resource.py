@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from backstay.api.base import Column, Condition, KindInfo, LocalParamSource, Model, Resource, cel, rules
 from backstay.api.quantities import Duration, ParamValue, Score, Timestamp
+from backstay.api.rule import Rule
 
 AGENT_PATTERN = r"^(ocf:[A-Za-z0-9._-]+:[A-Za-z0-9._-]+|systemd:[A-Za-z0-9@._:\\-]+|lsb:[A-Za-z0-9._-]+|service:[A-Za-z0-9@._-]+)$"
 Agent = Annotated[str, StringConstraints(pattern=AGENT_PATTERN, max_length=253)]
@@ -36,7 +37,18 @@ class Operation(Model):
     )
 
     name: Literal[
-        "start", "stop", "monitor", "promote", "demote", "notify", "reload", "migrate_to", "migrate_from"
+        "start",
+        "stop",
+        "monitor",
+        "promote",
+        "demote",
+        "notify",
+        "reload",
+        "reload-agent",
+        "migrate_to",
+        "migrate_from",
+        "validate-all",
+        "meta-data",
     ]
     interval: Duration | None = Field(
         default=None, description="How often a monitor is repeated, for example 30s."
@@ -50,6 +62,10 @@ class Operation(Model):
     start_delay: Duration | None = Field(
         default=None, description="Wait so long after the start before the first run."
     )
+    interval_origin: str | None = Field(
+        default=None, description="A time (ISO 8601) from which intervals are counted."
+    )
+    record_pending: bool | None = Field(default=None, description="Show it as pending while it runs.")
     params: dict[str, ParamValue] = Field(
         default_factory=dict, description="Parameters of this operation only, for example OCF_CHECK_LEVEL."
     )
@@ -86,9 +102,40 @@ class ResourceMeta(Model):
     critical: bool | None = Field(default=None, description="false: never drags what it is colocated with.")
 
 
+class ConditionalMeta(Model):
+    """Meta attributes that apply while the rule holds, and then win over unconditional ones."""
+
+    rule: Rule
+    score: Score | None = Field(default=None, description="Of several that hold the highest wins.")
+    meta: ResourceMeta = Field(default_factory=ResourceMeta)
+
+
+class ConditionalParams(Model):
+    """Parameters that apply while the rule holds, and then win over unconditional ones."""
+
+    rule: Rule
+    score: Score | None = Field(default=None, description="Of several that hold the highest wins.")
+    params: dict[str, ParamValue] = Field(default_factory=dict)
+
+
+class ConditionalOperationDefaults(Model):
+    """Defaults of operations that apply while the rule holds."""
+
+    rule: Rule
+    score: Score | None = Field(default=None, description="Of several that hold the highest wins.")
+    defaults: OperationDefaults = Field(default_factory=OperationDefaults)
+
+
 class CloneSpec(Model):
     """Run on several nodes at once."""
 
+    id: ResourceId | None = Field(
+        default=None, description="Its id; default: that of what is cloned, and -clone."
+    )
+    meta: ResourceMeta | None = Field(
+        default=None, description="Meta attributes of the clone itself; default: those of what is cloned."
+    )
+    conditional_meta: list[ConditionalMeta] = Field(default_factory=list, max_length=16)
     max: int | None = Field(
         default=None, ge=0, description="How many copies (clone-max); default: one per node."
     )
@@ -141,6 +188,12 @@ class ResourceTemplate(Model):
         description="Recurring monitors, and timeouts of other operations.",
     )
     meta: ResourceMeta = Field(default_factory=ResourceMeta, description="Meta attributes.")
+    conditional_params: list[ConditionalParams] = Field(
+        default_factory=list, max_length=16, description="Parameters under rules."
+    )
+    conditional_meta: list[ConditionalMeta] = Field(
+        default_factory=list, max_length=16, description="Meta attributes under rules."
+    )
     utilization: dict[str, int] = Field(
         default_factory=dict, description="What it uses of a node's capacities."
     )

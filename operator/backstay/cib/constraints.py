@@ -18,7 +18,8 @@ from backstay.state.constraint import (
     ResourceSet,
     TicketConstraint,
 )
-from backstay.state.rule import AttributeExpression, Expression, LocationRule, Rule
+from backstay.state.pattern import filled_rule, matching
+from backstay.state.rule import LocationRule
 from backstay.state.score import INFINITY
 
 
@@ -70,15 +71,12 @@ class ConstraintReader:
         own_role = read(element, "role", role)
         pattern = element.get("rsc-pattern")
         if pattern is not None:
-            negated = pattern.startswith("!")
             try:
-                regex = re.compile(pattern.removeprefix("!"))
+                found = list(matching(pattern, self._ids))
             except re.error as error:
                 raise CibError(str(error), element=label(element), attribute="rsc-pattern") from None
-            for name in self._ids:
-                found = regex.search(name)
-                if (found is None) == negated:
-                    yield name, own_role, () if found is None else (found[0], *found.groups(""))
+            for name, captured in found:
+                yield name, own_role, captured
             return
         sets = element.findall("resource_set")
         if not sets:
@@ -108,18 +106,14 @@ class ConstraintReader:
 
     def _location_rule(self, element: Element, captured: tuple[str, ...]) -> LocationRule:
         element = self._index.resolve(element)
-        rule = read_rule(element, self._index)
-        attribute = element.get("score-attribute")
-        if captured:
-            rule = _substituted(rule, captured)
-            attribute = None if attribute is None else _filled(attribute, captured)
-        return LocationRule(
+        found = LocationRule(
             id=element.get("id") or "",
-            rule=rule,
+            rule=read_rule(element, self._index),
             score=read(element, "score", score) or 0,
-            score_attribute=attribute,
+            score_attribute=element.get("score-attribute"),
             role=read(element, "role", role),
         )
+        return filled_rule(found, captured) if captured else found
 
     # -- colocations
 
@@ -220,34 +214,3 @@ def _any_role(text: str) -> Role | None:
 
 def _order_action(text: str) -> OrderAction:
     return parsed(text, lambda word: choice(OrderAction, word), element="", attribute="")
-
-
-def _substituted(rule: Rule, captured: tuple[str, ...]) -> Rule:
-    expressions: list[Expression] = []
-    for expression in rule.expressions:
-        match expression:
-            case Rule():
-                expressions.append(_substituted(expression, captured))
-            case AttributeExpression():
-                expressions.append(
-                    AttributeExpression(
-                        attribute=_filled(expression.attribute, captured),
-                        operation=expression.operation,
-                        value=expression.value,
-                        type=expression.type,
-                        source=expression.source,
-                    )
-                )
-            case _:
-                expressions.append(expression)
-    return Rule(id=rule.id, any=rule.any, expressions=tuple(expressions))
-
-
-def _filled(text: str, captured: tuple[str, ...]) -> str:
-    """`%0`..`%9` stand for what the pattern captured."""
-
-    def group(found: re.Match[str]) -> str:
-        number = int(found[1])
-        return captured[number] if number < len(captured) else ""
-
-    return re.sub(r"%(\d)", group, text)

@@ -20,11 +20,17 @@ from backstay.api import (
     HAResource,
     ResourceGroup,
 )
-from backstay.api.quantities import duration_ms
+from backstay.api.quantities import duration_ms, score_value, timestamp_seconds
 from backstay.state.assemble_constraints import constraints_of
 from backstay.state.assemble_history import fail_counts_of, histories_of
 from backstay.state.assemble_problem import Problem
-from backstay.state.assemble_resources import ResourceIndex, operation_defaults, resource_meta
+from backstay.state.assemble_resources import (
+    ResourceIndex,
+    conditional_meta,
+    conditional_operation_defaults,
+    operation_defaults,
+    resource_meta,
+)
 from backstay.state.choices import (
     HealthStrategy,
     NoQuorumPolicy,
@@ -33,8 +39,10 @@ from backstay.state.choices import (
 )
 from backstay.state.cluster import ClusterProperties, ClusterState
 from backstay.state.constraint import Constraint
+from backstay.state.history import Ticket
 from backstay.state.node import Node
-from backstay.state.resource import Primitive, ResourceMeta, primitives_of
+from backstay.state.resource import MetaSet, OperationSet, Primitive, ResourceMeta, primitives_of
+from backstay.state.seniority import position_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +97,10 @@ def assemble(
     extra: tuple[Constraint, ...] = (),
 ) -> Assembly:
     """The scheduler's input. `now` is epoch seconds; `extra` are constraints that stand in no object (moves in progress)."""
-    properties = _properties(objects.cluster.spec.properties)
-    defaults = resource_meta(objects.cluster.spec.resource_defaults)
+    spec = objects.cluster.spec
+    properties = _properties(spec.properties)
+    defaults = resource_meta(spec.resource_defaults)
+    resource_sets, operation_sets, default_problems = _defaults_under_rules(objects.cluster)
     index = ResourceIndex.build(objects.resources, objects.groups, objects.devices)
     constraints, constraint_problems = constraints_of(objects.constraints, index)
     primitives = {item.id: item for resource in index.resources for item in primitives_of(resource)}
@@ -100,7 +110,10 @@ def assemble(
     }
     state = ClusterState(
         now=now,
-        nodes=tuple(_node(node, judgements.get(node.metadata.name), objects) for node in objects.nodes),
+        nodes=tuple(
+            _node(node, judgements.get(node.metadata.name), objects)
+            for node in sorted(objects.nodes, key=lambda one: position_of(one.metadata))
+        ),
         resources=index.resources,
         constraints=(*constraints, *extra),
         histories=histories_of(objects.plans, judgements=judgements, requires=requires),
@@ -110,17 +123,46 @@ def assemble(
         fencing_devices=tuple(sorted(device.metadata.name for device in objects.devices)),
         properties=properties,
         resource_defaults=defaults,
-        operation_defaults=operation_defaults(objects.cluster.spec.operation_defaults),
+        operation_defaults=operation_defaults(spec.operation_defaults),
+        resource_default_sets=resource_sets,
+        operation_default_sets=operation_sets,
+        tickets=tuple(
+            Ticket(
+                id=ticket.id,
+                granted=ticket.granted,
+                standby=ticket.standby,
+                last_granted=timestamp_seconds(ticket.last_granted) if ticket.last_granted else None,
+            )
+            for ticket in spec.tickets
+        ),
         have_quorum=quorum,
         dc=None,
         cluster_name=objects.cluster.metadata.name,
     )
     return Assembly(
         state=state,
-        problems=(*index.problems, *constraint_problems),
+        problems=(*index.problems, *constraint_problems, *default_problems),
         index=index,
         requires=requires,
     )
+
+
+def _defaults_under_rules(
+    cluster: HACluster,
+) -> tuple[tuple[MetaSet, ...], tuple[OperationSet, ...], tuple[Problem, ...]]:
+    spec = cluster.spec
+    try:
+        return (
+            conditional_meta(spec.conditional_resource_defaults, "resource-defaults"),
+            conditional_operation_defaults(spec.conditional_operation_defaults),
+            (),
+        )
+    except ValueError as error:
+        problem = Problem(
+            kind="HACluster", namespace="", name=cluster.metadata.name, code="InvalidRule",
+            message=f"a rule of the defaults: {error}", field="spec",
+        )  # fmt: skip
+        return (), (), (problem,)
 
 
 def effective_requires(
@@ -160,6 +202,10 @@ def _properties(spec: ApiProperties) -> ClusterProperties:
         shutdown_lock_limit_ms=duration_ms(spec.shutdown_lock_limit),
         placement_strategy=PlacementStrategy(spec.placement_strategy),
         node_health_strategy=HealthStrategy(spec.node_health_strategy),
+        node_health_base=score_value(spec.node_health_base),
+        node_health_green=score_value(spec.node_health_green),
+        node_health_yellow=score_value(spec.node_health_yellow),
+        node_health_red=score_value(spec.node_health_red),
         batch_limit=spec.batch_limit,
         migration_limit=spec.migration_limit,
         priority_fencing_delay_ms=duration_ms(spec.priority_fencing_delay),
@@ -183,6 +229,8 @@ def _node(node: HANode, judgement: NodeJudgement | None, objects: Objects) -> No
         shutdown=False,
         seen=verdict.seen,
         fence_requested=verdict.fence_requested,
+        discovery=node.spec.attributes.get("resource-discovery-enabled", "true").lower()
+        not in ("false", "no", "off", "0"),
         attributes={**labels, **node.spec.attributes},
         utilization=node.spec.utilization,
     )

@@ -7,20 +7,11 @@ from collections.abc import Iterable, Iterator
 
 from backstay.api import HAConstraint
 from backstay.api import constraint as api
-from backstay.api.quantities import score_value, timestamp_seconds
+from backstay.api.quantities import score_value
 from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_resources import ResourceIndex
-from backstay.state.choices import (
-    Comparison,
-    DateOperation,
-    Discovery,
-    LossPolicy,
-    OrderAction,
-    OrderKind,
-    Role,
-    ValueSource,
-    ValueType,
-)
+from backstay.state.assemble_rules import rule_of
+from backstay.state.choices import Discovery, LossPolicy, OrderAction, OrderKind, Role
 from backstay.state.constraint import (
     Colocation,
     ColocationSet,
@@ -31,7 +22,9 @@ from backstay.state.constraint import (
     ResourceSet,
     TicketConstraint,
 )
-from backstay.state.rule import AttributeExpression, DateExpression, Expression, LocationRule, Rule
+from backstay.state.pattern import filled_rule, matching
+from backstay.state.rule import LocationRule
+from backstay.state.seniority import position_of
 
 
 class _Unresolved(Exception):
@@ -49,7 +42,7 @@ def constraints_of(
     """All constraints, sorted by id, and what was wrong with the others."""
     found: list[Constraint] = []
     problems: list[Problem] = []
-    for item in sorted(objects, key=lambda one: one.key):
+    for item in sorted(objects, key=lambda one: (position_of(one.metadata), one.key)):
         try:
             found += _Reader(item, index).read()
         except _Unresolved as error:
@@ -106,7 +99,11 @@ class _Reader:
         return found
 
     def _locations(self, spec: api.Location) -> Iterator[Location]:
-        for target in self._location_targets(spec):
+        for target, captured in self._location_targets(spec):
+            rules = tuple(
+                _location_rule(rule, f"{self._id}-rule-{number}")
+                for number, rule in enumerate(spec.rules or ())
+            )
             yield Location(
                 id=self._id,
                 resource=target,
@@ -114,21 +111,17 @@ class _Reader:
                 score=score_value(spec.score) if spec.score is not None else 0,
                 role=_role(spec.role),
                 discovery=Discovery(spec.resource_discovery or "always"),
-                rules=tuple(
-                    _location_rule(rule, f"{self._id}-rule-{number}")
-                    for number, rule in enumerate(spec.rules or ())
-                ),
+                rules=tuple(filled_rule(rule, captured) for rule in rules) if captured else rules,
             )
 
-    def _location_targets(self, spec: api.Location) -> list[str]:
+    def _location_targets(self, spec: api.Location) -> list[tuple[str, tuple[str, ...]]]:
+        """Resources, each with what a pattern captured in its id."""
         if spec.resource is not None:
-            return [self._resource(spec.resource, "spec.location.resource")]
+            return [(self._resource(spec.resource, "spec.location.resource"), ())]
         if spec.resource_pattern is not None:
-            pattern = re.compile(spec.resource_pattern)
-            ids = [resource.id for resource in self._index.resources]
-            return [id_ for id_ in ids if pattern.search(id_)]
+            return list(matching(spec.resource_pattern, self._index.every_id()))
         return [
-            self._resource(name, f"spec.location.sets[{number}]")
+            (self._resource(name, f"spec.location.sets[{number}]"), ())
             for number, one in enumerate(spec.sets or ())
             for name in one.resources
         ]
@@ -169,20 +162,21 @@ class _Reader:
         )
 
     def _tickets(self, spec: api.Ticket) -> Iterator[TicketConstraint]:
-        names = [spec.resource] if spec.resource else [n for one in spec.sets or () for n in one.resources]
-        for name in names:
+        names = [(spec.resource, spec.role)] if spec.resource else []
+        names += [(name, one.role or spec.role) for one in spec.sets or () for name in one.resources]
+        for name, role in names:
             yield TicketConstraint(
                 id=self._id,
                 ticket=spec.ticket,
                 resource=self._resource(name, "spec.ticket.resource"),
-                role=_role(spec.role),
+                role=_role(role),
                 loss_policy=LossPolicy(spec.loss_policy or "stop"),
             )
 
     def _sets(self, sets: list[api.ResourceSet], field: str) -> tuple[ResourceSet, ...]:
         return tuple(
             ResourceSet(
-                id=f"{self._id}-set-{number}",
+                id=one.id or f"{self._id}-set-{number}",
                 members=tuple(self._resource(name, f"{field}.sets[{number}]") for name in one.resources),
                 sequential=one.sequential is not False,
                 require_all=one.require_all is not False,
@@ -200,37 +194,10 @@ def _role(name: str | None) -> Role | None:
 
 
 def _location_rule(spec: api.LocationRule, id_: str) -> LocationRule:
-    expressions: list[Expression] = [_expression(one) for one in spec.expressions]
-    expressions += [
-        Rule(
-            expressions=tuple(_expression(one) for one in inner.expressions),
-            any=inner.boolean_op == "or",
-            id=f"{id_}-{number}",
-        )
-        for number, inner in enumerate(spec.rules)
-    ]
     return LocationRule(
-        rule=Rule(expressions=tuple(expressions), any=spec.boolean_op == "or", id=id_),
+        rule=rule_of(spec, id_),
         score=score_value(spec.score) if spec.score is not None else 0,
         score_attribute=spec.score_attribute,
         role=_role(spec.role),
         id=id_,
-    )
-
-
-def _expression(spec: api.AttributeExpression) -> Expression:
-    if spec.attribute is None:
-        return DateExpression(
-            operation=DateOperation(spec.operation or "in_range"),
-            start=timestamp_seconds(spec.start) if spec.start else None,
-            end=timestamp_seconds(spec.end) if spec.end else None,
-            duration={unit: int(value) for unit, value in (spec.duration or {}).items()},
-            spec=spec.date_spec or {},
-        )
-    return AttributeExpression(
-        attribute=spec.attribute,
-        operation=Comparison(spec.operation or "eq"),
-        value=spec.value,
-        type=ValueType(spec.type) if spec.type else None,
-        source=ValueSource(spec.value_source or "literal"),
     )

@@ -5,17 +5,38 @@ Ids are unique in a cluster: the older object keeps an id, the younger gets a pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from backstay.api import FenceDevice, HAResource, ResourceGroup
 from backstay.api import ResourceMeta as ApiMeta
-from backstay.api.quantities import duration_ms, score_value
-from backstay.api.resource import CloneSpec, OperationDefaults, ResourceTemplate
+from backstay.api.quantities import duration_ms, score_value, timestamp_seconds
+from backstay.api.resource import (
+    CloneSpec,
+    ConditionalMeta,
+    ConditionalOperationDefaults,
+    ConditionalParams,
+    OperationDefaults,
+    ResourceTemplate,
+)
 from backstay.api.resource import Operation as ApiOperation
 from backstay.state.assemble_problem import Problem
+from backstay.state.assemble_rules import rule_of
 from backstay.state.choices import MultipleActive, OnFail, Requires, Role
-from backstay.state.resource import Agent, Clone, Group, Operation, Primitive, Resource, ResourceMeta
+from backstay.state.resource import (
+    Agent,
+    Clone,
+    Group,
+    MetaSet,
+    Operation,
+    OperationSet,
+    Primitive,
+    Resource,
+    ResourceMeta,
+)
+from backstay.state.rule import AttributeSet
+from backstay.state.seniority import LAST, position_of, seniority
 
 SECRET_MARK = "secret:"
 """Stands for a value kept in a Secret: params hold where it is, never what it is."""
@@ -53,19 +74,34 @@ class ResourceIndex:
     ) -> ResourceIndex:
         """Index all; see `problems` for what was left out."""
         builder = _Builder()
-        builder.add_resources(sorted(resources, key=_age))
-        builder.add_groups(sorted(groups, key=_age))
-        builder.add_devices(sorted(devices, key=_age))
+        builder.add_resources(sorted(resources, key=lambda one: seniority(one.metadata)))
+        builder.add_groups(sorted(groups, key=lambda one: seniority(one.metadata)))
+        builder.add_devices(sorted(devices, key=lambda one: seniority(one.metadata)))
         return builder.finish()
+
+    def every_id(self) -> tuple[str, ...]:
+        """Ids of all resources, each before what is in it."""
+
+        def below(resource: Resource) -> Iterator[str]:
+            yield resource.id
+            match resource:
+                case Group():
+                    yield from (member.id for member in resource.members)
+                case Clone():
+                    yield from below(resource.child)
+                case _:
+                    return
+
+        return tuple(id_ for resource in self.resources for id_ in below(resource))
 
     def resolve(self, reference: str, namespace: str) -> str | None:
         """The id that a reference in a manifest means: an object of the namespace first, then any id."""
         return self.ids.get((namespace, reference)) or (reference if reference in self.objects else None)
 
 
-def _age(item: HAResource | ResourceGroup | FenceDevice) -> tuple[str, str, str]:
-    metadata = item.metadata
-    return metadata.creation_timestamp or "", metadata.namespace or "", metadata.name
+class _Sets(TypedDict):
+    param_sets: tuple[AttributeSet, ...]
+    meta_sets: tuple[MetaSet, ...]
 
 
 class _Builder:
@@ -78,6 +114,7 @@ class _Builder:
         self._group_of: dict[str, str] = {}
         self._group_meta: dict[str, ResourceMeta] = {}
         self._templates: dict[str, ResourceTemplate] = {}
+        self._positions: dict[str, int] = {}
         self._by_name: dict[tuple[str, str], HAResource] = {}
 
     def _claim(self, id_: str, ref: ObjectRef) -> bool:
@@ -123,8 +160,10 @@ class _Builder:
             for member in members:
                 self._group_of[member.id] = group.resource_id
                 self._group_meta[member.id] = meta
-            tree = Group(id=group.resource_id, members=members, meta=meta)
+            meta_sets = self._conditional_meta(group.spec.conditional_meta, group.resource_id)
+            tree = Group(id=group.resource_id, members=members, meta=meta, meta_sets=meta_sets)
             self._tree.append(self._cloned(tree, group.spec.clone))
+            self._positions[self._tree[-1].id] = position_of(group.metadata)
             self._ids.setdefault((space, group.metadata.name), self._tree[-1].id)
 
     def _members(self, group: ResourceGroup, ref: ObjectRef) -> Iterable[Primitive]:
@@ -168,11 +207,11 @@ class _Builder:
             self._claim(device.metadata.name, ObjectRef("FenceDevice", "", device.metadata.name))
 
     def finish(self) -> ResourceIndex:
-        alone = [
-            self._cloned(self._primitive(id_, item.spec), item.spec.clone)
-            for id_, item in self._standalone.items()
-            if id_ not in self._group_of
-        ]
+        alone: list[Resource] = []
+        for id_, item in self._standalone.items():
+            if id_ not in self._group_of:
+                alone.append(self._cloned(self._primitive(id_, item.spec), item.spec.clone))
+                self._positions[alone[-1].id] = position_of(item.metadata)
         for resource in alone:
             if isinstance(resource, Clone):
                 ref = self._objects[resource.child.id]
@@ -181,7 +220,8 @@ class _Builder:
             if isinstance(resource, Clone):
                 self._objects.setdefault(resource.id, self._objects[resource.child.id])
         return ResourceIndex(
-            resources=(*alone, *self._tree),
+            # What has no position comes last: single resources, then groups, each by age.
+            resources=tuple(sorted((*alone, *self._tree), key=lambda one: self._positions.get(one.id, LAST))),
             problems=tuple(self._problems),
             objects=self._objects,
             ids=self._ids,
@@ -199,10 +239,35 @@ class _Builder:
             meta=resource_meta(template.meta),
             operations=tuple(_operation(operation, id_) for operation in template.operations),
             utilization=template.utilization,
+            **self._under_rules(template, id_),
         )
 
-    @staticmethod
-    def _cloned(resource: Primitive | Group, clone: CloneSpec | None) -> Resource:
+    def _under_rules(self, template: ResourceTemplate, id_: str) -> _Sets:
+        """What applies under rules; with a problem, none of it, where one of the rules cannot be read."""
+        try:
+            return {
+                "param_sets": conditional_params(template.conditional_params, id_),
+                "meta_sets": conditional_meta(template.conditional_meta, id_),
+            }
+        except ValueError as error:
+            self._problem(self._objects[id_], "InvalidRule", f"a rule of {id_!r}: {error}", field="spec")
+            return {"param_sets": (), "meta_sets": ()}
+
+    def _conditional_meta(
+        self, specs: Iterable[ConditionalMeta], id_: str, *, owner: str | None = None
+    ) -> tuple[MetaSet, ...]:
+        try:
+            return conditional_meta(specs, id_)
+        except ValueError as error:
+            self._problem(
+                self._objects[owner or id_],
+                "InvalidRule",
+                f"a rule of {id_!r}: {error}",
+                field="spec.conditionalMeta",
+            )
+            return ()
+
+    def _cloned(self, resource: Primitive | Group, clone: CloneSpec | None) -> Resource:
         if clone is None:
             return resource
         meta = ResourceMeta(
@@ -217,7 +282,58 @@ class _Builder:
             promoted_max=clone.promoted_max,
             promoted_node_max=clone.promoted_node_max,
         )
-        return Clone(id=f"{resource.id}-clone", child=resource, meta=meta.over(resource.meta))
+        id_ = clone.id or f"{resource.id}-clone"
+        own = resource.meta if clone.meta is None else resource_meta(clone.meta)
+        return Clone(
+            id=id_,
+            child=resource,
+            meta=meta.over(own),
+            meta_sets=self._conditional_meta(clone.conditional_meta, id_, owner=resource.id),
+        )
+
+
+def conditional_params(specs: Iterable[ConditionalParams], owner: str) -> tuple[AttributeSet, ...]:
+    """Parameters under rules. Raises ValueError for a rule that cannot be read."""
+    sets = (
+        AttributeSet(
+            id=f"{owner}-params-{number}",
+            rule=rule_of(one.rule, f"{owner}-params-{number}-rule"),
+            score=_score(one.score) or 0,
+            values=one.params,
+        )
+        for number, one in enumerate(specs)
+    )
+    return tuple(sorted(sets, key=lambda one: -one.score))
+
+
+def conditional_meta(specs: Iterable[ConditionalMeta], owner: str) -> tuple[MetaSet, ...]:
+    """Meta attributes under rules. Raises ValueError for a rule that cannot be read."""
+    sets = (
+        MetaSet(
+            id=f"{owner}-meta-{number}",
+            rule=rule_of(one.rule, f"{owner}-meta-{number}-rule"),
+            score=_score(one.score) or 0,
+            meta=resource_meta(one.meta),
+        )
+        for number, one in enumerate(specs)
+    )
+    return tuple(sorted(sets, key=lambda one: -one.score))
+
+
+def conditional_operation_defaults(
+    specs: Iterable[ConditionalOperationDefaults],
+) -> tuple[OperationSet, ...]:
+    """Defaults of operations under rules. Raises ValueError for a rule that cannot be read."""
+    sets = (
+        OperationSet(
+            id=f"op-defaults-{number}",
+            rule=rule_of(one.rule, f"op-defaults-{number}-rule"),
+            score=_score(one.score) or 0,
+            defaults=operation_defaults(one.defaults),
+        )
+        for number, one in enumerate(specs)
+    )
+    return tuple(sorted(sets, key=lambda one: -one.score))
 
 
 def params_of(template: ResourceTemplate) -> dict[str, str]:
@@ -267,6 +383,8 @@ def _operation(spec: ApiOperation, resource: str) -> Operation:
         enabled=spec.enabled,
         role=Role(spec.role) if spec.role else None,
         start_delay_ms=_duration(spec.start_delay) or 0,
+        interval_origin=timestamp_seconds(spec.interval_origin) if spec.interval_origin else None,
+        record_pending=spec.record_pending,
         params=spec.params,
         id=f"{resource}-{spec.name}-{interval_ms}ms",
     )

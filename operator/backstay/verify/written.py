@@ -9,6 +9,7 @@ from backstay.api import HAResource, ResourceGroup
 from backstay.api.resource import ResourceTemplate
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
+from backstay.state.seniority import seniority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +62,12 @@ def written_resources(objects: Objects) -> tuple[Written, ...]:
     items: list[HAResource | ResourceGroup] = [*objects.resources, *objects.groups]
     taken: set[str] = set()
     found: list[Written] = []
-    for item in sorted(items, key=_age):
+    for item in sorted(items, key=lambda one: seniority(one.metadata)):
         for one in _of_resource(item) if isinstance(item, HAResource) else _of_group(item):
             if one.id not in taken:
                 taken.add(one.id)
                 found.append(one)
     return tuple(found)
-
-
-def _age(item: HAResource | ResourceGroup) -> tuple[str, str, str]:
-    metadata = item.metadata
-    return metadata.creation_timestamp or "", metadata.namespace or "", metadata.name
 
 
 def _of_resource(item: HAResource) -> Iterator[Written]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from backstay.api.constraint import (
-    AttributeExpression,
     Colocation,
     HAConstraint,
-    InnerRule,
     Location,
     LocationRule,
     Order,
@@ -16,6 +14,7 @@ from backstay.api.constraint import (
     Ticket,
 )
 from backstay.api.quantities import score_text, score_value
+from backstay.api.rule import AttributeExpression, InnerRule
 
 
 def constraint_lines(constraints: Iterable[HAConstraint]) -> Iterator[str]:
