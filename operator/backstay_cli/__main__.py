@@ -16,9 +16,11 @@ from backstay_cli.errors import CliError
 
 OFFLINE = (
     "completion.completion",
+    "explain_offline.explain_offline",
     "export.export_files",
     "import_cib.import_cib",
     "simulate_cib.simulate_cib",
+    "verify.verify_offline",
 )
 """Commands that need no cluster: plain functions of the parsed command line."""
 

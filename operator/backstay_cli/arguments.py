@@ -34,6 +34,19 @@ _SIMULATE_EPILOG = """examples:
   kubectl ha simulate -x CIB.xml -s        what would Pacemaker's rules make of this CIB? with scores; no cluster is needed
 """
 
+_EXPLAIN_EPILOG = """examples:
+  kubectl ha explain ClusterIP                      each node with its score, what that is made of, and what would change it
+  kubectl ha explain appgroup --why-not n3
+  kubectl ha explain 41                             transition 41: each action, and why it waits for others
+  kubectl ha explain VIP -x cib.xml                 a Pacemaker cluster
+"""
+_VERIFY_EPILOG = """examples:
+  kubectl ha verify                                 the live cluster
+  kubectl ha verify -f manifests/                   before you apply them
+  kubectl ha verify -x cib.xml                      a Pacemaker cluster
+
+Exit status: 0 without errors, 1 with; --strict counts warnings too.
+"""
 _IMPORT_EPILOG = """examples:
   kubectl ha import cib.xml > cluster.yaml          what has no equivalent is told on stderr, by its place in the CIB
   pcs cluster cib | kubectl ha import - --report report.txt > cluster.yaml
@@ -88,6 +101,8 @@ def build_parser() -> argparse.ArgumentParser:
     _fence(_family(commands, "fence", "fence devices, fencing by hand"))
     _history(add)
     _simulate(add)
+    _explain(add)
+    _verify(add)
     _pacemaker(add)
     completion = add("completion", "completion.completion", "print a completion script for a shell")
     completion.add_argument("shell", choices=("bash", "zsh"))
@@ -375,12 +390,58 @@ def _pacemaker(add: Add) -> None:
     _files(exporting, "export.export_files")
 
 
-def _files(parser: argparse.ArgumentParser, offline: str) -> None:
+def _explain(add: Add) -> None:
+    explain = add(
+        "explain",
+        "explain.explain",
+        "why a resource is where it is, or why a transition does what it does",
+        output=("text", "json"),
+        epilog=_EXPLAIN_EPILOG,
+    )
+    explain.add_argument(
+        "name",
+        metavar="RESOURCE|NUMBER",
+        nargs="?",
+        default=None,
+        help="a resource, or the number of a transition; default: what would be done now",
+    )
+    explain.add_argument("--why-not", metavar="NODE", default=None, help="why it does not run there")
+    explain.add_argument(
+        "--transition", metavar="NUMBER", type=int, default=None, help="as it was in this transition"
+    )
+    _cib(explain)
+    _files(explain, "explain_offline.explain_offline")
+
+
+def _verify(add: Add) -> None:
+    verify = add(
+        "verify",
+        "verify.verify_live",
+        "what in the configuration is unsafe, or cannot work",
+        output=("text", "json"),
+        epilog=_VERIFY_EPILOG,
+    )
+    verify.add_argument("--strict", action="store_true", help="fail on warnings too")
+    _cib(verify)
+    _files(verify, "verify.verify_offline")
+
+
+def _cib(parser: argparse.ArgumentParser) -> None:
+    """-x: a CIB in place of the live cluster."""
+    parser.add_argument(
+        "-x",
+        "--xml-file",
+        metavar="FILE",
+        default=None,
+        help="a Pacemaker CIB instead of the live cluster (plain or compressed; - for stdin)",
+    )
+
+
+def _files(parser: argparse.ArgumentParser, offline: str, *, short: bool = True) -> None:
     """-f: manifests in place of the live cluster."""
     parser.set_defaults(offline_command=offline)
     parser.add_argument(
-        "-f",
-        "--filename",
+        *(("-f", "--filename") if short else ("--filename",)),
         dest="files",
         metavar="FILE",
         action="append",
@@ -437,7 +498,7 @@ def _boolean(text: str) -> bool:
 
 def _simulate_files(simulate: argparse.ArgumentParser) -> None:
     """What is read and written: a CIB in place of the live cluster, and the graph; the options are crm_simulate's."""
-    simulate.set_defaults(offline_command="simulate_cib.simulate_cib")
+    _files(simulate, "simulate_cib.simulate_cib", short=False)  # -f is crm_simulate's --node-fail
     source = simulate.add_mutually_exclusive_group()
     source.add_argument(
         "-x",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import yaml
@@ -74,6 +74,26 @@ def read_objects(paths: Sequence[str], *, cluster: str | None, namespace: str) -
             one for one in _of_kind(found, FenceDevice) if one.spec.cluster == name or not clusters
         ),
     )
+
+
+def with_assumed_nodes(objects: Objects) -> tuple[Objects, list[str]]:
+    """Manifests need not name nodes: the operator makes HANodes. Without any, those that constraints and fence devices name are
+    assumed, or two of no name. The second is who was assumed."""
+    if objects.nodes:
+        return objects, []
+    named = {
+        item.spec.location.node
+        for item in objects.constraints
+        if item.spec.location is not None and item.spec.location.node is not None
+    }
+    for device in objects.devices:
+        named |= {*device.spec.targets.nodes, *device.spec.host_map}
+    names = sorted(named) or ["node-1", "node-2"]
+    nodes = [
+        HANode.parse({"apiVersion": API_VERSION, "kind": "HANode", "metadata": {"name": name}, "spec": {}})
+        for name in names
+    ]
+    return replace(objects, nodes=tuple(nodes)), names
 
 
 def _default_cluster(name: str | None) -> Obj:

@@ -15,7 +15,16 @@ from backstay.coordinator.membership import Membership
 from backstay.coordinator.orders import PlanBook
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Assembly, Objects
-from backstay.verify import AgentBook, Verification, verify, wanted_agents, withhold
+from backstay.state.assemble_problem import Problem
+from backstay.verify import (
+    AgentBook,
+    Verification,
+    check_constraints,
+    problems_of,
+    verify,
+    wanted_agents,
+    withhold,
+)
 
 HOLD_NEW_S = 2.0
 VERIFYING = "Verifying"
@@ -91,7 +100,10 @@ class Gate:
     def _judge(self, objects: Objects, assembly: Assembly) -> Verification:
         if self._judgement is None or self.book.revision != self._revision:
             self._revision = self.book.revision
-            self._judgement = verify(objects, self.book, ids=[one.id for one in assembly.index.resources])
+            judgement = verify(objects, self.book, ids=assembly.index.every_id())
+            self._judgement = replace(
+                judgement, others=(*judgement.others, *_of_constraints(objects, assembly))
+            )
         return self._judgement
 
     def _waiting(
@@ -125,12 +137,23 @@ class Gate:
         return agent in self._wanted and self.book.document(agent) is None
 
 
+_TOLD_ELSEWHERE = frozenset({"ReferenceNotFound", "UnknownNode"})
+"""By assembly, and by the checks of places."""
+
+
+def _of_constraints(objects: Objects, assembly: Assembly) -> tuple[Problem, ...]:
+    """Constraints that never count or contradict one another: warnings, since the others of the pair may be the wrong one."""
+    faults = [one for one in check_constraints(assembly.state) if one.code not in _TOLD_ELSEWHERE]
+    problems = problems_of(faults, objects, assembly.index)
+    return tuple(replace(one, severity="warning") for one in problems if one.kind == "HAConstraint")
+
+
 def _versions(objects: Objects) -> tuple[object, ...]:
     """What the judgement depends on, but for what is known of agents."""
     items = (*objects.resources, *objects.groups, *objects.constraints, *objects.devices)
     return (
         tuple((item.metadata.uid, item.metadata.generation, item.key) for item in items),
-        tuple(node.metadata.name for node in objects.nodes),
+        tuple((node.metadata.name, node.metadata.generation) for node in objects.nodes),
     )
 
 

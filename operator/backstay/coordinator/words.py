@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from backstay.api.quantities import score_text
+from backstay.explain import short_reason
 from backstay.liveness.nodes import NodeCondition
-from backstay.scheduler import Change, Contribution, Reason, Transition, Verb
+from backstay.scheduler import Change, Transition, Verb
 from backstay.state.assemble import Assembly
 from backstay.state.resource import primitives_of
 from backstay.state.score import INFINITY
@@ -85,44 +86,26 @@ def reason_lines(transition: Transition, assembly: Assembly) -> Mapping[str, str
 
 def _here(resource: str, node: str, transition: Transition, scores: Mapping[tuple[str, str], int]) -> str:
     parts = [
-        f"{_because(one)} {score_text(one.score)}"
+        f"{short_reason(one)} {score_text(one.score)}"
         for one in transition.contributions_for(resource, node)
         if one.score
     ]
     score = scores.get((resource, node))
     total = f" with score {score_text(score)}" if score is not None else ""
+    if not parts:
+        parts = _banned_elsewhere(resource, transition)
     return f"{node}{total}" + (f": {', '.join(parts[:6])}" if parts else ": no preference, any node would do")
 
 
-_REASONS = {
-    Reason.ASYMMETRIC: "the cluster is opt-in and nothing opts in",
-    Reason.LOCATION: "location {}",
-    Reason.STICKINESS: "stickiness, since it runs there",
-    Reason.FAILURES: "too many failures there",
-    Reason.HARD_ERROR: "its agent says that it cannot run there",
-    Reason.COLOCATION: "colocation {}",
-    Reason.DEPENDENT: "the wish of {}, which follows it",
-    Reason.TARGET_ROLE: "its targetRole",
-    Reason.DISCOVERY: "exclusive discovery {}",
-    Reason.HEALTH: "node health",
-    Reason.TICKET: "ticket {}",
-    Reason.UTILIZATION: "no capacity left",
-    Reason.LOCK: "shutdown lock",
-    Reason.CLONE: "clone limits",
-    Reason.QUORUM: "no quorum",
-    Reason.ACTIVE_ELSEWHERE: "active elsewhere",
-    Reason.UNMANAGED: "left where it is: it is not managed now",
-    Reason.PROMOTION: "wish to be promoted there",
-}
-
-
-def _because(one: Contribution) -> str:
-    return _REASONS[one.reason].format(one.source)
+def _banned_elsewhere(resource: str, transition: Transition) -> list[str]:
+    """What leaves a resource no other place, such as the group that it is kept with."""
+    bans = [one for one in transition.contributions if one.resource == resource and one.score <= -INFINITY]
+    return list(dict.fromkeys(short_reason(one) for one in bans))
 
 
 def _nowhere(resource: str, transition: Transition) -> str:
     bans = [
-        f"{one.node}: {_because(one)}"
+        f"{one.node}: {short_reason(one)}"
         for one in transition.contributions
         if one.resource == resource and one.score <= -INFINITY
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from backstay.api import HAConstraint
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
+from backstay.state.pattern import matching
 from backstay.verify.nearest import listed, suggestion
 
 
@@ -35,10 +36,10 @@ def check_places(objects: Objects, ids: Iterable[str]) -> Iterator[Problem]:
 def _check_pattern(item: HAConstraint, pattern: str, ids: list[str]) -> Iterator[Problem]:
     field = "spec.location.resourcePattern"
     try:
-        matcher = re.compile(pattern)
+        found = any(matching(pattern, ids))
     except re.error:
         return  # assembly tells
-    if not any(matcher.search(id_) for id_ in ids):
+    if not found:
         yield _problem(
             item,
             "ReferenceNotFound",

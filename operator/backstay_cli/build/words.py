@@ -35,6 +35,8 @@ OPERATION_OPTIONS = {
     "role": "role",
     "enabled": "enabled",
     "start-delay": "startDelay",
+    "interval-origin": "intervalOrigin",
+    "record-pending": "recordPending",
 }
 META = {
     "target-role": "targetRole",
@@ -67,6 +69,7 @@ CLONE = {
 _BOOLEAN = frozenset(
     [
         "enabled",
+        "recordPending",
         "isManaged",
         "maintenance",
         "allowMigrate",

@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from backstay.api import ANNOTATION_PACEMAKER_ID, ANNOTATION_POSITION, API_VERSION
+from pydantic.alias_generators import to_camel
+
+from backstay.api import ANNOTATION_PACEMAKER_ID, ANNOTATION_POSITION, API_VERSION, FenceDeviceSpec
 from backstay.api.quantities import duration_text
 from backstay.cib.importing.names import Names
 from backstay.cib.importing.rules import given
@@ -14,6 +16,7 @@ from backstay.state.resource import Primitive
 
 Obj = dict[str, Any]
 _COMMAND = re.compile(r"^pcmk_(off|on|reboot|monitor)_(action|timeout|retries)$")
+_KNOWN = frozenset(to_camel(name) for name in FenceDeviceSpec.model_fields)
 _CHECKS = ("static-list", "dynamic-list", "status", "none")
 
 
@@ -39,6 +42,9 @@ class DeviceWriter:
             del params[name]
         if params:
             spec["params"] = params
+        for key in [key for key in spec if key not in _KNOWN]:
+            self._complain(primitive.id, f"a FenceDevice has no {key} ({spec[key]})")
+            del spec[key]
         name = self._names.of("FenceDevice", primitive.id)
         annotations = {ANNOTATION_POSITION: str(position)}
         if name != primitive.id:
