@@ -6,7 +6,8 @@ fence nobody.  One request per connection, one JSON object on one line:
     {"password": "...", "action": "off", "plug": "n2"}      ->  {"ok": true, "state": "off"}
     {"password": "...", "action": "list"}                   ->  {"ok": true, "plugs": {"n1": "on", ...}}
 
-``off`` answers only after the host's pid 1 is dead and collected.  Actions: on, off, reboot, status, list, monitor.
+``off`` answers only after the host's pid 1 is dead and collected; ``on`` as soon as the host has power, as an outlet does, which
+knows nothing of booting.  Actions: on, off, reboot, status, list, monitor.
 Requests are bounded in size, time and number; a wrong password is refused before anything else is looked at.
 """
 
@@ -20,7 +21,7 @@ import socket
 from collections.abc import Mapping
 
 from backstay_sandbox.command import CommandError
-from backstay_sandbox.hosts import Host, HostError
+from backstay_sandbox.hosts import Host, HostError, Power
 
 REQUEST_BYTES_MAX = 1024
 REQUEST_TIMEOUT_S = 5.0
@@ -39,6 +40,7 @@ class PowerSwitch:
         self._password = password
         self._connections = 0
         self._server: asyncio.Server | None = None
+        self._booting: dict[str, asyncio.Task[None]] = {}
 
     async def start(self, listening: socket.socket) -> None:
         self._server = await asyncio.start_server(self._serve, sock=listening, limit=REQUEST_BYTES_MAX)
@@ -46,6 +48,8 @@ class PowerSwitch:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+        for booting in list(self._booting.values()):
+            booting.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
@@ -80,7 +84,7 @@ class PowerSwitch:
         if action == "monitor":
             return {"ok": True}
         if action == "list":
-            return {"ok": True, "plugs": {node: host.power.value for node, host in self._hosts.items()}}
+            return {"ok": True, "plugs": {node: self._state(host) for node, host in self._hosts.items()}}
         if action not in ACTIONS_ON_A_PLUG:
             return _refused(f"no such action: {action}")
         if plug not in self._hosts:
@@ -92,13 +96,29 @@ class PowerSwitch:
             if action in ("off", "reboot"):
                 await host.crash()
             if action in ("on", "reboot"):
-                await host.boot()
+                self._turn_on(host)
         except (HostError, CommandError) as error:
             LOG.error("power switch: %s of %s failed: %s", action, host.node, error)
             return _refused(str(error))
         if action != "status":
             LOG.info("power switch: %s of %s done", action, host.node)
-        return {"ok": True, "state": host.power.value}
+        return {"ok": True, "state": self._state(host)}
+
+    def _state(self, host: Host) -> str:
+        return Power.ON.value if host.node in self._booting else host.power.value
+
+    def _turn_on(self, host: Host) -> None:
+        """Let the host boot by itself; one that is booting already goes on doing so."""
+        if host.node not in self._booting:
+            self._booting[host.node] = asyncio.create_task(self._boot(host))
+
+    async def _boot(self, host: Host) -> None:
+        try:
+            await host.boot()
+        except (HostError, CommandError) as error:
+            LOG.error("power switch: %s has power and did not boot: %s", host.node, error)
+        finally:
+            del self._booting[host.node]
 
 
 def _refused(why: str) -> Answer:

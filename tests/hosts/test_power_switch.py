@@ -20,17 +20,20 @@ def test_off_returns_only_when_the_host_is_dead(sandbox: SandboxUnderTest) -> No
 
 def test_on_boots_and_status_says_so(sandbox: SandboxUnderTest) -> None:
     sandbox.ask("crash", node="n2")
+    booted = sandbox.host_status("n2")["boots"] + 1
     assert sandbox.fence("n1", action="on", plug="n2").returncode == OK
     assert sandbox.fence("n1", action="status", plug="n2").returncode == OK
+    wait_for(lambda: sandbox.host_status("n2")["boots"] == booted, timeout_s=5.0, what="n2 has booted")
     assert sandbox.on_host("n2", "hostname").stdout == "n2\n"
 
 
 def test_reboot_ends_one_boot_and_begins_another(sandbox: SandboxUnderTest) -> None:
     before = sandbox.host_status("n2")
     assert sandbox.fence("n1", action="reboot", plug="n2").returncode == OK
-    after = sandbox.host_status("n2")
-    assert after["boots"] == before["boots"] + 1
-    assert after["pid"] != before["pid"]
+    assert sandbox.fence("n1", action="status", plug="n2").returncode == OK, "it has power, booted or not"
+    booted = before["boots"] + 1
+    wait_for(lambda: sandbox.host_status("n2")["boots"] == booted, timeout_s=5.0, what="n2 has booted")
+    assert sandbox.host_status("n2")["pid"] != before["pid"]
 
 
 def test_a_cut_off_host_cannot_fence(sandbox: SandboxUnderTest) -> None:

@@ -81,11 +81,13 @@ def test_a_host_that_boots_behind_a_cut_cable_stays_alone(hosts: SandboxUnderTes
 
 
 def test_the_power_switch_switches_own_kernel_hosts(hosts: SandboxUnderTest) -> None:
+    booted = hosts.host_status("n2")["boots"] + 1
     off = hosts.fence("n1", action="off", plug="n2")
     assert off.returncode == 0, off.stderr
     assert hosts.host_status("n2")["power"] == "off"
     assert hosts.fence("n1", action="status", plug="n2").returncode == 2
     assert hosts.fence("n1", action="on", plug="n2").returncode == 0
+    wait_for(lambda: hosts.host_status("n2")["boots"] == booted, timeout_s=30.0, what="n2 has booted")
     assert hosts.on_host("n2", "hostname").stdout == "n2\n"
 
 
