@@ -110,3 +110,22 @@ def test_a_manifest_that_cannot_be_read_is_named(
     error = capsys.readouterr().err
     assert words in error
     assert "bad.yaml" in error
+
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "from-pacemaker" / "cib.xml"
+
+
+def test_the_example_of_the_docs_is_imported_verified_and_scheduled_as_they_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "from-pacemaker.md").read_text(encoding="utf-8")
+    assert main(["import", str(EXAMPLE)]) == 0
+    shown = capsys.readouterr()
+    assert shown.err in docs
+    manifests_file = tmp_path / "cluster.yaml"
+    manifests_file.write_text(shown.out)
+    assert main(["verify", "-f", str(manifests_file)]) == 0
+    assert capsys.readouterr().out == "no problems found\n"
+    assert main(["simulate", "-x", str(EXAMPLE)]) == 0
+    summary = capsys.readouterr().out.split("Transition Summary:\n")[1].split("\n\n")[0]
+    assert f"Transition Summary:\n{summary}\n" in docs
