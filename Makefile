@@ -69,7 +69,7 @@ test-cluster: venv
 # As root, these install the peers first.
 bench-failover: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --peers
-	@PYTHONPATH=tests $(BIN)/python -m bench.failover --markdown docs/bench-failover.md
+	@PYTHONPATH=tests $(BIN)/python -m bench.failover --markdown docs/bench-failover.md --readme README.md
 
 bench-idle: venv
 	@PYTHONPATH=tests $(BIN)/python -m bench.failover.idle

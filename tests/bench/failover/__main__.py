@@ -26,7 +26,7 @@ from bench.failover.contender import Contender
 from bench.failover.keepalived import Keepalived
 from bench.failover.measure import Series, Trial, measure
 from bench.failover.pacemaker import Pacemaker
-from bench.failover.report import json_line, markdown, write_generated
+from bench.failover.report import json_line, markdown, overview, write_generated
 
 MINUTES_MAX = 24.0
 """The whole command ends within 25; what has not begun by then is left out."""
@@ -88,6 +88,8 @@ def main() -> None:
     print(f"\n{table}")
     if options.markdown:
         write_generated(options.markdown, table)
+    if options.readme:
+        write_generated(options.readme, overview(series))
     print(json_line(series))
 
 
@@ -98,6 +100,7 @@ def arguments() -> argparse.ArgumentParser:
         "--only", help=f"names, separated by commas, of: {', '.join(one.name for one in ENTRIES)}"
     )
     parser.add_argument("--markdown", type=Path, help="put the tables between the marks in that page, too")
+    parser.add_argument("--readme", type=Path, help="put one table of medians between the marks in that page")
     parser.add_argument("--keep-logs", type=Path, help="copy the daemons' logs there")
     return parser
 

@@ -58,6 +58,29 @@ def markdown(all_series: Iterable[Series]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def overview(all_series: Iterable[Series]) -> str:
+    """One table of medians for the README: a row per trial, a column per contender; what was not tried, or not measured, is a dash."""
+    measured = {(one.trial, one.contender): one for one in all_series if one.samples}
+    contenders = list(dict.fromkeys(contender for _, contender in measured))
+    lines = [
+        f"| median of {_runs(measured.values())} | {' | '.join(contenders)} |",
+        "|---" * (len(contenders) + 1) + "|",
+    ]
+    for trial, heading in HEADINGS.items():
+        cells = [
+            f"{summary(measured[trial, one])['median']:.2f} s" if (trial, one) in measured else "-"
+            for one in contenders
+        ]
+        lines.append(f"| {heading} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _runs(all_series: Iterable[Series]) -> str:
+    counts = [len(one.samples) for one in all_series]
+    fewest, most = min(counts, default=0), max(counts, default=0)
+    return f"{most} runs" if fewest == most else f"{fewest} to {most} runs"
+
+
 def write_generated(page: Path, tables: str) -> None:
     """Replace what stands between the marks in a page; the rest of it is written by hand."""
     text = page.read_text()
