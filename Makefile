@@ -42,6 +42,7 @@ lint: $(VENV)/.ready
 	$(BIN)/python tools/tidy.py
 
 test: venv lint
+	@$(BIN)/python -m backstay_sandbox.requirements --install --tests || echo "tests that need it will skip"
 	@PYTHONHASHSEED=random $(BIN)/pytest
 
 simulate: $(VENV)/.ready

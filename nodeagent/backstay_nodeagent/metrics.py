@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 
 from backstay.ocf.exitcode import OpStatus
+from backstay_nodeagent import VERSION
 from backstay_nodeagent.events import Renewal
 from backstay_nodeagent.operation import Instant, Operation, Outcome
 
@@ -24,6 +25,7 @@ class AgentMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        Info("backstay_nodeagent", "This node agent.", registry=registry).info({"version": VERSION})
         self._seconds = Histogram(
             "backstay_action_seconds",
             "How long operations of resource and fence agents took.",

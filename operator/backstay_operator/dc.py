@@ -253,8 +253,17 @@ class ClusterTask:
             self._metrics.told(self.name, item, group=group, lost_after_s=lost_after_s)
         self._metrics.stepped(self.name, orders, seconds)
         self._metrics.tidy(self.name, resources=index.objects, nodes=orders.picture.membership.nodes)
-        shown = Shown(scene=scene, lease_ages=lease_ages_of(self._world.tracker.ages), queues=self._queues)
+        shown = Shown(
+            scene=scene,
+            lease_ages=lease_ages_of(self._world.tracker.ages),
+            agent_present=self._agent_present,
+            queues=self._queues,
+        )
         self._scenes.show(self.name, shown)
+
+    def _agent_present(self, node: str) -> bool:
+        lease = self._world.tracker.lease(node)
+        return lease is not None and lease.agent_present
 
     def _queues(self) -> dict[str, int]:
         return {"events": self._events.depth, "transitions": self._history.depth}

@@ -35,6 +35,8 @@ class Shown:
     scene: Scene
     lease_ages: Callable[[], Mapping[str, float]]
     """Seconds since each node's renewal was last seen."""
+    agent_present: Callable[[str], bool]
+    """Whether the keeper of a node's Lease says that its agent is there."""
     queues: Callable[[], Mapping[str, int]]
     """Depth of each queue of the DC's writers."""
 
@@ -303,10 +305,15 @@ def _leases(shown: Shown) -> Iterator[_Family]:
         "backstay_lease_age_seconds", "Time since the DC last saw the node's Lease renewed.", ("node",)
     )
     nodes = shown.scene.picture.membership.nodes
+    present = _Family(
+        "backstay_agent_present", "1 if the Lease's keeper says that the node's agent is there.", ("node",)
+    )
     for node, age in shown.lease_ages().items():
         if node in nodes:
             ages.put(age, node)
+            present.put(float(shown.agent_present(node)), node)
     yield ages
+    yield present
     milliseconds = shown.scene.objects.cluster.spec.heartbeat.lease_duration_milliseconds
     yield _single("backstay_lease_duration_seconds", "Age at which a Lease has run out.", milliseconds / 1000)
 

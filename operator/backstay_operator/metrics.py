@@ -7,13 +7,15 @@ I/O or walks the cluster while a failover is under way; the exposition renders i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from backstay.coordinator import Finished, Orders, Run, StoryItem, Tale
 from backstay.coordinator.cause import Cause, cause_of
 from backstay.transition.graph import ActionKind
 
+VERSION = version("backstay")
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _FAILOVER_SECONDS = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0, 180.0)
 _FAILOVERS = (Cause.NODE_LOST, Cause.FAILURE)
@@ -25,6 +27,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        Info("backstay_operator", "This operator.", registry=registry).info({"version": VERSION})
         self._moves = Counter(
             "backstay_resource_moves",
             "Resources and groups that moved from one node to another.",

@@ -68,6 +68,11 @@ AGENTS = (
     Requirement("modprobe", "kmod", "Filesystem: loading a file system's module"),
 )
 ALL = HOSTS + AGENTS
+TESTS = (
+    Requirement("promtool", "prometheus", "tests: alert rules"),
+    Requirement("prometheus", "prometheus", "tests: a scrape of the sandbox"),
+)
+"""What only tests use; they skip where it is missing."""
 PEERS = (
     Requirement("keepalived", "keepalived", "peers: failover times beside Backstay's"),
     Requirement("corosync", "corosync", "peers: failover times beside Backstay's"),
@@ -134,8 +139,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Check, or install, what the sandbox needs of this machine.")
     parser.add_argument("--install", action="store_true", help="install the missing packages (root, Debian)")
     parser.add_argument("--peers", action="store_true", help="also what benchmarks compare Backstay with")
+    parser.add_argument("--tests", action="store_true", help="also what only tests use")
     args = parser.parse_args()
-    wanted = ALL + PEERS if args.peers else ALL
+    wanted = ALL + (PEERS if args.peers else ()) + (TESTS if args.tests else ())
     lacking = missing(wanted)
     if args.install and lacking:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:

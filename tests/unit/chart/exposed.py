@@ -23,8 +23,8 @@ def families() -> dict[str, Metric]:
     found = {}
     for registry in (measured.metrics.registry, agent.registry):
         for family in registry.collect():
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            found[name] = family
+            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            found[family.name + suffix] = family
     return found
 
 

@@ -68,7 +68,13 @@ class Measured:
             now=self.model.wall,
         )
         ages = self.model.tracker.ages(self.model.now)
-        self.scenes.show("c", Shown(scene=scene, lease_ages=lambda: ages, queues=lambda: {"events": 3}))
+        shown = Shown(
+            scene=scene,
+            lease_ages=lambda: ages,
+            agent_present=lambda node: node != "n3",
+            queues=lambda: {"events": 3},
+        )
+        self.scenes.show("c", shown)
 
     def scrape(self, name: str, **wanted: str) -> list[tuple[dict[str, str], float]]:
         """Samples of `name` that have these labels."""
@@ -227,6 +233,12 @@ def test_nodes_quorum_and_votes_follow_a_loss(trio: Measured) -> None:
     trio.model.crash("n2")
     trio.model.run(5)
     assert trio.value("ha_cluster_corosync_quorate") == 0
+
+
+def test_keeper_that_misses_its_agent_shows(trio: Measured) -> None:
+    trio.model.run(2)
+    shown = {labels["node"]: value for labels, value in trio.scrape("backstay_agent_present")}
+    assert shown == {"n1": 1, "n2": 1, "n3": 0}
 
 
 def test_stopped_on_request_is_not_wanted(trio: Measured) -> None:
