@@ -29,6 +29,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--state-dir", type=Path, default=Path("/var/lib/backstay"), help="on the host's disk"
     )
     parser.add_argument("--run-dir", type=Path, default=Path("/run/backstay"), help="on a tmpfs of the host")
+    parser.add_argument(
+        "--host-namespaces",
+        action="store_true",
+        help="in a privileged pod that shares the host's processes: run resource agents in the host's namespaces",
+    )
     parser.add_argument("--boot-id-file", type=Path, help="holds the id of this boot; by default one is made")
     parser.add_argument("--metrics-port", type=int, default=0, help="serve /metrics there; 0: do not")
     parser.add_argument("--metrics-address", default="0.0.0.0")

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from backstay.ocf.agentspec import Standard
 from backstay_nodeagent.invocation import HostPaths
 
 AGENTS_MAX = 2048
@@ -16,11 +17,11 @@ _HIDDEN = re.compile(r"^\.|\.(metadata|sh|pyc|dist-info)$")
 
 def capabilities(paths: HostPaths) -> dict[str, Any]:
     """As HANodePlan.status.capabilities; sorted, so that it changes only when the host does."""
-    agents = ocf_agents(paths.ocf_root)
+    agents = ocf_agents(paths.local(paths.ocf_root))
     standards = ["ocf"] if agents else []
-    if systemd_runs():
+    if systemd_runs(paths):
         standards += ["systemd", "service"]
-    if os.path.isdir(paths.init_directory):
+    if os.path.isdir(paths.local(paths.init_directory)):
         standards += ["lsb"] + ([] if "service" in standards else ["service"])
     if fence_agents(paths.path):
         standards += ["stonith"]
@@ -30,8 +31,8 @@ def capabilities(paths: HostPaths) -> dict[str, Any]:
 
 def stamp(paths: HostPaths) -> tuple[tuple[str, int], ...]:
     """Changes when agents are added or removed: the times of the directories that hold them. Cheap enough to ask every few seconds."""
-    resources = Path(paths.ocf_root, "resource.d")
-    directories = [paths.init_directory, *paths.path.split(":"), str(resources)]
+    resources = Path(paths.local(paths.ocf_root), "resource.d")
+    directories = [paths.local(paths.init_directory), *paths.path.split(":"), str(resources)]
     directories += sorted(str(one) for one in resources.glob("*") if one.is_dir())
     return tuple((one, os.stat(one).st_mtime_ns) for one in directories if os.path.isdir(one))
 
@@ -57,17 +58,17 @@ def fence_agents(path: str) -> list[str]:
     return sorted(found)
 
 
-def systemd_runs() -> bool:
+def systemd_runs(paths: HostPaths) -> bool:
     """Whether the host was booted with systemd, by the test that sd_booted(3) documents."""
-    return os.path.isdir("/run/systemd/system")
+    return os.path.isdir(paths.local("/run/systemd/system"))
 
 
-def system_id_source(path: str) -> str:
+def system_id_source(paths: HostPaths) -> str:
     """lvm.conf's global/system_id_source, empty where there is no LVM or it does not answer in time."""
     try:
         answer = subprocess.run(
-            ["lvmconfig", "--type", "full", "global/system_id_source"],
-            env={"PATH": path, "LC_ALL": "C"},
+            paths.argv(Standard.OCF, ("lvmconfig", "--type", "full", "global/system_id_source")),
+            env={"PATH": paths.path, "LC_ALL": "C"},
             capture_output=True,
             text=True,
             timeout=5,

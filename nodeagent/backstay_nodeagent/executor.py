@@ -25,7 +25,7 @@ from backstay.ocf.service import (
     unit_report,
 )
 from backstay_nodeagent.host_process import HowEnded, ProcessControl, ProcessEnd, ProcessSpec, run_process
-from backstay_nodeagent.invocation import Invocation, Invoker, NotHere
+from backstay_nodeagent.invocation import HostPaths, Invocation, Invoker, NotHere
 from backstay_nodeagent.operation import Operation, Outcome
 from backstay_nodeagent.orders import Order, Verb
 from backstay_nodeagent.process_table import CALL_VARIABLE, call_mark
@@ -52,7 +52,7 @@ class Executor:
         if isinstance(invocation, NotHere):
             return _not_here(order, invocation)
         mark = {CALL_VARIABLE: call_mark(self._boot_id, operation.call_id)}
-        run = _Run(order, replace(invocation, env={**invocation.env, **mark}), control)
+        run = _Run(order, replace(invocation, env={**invocation.env, **mark}), control, self.invoker.paths)
         try:
             outcome = await self._dispatch(run)
         except OSError as error:
@@ -83,7 +83,7 @@ class Executor:
         """`reload-agent` where the agent knows it (OCF 1.1), else `reload`."""
         path = run.invocation.argv[0]
         if path not in self._reload_actions:
-            asked = _Run(run.order, replace(run.invocation, argv=(path, "meta-data")), run.control)
+            asked = run.with_argv((path, "meta-data"))
             outcome = await _meta_data(asked)
             try:
                 action = parse_metadata(outcome.document).reload_action
@@ -91,16 +91,19 @@ class Executor:
                 action = ""
             self._reload_actions[path] = action or "reload"
         argv = (path, self._reload_actions[path])
-        return _Run(run.order, replace(run.invocation, argv=argv), run.control)
+        return run.with_argv(argv)
 
 
 class _Run:
     """One operation under way, with the time that is left for its processes."""
 
-    def __init__(self, order: Order, invocation: Invocation, control: ProcessControl) -> None:
+    def __init__(
+        self, order: Order, invocation: Invocation, control: ProcessControl, paths: HostPaths
+    ) -> None:
         self.order = order
         self.invocation = invocation
         self.control = control
+        self.paths = paths
         self.output = OutputCollector()
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + order.timeout_ms / 1000
@@ -109,12 +112,16 @@ class _Run:
     def left_s(self) -> float:
         return max(0.0, self._deadline - self._loop.time())
 
+    def with_argv(self, argv: tuple[str, ...]) -> _Run:
+        """Another program of the same agent."""
+        return _Run(self.order, replace(self.invocation, argv=argv), self.control, self.paths)
+
     async def process(
         self, argv: tuple[str, ...] | None = None, *, output: OutputCollector | None = None
     ) -> ProcessEnd:
         """Run the invocation's program, or another, within the time that is left."""
         spec = ProcessSpec(
-            argv=argv or self.invocation.argv,
+            argv=self.paths.argv(self.invocation.standard, argv or self.invocation.argv),
             env=self.invocation.env,
             stdin=self.invocation.stdin,
             timeout_s=self.left_s,

@@ -14,6 +14,7 @@ from backstay.ocf.environment import OCF_ROOT, SANE_PATH, OperationContext, envi
 from backstay.ocf.exitcode import ExitCode
 from backstay.ocf.fence import FenceRequest, fence_stdin
 from backstay.ocf.lvm import LVM, LVM_ACTIVATE, lvm_activate_params
+from backstay_nodeagent.host_entry import HostEntry
 from backstay_nodeagent.orders import Order, Verb
 
 INIT_DIRECTORY = "/etc/init.d"
@@ -26,6 +27,16 @@ class HostPaths:
     ocf_root: str = OCF_ROOT
     path: str = SANE_PATH
     init_directory: str = INIT_DIRECTORY
+    entry: HostEntry | None = None
+    """How to become a process of the host; None: this process is one."""
+
+    def local(self, path: str) -> str:
+        """A path of the host, to look at from here."""
+        return self.entry.local(path) if self.entry is not None else path
+
+    def argv(self, standard: Standard, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """What to execute. Fence agents are the image's own: they speak with devices over the network and touch nothing of the host."""
+        return argv if self.entry is None or standard is Standard.STONITH else self.entry.argv(argv)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +95,13 @@ class Invoker:
         note = ""
         if (
             spec == LVM
-            and not os.path.exists(self.agent_path(LVM))
-            and os.path.exists(self.agent_path(LVM_ACTIVATE))
+            and not os.path.exists(self.paths.local(self.agent_path(LVM)))
+            and os.path.exists(self.paths.local(self.agent_path(LVM_ACTIVATE)))
         ):
             mapped = lvm_activate_params(params, system_id_source=self.system_id_source)
             spec, params, note = mapped.spec, mapped.params, mapped.note
         path = self.agent_path(spec)
-        missing = _missing(path, order.agent)
+        missing = self._missing(path, order.agent)
         if missing is not None:
             return missing
         context = OperationContext(
@@ -140,7 +151,7 @@ class Invoker:
 
     def _lsb(self, spec: AgentSpec, order: Order) -> Invocation | NotHere:
         path = os.path.join(self.paths.init_directory, spec.type)
-        missing = _missing(path, order.agent)
+        missing = self._missing(path, order.agent)
         if missing is not None:
             return missing
         action = "status" if order.verb is Verb.MONITOR else order.verb.value
@@ -151,10 +162,10 @@ class Invoker:
         """A unit where systemd runs (it wraps init scripts too), else the init script."""
         return self._systemd(spec, order) if self.systemd_runs else self._lsb(spec, order)
 
-
-def _missing(path: str, agent: str) -> NotHere | None:
-    if not os.path.isfile(path):
-        return NotHere(ExitCode.ERROR_INSTALLED, f"{agent} is not installed: there is no {path}")
-    if not os.access(path, os.X_OK):
-        return NotHere(ExitCode.ERROR_PERM, f"{path} is not executable")
-    return None
+    def _missing(self, path: str, agent: str) -> NotHere | None:
+        seen = self.paths.local(path)
+        if not os.path.isfile(seen):
+            return NotHere(ExitCode.ERROR_INSTALLED, f"{agent} is not installed: there is no {path}")
+        if not os.access(seen, os.X_OK):
+            return NotHere(ExitCode.ERROR_PERM, f"{path} is not executable")
+        return None

@@ -22,6 +22,7 @@ from typing import Any
 
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.heartbeat import CONFIG_FILE, LOCK_FILE, RENEWAL_FILE, SOCKET_FILE
+from backstay_nodeagent.host_entry import HostEntry
 from backstay_nodeagent.host_state import write_atomically
 from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import Timings
@@ -65,19 +66,26 @@ class KeeperConfig:
     lease_namespace: str = LEASE_NAMESPACE
 
 
-def keeper_version() -> str:
-    """Changes with the keeper's code, not with the agent's: only then it must be replaced."""
+def keeper_version(entry: HostEntry | None = None) -> str:
+    """Changes with the keeper's code, not with the agent's: only then it must be replaced.
+
+    In a pod it changes with the container too: a keeper lives in the image of the container that started it, and that may be removed
+    from the host once the container is gone."""
     folder = Path(__file__).parent
     digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES))
-    return digest.hexdigest()[:12]
+    container = f"-{os.stat('/proc/self/ns/mnt').st_ino}" if entry is not None else ""
+    return digest.hexdigest()[:12] + container
 
 
 class KeeperLink:
     """Keeps a keeper running and listens to it. `run` for ever; the other methods may be called at any time."""
 
-    def __init__(self, run_dir: Path, config: KeeperConfig, *, post: Post) -> None:
+    def __init__(
+        self, run_dir: Path, config: KeeperConfig, *, post: Post, entry: HostEntry | None = None
+    ) -> None:
         self._run_dir = run_dir
         self._config = config
+        self._entry = entry
         self._post = post
         self._writer: asyncio.StreamWriter | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -127,8 +135,9 @@ class KeeperLink:
         if self._process is not None and self._process.poll() is None:
             return
         package_parent = str(Path(__file__).resolve().parents[1])
+        argv = [sys.executable, "-I", "-S", "-c", _START, package_parent, str(self._run_dir)]
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _START, package_parent, str(self._run_dir)],
+            self._entry.resident(argv) if self._entry is not None else argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},

@@ -1,7 +1,7 @@
 """What a node's agent exposes to Prometheus: operations by agent and result, the Lease's renewals, what waits and what runs.
 
 Labels are bounded by the agents that this node was told to run. Everything is noted in the agent's loop and rendered in the HTTP
-server's thread; nothing of it is on the way of an operation. Loaded with the API's client, so that a restart is not slower for it.
+server's thread; nothing of it is on the way of an operation. Loaded once the plan is followed, so that a restart is not slower for it.
 """
 
 from __future__ import annotations

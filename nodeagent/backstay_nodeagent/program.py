@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstay_nodeagent import capabilities, urgency
 from backstay_nodeagent.agent import Hands, Settings, instant
+from backstay_nodeagent.host_entry import HostEntry
 from backstay_nodeagent.host_state import AgentLock, boot_id_of
 from backstay_nodeagent.invocation import HostPaths, Invoker
 from backstay_nodeagent.keeper_link import (
@@ -45,12 +46,12 @@ class Program:
         self._options = options
         self._client: KubeClient | None = None
         self._capabilities: dict[str, Any] | None = None
-        self._paths = HostPaths()
+        self._paths = HostPaths(entry=HostEntry.of_host() if options.host_namespaces else None)
 
     async def run(self) -> None:
         """For ever. Raises what nobody foresaw."""
         options = self._options
-        _make_directories(options.run_dir, options.state_dir)
+        _make_directories(options.run_dir, options.state_dir, Path(self._paths.local(AGENT_DIRECTORY)))
         lock = AgentLock(options.run_dir)
         while not lock.taken():
             log.info("another agent still runs here; waiting")
@@ -83,8 +84,8 @@ class Program:
         invoker = Invoker(
             node=options.node,
             paths=self._paths,
-            systemd_runs=capabilities.systemd_runs(),
-            system_id_source=capabilities.system_id_source(self._paths.path),
+            systemd_runs=capabilities.systemd_runs(self._paths),
+            system_id_source=capabilities.system_id_source(self._paths),
         )
         return Hands(settings, invoker=invoker, secrets=SecretStore(options.run_dir, self._fetch_secret))
 
@@ -113,7 +114,6 @@ class Program:
             self._attach_keeper(hands, access_of(client))
         assert hands.keeper is not None
         hands.keeper.set_access(access_of(client))
-        self._expose(hands, hands.keeper)
         self._capabilities = await asyncio.to_thread(capabilities.capabilities, self._paths)
         feed = PlanFeed(hands)
         writer = StatusWriter(
@@ -132,11 +132,12 @@ class Program:
             group.create_task(writer.run())
             group.create_task(self._look_again(writer.kick))
             group.create_task(self._refresh_access(hands.keeper, client))
+            if self._options.metrics_port:
+                group.create_task(self._expose(hands, hands.keeper))
 
-    def _expose(self, hands: Hands, keeper: KeeperLink) -> None:
-        """Metrics, when they are wanted. A port that is taken is told, and costs nothing but the metrics."""
-        if not self._options.metrics_port:
-            return
+    async def _expose(self, hands: Hands, keeper: KeeperLink) -> None:
+        """Metrics, once the plan is followed. A port that is taken is told, and costs nothing but the metrics."""
+        await asyncio.to_thread(_import_metrics)
         from prometheus_client import CollectorRegistry
 
         from backstay_nodeagent.metrics import AgentMetrics, serve
@@ -169,11 +170,11 @@ class Program:
             node=hands.settings.node,
             boot_id=hands.settings.boot_id,
             incarnation=hands.incarnation,
-            version=keeper_version(),
+            version=keeper_version(self._paths.entry),
             access=access,
             timings=hands.brain.guard.timings,
         )
-        hands.keeper = KeeperLink(hands.settings.run_dir, config, post=hands.post)
+        hands.keeper = KeeperLink(hands.settings.run_dir, config, post=hands.post, entry=self._paths.entry)
         hands.spawn(hands.keeper.run())
 
     async def _look_again(self, kick: Any) -> None:
@@ -233,11 +234,11 @@ class Program:
         return str(value)
 
 
-def _make_directories(run_dir: Path, state_dir: Path) -> None:
+def _make_directories(run_dir: Path, state_dir: Path, agent_directory: Path) -> None:
     for directory in (run_dir, state_dir):
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
-        Path(AGENT_DIRECTORY).mkdir(mode=0o755, exist_ok=True)
+        agent_directory.mkdir(mode=0o755, exist_ok=True)
     except OSError as error:
         log.warning("the agents' own directory is missing", extra={"fields": {"error": str(error)}})
 
@@ -257,5 +258,9 @@ def access_of(client: KubeClient) -> Access:
 
 
 def _import_client() -> None:
-    import backstay_nodeagent.metrics
+    import backstay_kube.client  # noqa: F401
     import backstay_nodeagent.plan_reader  # noqa: F401
+
+
+def _import_metrics() -> None:
+    import backstay_nodeagent.metrics  # noqa: F401

@@ -24,7 +24,7 @@ def release_plan(book: ResourceBook, invoker: Invoker, secrets: SecretStore) -> 
                     {
                         "resource": resource,
                         "verb": order.verb.value,
-                        "argv": list(invocation.argv),
+                        "argv": list(invoker.paths.argv(invocation.standard, invocation.argv)),
                         "env": dict(invocation.env),
                         "timeout_s": order.timeout_ms / 1000,
                     }
