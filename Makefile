@@ -16,11 +16,13 @@ help:
 	@echo "make test-cluster    the tests on a real kube-apiserver: BACKSTAY_TEST_KUBECONFIG, envtest's, or one built here, once (Go 1.26)"
 	@echo "make simulate        SEEDS=1000 (default 100) seeds of faults against the real operator, agents and object store;"
 	@echo "                     SEED=123 replays one and tells its story (TALK=1: every operation and write)"
+	@echo "make helm    obtain helm 3 and 4 for the tests of the chart (once)"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
-	@echo "make crds    write crds/ from the models"
+	@echo "make crds    write crds/ from the models, and the chart's copy"
+	@echo "make chart   write the chart's copy of crds/ and its table of values"
 
 venv: $(VENV)/.ready system
 
@@ -32,6 +34,10 @@ system: $(VENV)/.ready
 
 crds: $(VENV)/.ready
 	@$(BIN)/python tools/generate_crds.py
+	@$(BIN)/python tools/generate_chart.py
+
+chart: $(VENV)/.ready
+	@$(BIN)/python tools/generate_chart.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -39,14 +45,19 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/generate_crds.py --check
+	$(BIN)/python tools/generate_chart.py --check
 	$(BIN)/python tools/tidy.py
 
 test: venv lint
 	@$(BIN)/python -m backstay_sandbox.requirements --install --tests || echo "tests that need it will skip"
+	@PYTHONPATH=tests $(BIN)/python -m harness.helm || echo "no helm: tests of the chart will skip"
 	@PYTHONHASHSEED=random $(BIN)/pytest
 
 simulate: $(VENV)/.ready
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --faults) $(if $(TALK),--talk)
+.PHONY: chart helm images
+helm: venv
+	@PYTHONPATH=tests $(BIN)/python -m harness.helm
 
 demo: venv
 	@$(BIN)/python -m backstay_sandbox.demo $(if $(HOSTS),--hosts $(HOSTS)) $(if $(API),--api $(API))

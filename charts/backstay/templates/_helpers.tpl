@@ -4,6 +4,8 @@
 
 {{- define "backstay.nodeagent" -}}backstay-nodeagent{{- end }}
 
+{{- define "backstay.uninstall" -}}backstay-uninstall{{- end }}
+
 {{/* Labels of every object. Call with the root context. */}}
 {{- define "backstay.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -27,4 +29,33 @@ app.kubernetes.io/name: {{ .name }}
 {{/* The user name of a ServiceAccount, for admission policies: (dict "root" . "name" "backstay-nodeagent"). */}}
 {{- define "backstay.userName" -}}
 system:serviceaccount:{{ .root.Release.Namespace }}:{{ .name }}
+{{- end }}
+
+{{/* An image: (dict "root" . "of" .Values.operator.image). */}}
+{{- define "backstay.image" -}}
+{{- $name := printf "%s%s" .root.Values.image.registry .of.repository -}}
+{{- if .of.digest -}}
+{{ $name }}@{{ .of.digest }}
+{{- else -}}
+{{ $name }}:{{ .of.tag | default .root.Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* Of pods that need no privilege. */}}
+{{- define "backstay.unprivileged" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "backstay.unprivilegedContainer" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Whether the cluster knows Prometheus' objects. */}}
+{{- define "backstay.knowsPrometheus" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}true{{ end -}}
 {{- end }}
