@@ -266,6 +266,7 @@ class RealApi:
             addresses=(LOOPBACK, SERVICES_ADDRESS),
             logs=layout.logs_dir,
             processes=layout.processes_dir,
+            audit=True,
         )
         self._layout = layout
         self._forwarder: ExternalApi | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -29,9 +30,12 @@ class FaultyProxy:
     """The next watch asks for this resourceVersion instead of its own."""
     watches: int = 0
     """Begun so far."""
+    watch_query: dict[str, str] = field(default_factory=dict)
+    """Of the newest watch."""
     requests: int = 0
     _silent: asyncio.Event = field(default_factory=asyncio.Event)
-    _open: set[asyncio.Task[None]] = field(default_factory=set)
+    _open: dict[asyncio.Task[None], web.StreamResponse] = field(default_factory=dict)
+    _saying: set[asyncio.Task[None]] = field(default_factory=set)
     _session: aiohttp.ClientSession | None = None
 
     def fall_silent(self) -> None:
@@ -45,6 +49,13 @@ class FaultyProxy:
         """In the middle of whatever they were saying."""
         for task in list(self._open):
             task.cancel()
+
+    def say(self, event: dict[str, object]) -> None:
+        """Put an event of our own into every open watch."""
+        for response in list(self._open.values()):
+            task = asyncio.create_task(response.write(json.dumps(event).encode() + b"\n"))
+            self._saying.add(task)
+            task.add_done_callback(self._saying.discard)
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[FaultyProxy]:
@@ -82,6 +93,7 @@ class FaultyProxy:
         is_watch = query.get("watch") == "true"
         if is_watch:
             self.watches += 1
+            self.watch_query = query
             if self.past:
                 query["resourceVersion"], self.past = self.past, ""
         assert self._session is not None
@@ -112,11 +124,11 @@ class FaultyProxy:
                     await response.write(chunk)
 
         task = asyncio.create_task(pump())
-        self._open.add(task)
+        self._open[task] = response
         try:
             await asyncio.wait((task,))
             if task.cancelled() and request.transport is not None:
                 request.transport.abort()
         finally:
-            self._open.discard(task)
+            self._open.pop(task, None)
             task.cancel()

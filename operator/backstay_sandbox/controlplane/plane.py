@@ -30,6 +30,7 @@ STOP_TIMEOUT_S = 10.0
 POLL_S = 0.1
 REQUEST_TIMEOUT_S = 5.0
 LOG_TAIL_LINES = 15
+AUDIT_MEGABYTES = 50
 SERVICE_RANGE = "10.96.0.0/24"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -51,7 +52,7 @@ class ControlPlane:
     processes: Path | None = None
     """Where process records go, for a clean-up by another program; None: the processes die with the thread that made them."""
     audit: bool = False
-    """Write who did what to audit.log (metadata only)."""
+    """Write to audit.log who wrote what: metadata only, at most AUDIT_MEGABYTES and as much again of the past."""
     _credentials: Credentials | None = None
     _ports: dict[str, int] = field(default_factory=dict)
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -234,6 +235,8 @@ class ControlPlane:
                 "audit-policy-file": self.directory / "audit-policy.yaml",
                 "audit-log-path": self.audit_log,
                 "audit-log-mode": "blocking",
+                "audit-log-maxsize": AUDIT_MEGABYTES,
+                "audit-log-maxbackup": 1,
             }
         return [f"--{name}={value}" for name, value in flags.items()]
 
@@ -259,6 +262,8 @@ apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: None
+  verbs: [get, list, watch]
 - level: Metadata
 """
 
