@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 
 from backstay.explain.placement import why_nowhere
 from backstay.explain.scene import scene_of
+from backstay.scheduler.situation import Kind, Resource
 from backstay.state.choices import Role
 from backstay.state.cluster import ClusterState
-from backstay.state.constraint import TicketConstraint
+from backstay.state.constraint import Colocation, ColocationSet, Constraint, TicketConstraint
 from backstay.state.history import Ticket
 from backstay.state.node import Node
+
+_FAILURES = ("fail-count-", "last-failure-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,17 @@ def runs_nowhere(state: ClusterState) -> Iterator[Nowhere]:
         if any((one := scene.placed.get(other.id)) is not None and one.node for other in family):
             continue
         told.add(leaf.base_id)
+        if _goes_with_another(leaf, told):
+            continue  # its group's first member was told
         yield Nowhere(leaf.id, leaf.base_id, why_nowhere(leaf, scene))
+
+
+def _goes_with_another(leaf: Resource, told: set[str]) -> bool:
+    group = leaf.parent
+    if group is None or group.kind is not Kind.GROUP:
+        return False
+    before = group.children[: group.children.index(leaf)]
+    return any(one.base_id in told for one in before)
 
 
 def _in_best_health(state: ClusterState) -> ClusterState:
@@ -45,6 +58,7 @@ def _in_best_health(state: ClusterState) -> ClusterState:
         nodes=tuple(_well(node) for node in state.nodes),
         histories=(),
         fail_counts=(),
+        constraints=tuple(one for one in state.constraints if not _waits_for_promotion(one)),
         tickets=_tickets(state),
         have_quorum=True,
         properties=replace(state.properties, stop_all_resources=False, maintenance_mode=False),
@@ -56,10 +70,20 @@ def _tickets(state: ClusterState) -> tuple[Ticket, ...]:
     return tuple(Ticket(id=name, granted=True) for name in sorted(names))
 
 
+def _waits_for_promotion(constraint: Constraint) -> bool:
+    """Who is promoted is known only when the agents have said whom they want."""
+    roles: tuple[Role | None, ...] = ()
+    if isinstance(constraint, Colocation):
+        roles = (constraint.dependent_role, constraint.primary_role)
+    elif isinstance(constraint, ColocationSet):
+        roles = tuple(one.role for one in constraint.sets)
+    return Role.PROMOTED in roles or Role.UNPROMOTED in roles
+
+
 def _well(node: Node) -> Node:
     return replace(
         node,
         online=True, unclean=False, pending=False, standby=False, maintenance=False, shutdown=False, seen=True,
         fence_requested=False,
-        transient={},
+        transient={name: value for name, value in node.transient.items() if not name.startswith(_FAILURES)},
     )  # fmt: skip

@@ -15,7 +15,7 @@ from backstay.state.constraint import (
     TicketConstraint,
 )
 from backstay.state.node import Node
-from backstay.state.resource import Clone, Group, Resource
+from backstay.state.resource import Clone, Group, Resource, primitives_of
 from backstay.state.rule import DateExpression, Rule
 from backstay.state.rule_match import Facts, matches
 from backstay.state.score import INFINITY
@@ -122,7 +122,7 @@ def _location(location: Location, state: ClusterState, nodes: set[str]) -> Itera
             location, "NoEffect", "score", "a score of 0 changes nothing", "give it another, or delete it"
         )
     for rule in location.rules:
-        if _depends_on_date(rule.rule):
+        if _depends_on_date(rule.rule) or _may_be_set_later(rule.rule, state):
             continue
         if not any(_holds(rule.rule, node, state) for node in state.nodes):
             yield _about(
@@ -143,6 +143,33 @@ def _holds(rule: Rule, node: Node, state: ClusterState) -> bool:
         return node.attribute(name)
 
     return matches(rule, Facts(now=state.now, attribute=attribute))
+
+
+_ATTRIBUTE_SETTERS = frozenset(
+    {
+        "ping",
+        "pingd",
+        "ifspeed",
+        "attribute",
+        "SysInfo",
+        "ClusterMon",
+        "HealthCPU",
+        "HealthIOWait",
+        "HealthSMART",
+    }
+)
+
+
+def _may_be_set_later(rule: Rule, state: ClusterState) -> bool:
+    """Some agents set node attributes while they run: what no node has yet may come of them."""
+    if not any(
+        one.agent.type in _ATTRIBUTE_SETTERS
+        for resource in state.resources
+        for one in primitives_of(resource)
+    ):
+        return False
+    names = [name for name in _attributes(rule) if not name.startswith("#")]
+    return any(all(node.attribute(name) is None for node in state.nodes) for name in names)
 
 
 def _depends_on_date(rule: Rule) -> bool:

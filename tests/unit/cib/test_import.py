@@ -10,6 +10,7 @@ import pytest
 from backstay.cib import CibError, parse_cib
 from backstay.cib.importing import Imported, Weight, import_cib
 from backstay.simulate import simulate
+from backstay.state.resource import Primitive
 from unit.cib.roundtrip import NOW, exported, grafted
 
 Obj = dict[str, Any]
@@ -219,3 +220,29 @@ def test_a_rule_three_levels_deep_is_lost_and_said_so() -> None:
         now=NOW,
     )
     assert list(lost(found)) == ["/cib/configuration/constraints/rsc_location[@id='deep']"]
+
+
+FENCED = """<cib><configuration><crm_config/><nodes><node id="1" uname="n1"/><node id="2" uname="n2"/></nodes><resources>
+<primitive id="PDU_1" class="stonith" type="fence_apc"><instance_attributes id="i">
+<nvpair id="i1" name="ip" value="10.0.0.9"/><nvpair id="i2" name="pcmk_host_map" value="n1:1;n2:2"/>
+<nvpair id="i3" name="pcmk_host_list" value="n1,n2"/><nvpair id="i4" name="pcmk_delay_base" value="5s"/></instance_attributes>
+<meta_attributes id="m"><nvpair id="m1" name="priority" value="3"/></meta_attributes></primitive></resources>
+<constraints><rsc_location id="l" rsc="PDU_1" node="n1" score="-INFINITY"/></constraints>
+<fencing-topology><fencing-level id="f" index="1" target="n1" devices="PDU_1"/></fencing-topology></configuration></cib>"""
+
+
+def test_a_stonith_primitive_becomes_a_fence_device_and_comes_back() -> None:
+    found = import_cib(FENCED, now=NOW)
+    device = spec(found, "FenceDevice", "pdu-1")
+    assert device["agent"] == "stonith:fence_apc"
+    assert device["params"] == {"ip": "10.0.0.9"}
+    assert device["targets"] == {"nodes": ["n1", "n2"]}
+    assert device["hostMap"] == {"n1": "1", "n2": "2"}
+    assert (device["delayBase"], device["priority"]) == ("5s", 3)
+    assert "/cib/configuration/constraints/rsc_location[@id='l']" in lost(found)
+    (primitive,) = parse_cib(exported(found.manifests), now=NOW).resources
+    assert isinstance(primitive, Primitive)
+    assert primitive.id == "PDU_1"
+    assert primitive.meta.priority == 3
+    assert primitive.params["pcmk_host_map"] == "n1:1;n2:2"
+    assert any(m["kind"] == "HACluster" for m in found.manifests)

@@ -280,7 +280,7 @@ def test_what_can_run_nowhere_is_found_though_everything_is_well() -> None:
         constraints=forbidden,
         offline=("n1", "n2", "n3"),
     )
-    assert [one.base_id for one in runs_nowhere(cluster)] == ["A", "B"]
+    assert [one.base_id for one in runs_nowhere(cluster)] == ["A"]  # B goes where A does
     assert "no-n1" in next(iter(runs_nowhere(cluster))).reason
 
 
@@ -309,3 +309,13 @@ def test_who_follows_the_follower_is_named_too() -> None:
         "B, which follows it, would rather not be here; with it count C (by c-apart)"
     ]
     assert verdict(first, "n1").change.startswith("its score must not be negative: weaken c-apart")
+
+
+def test_what_waits_for_a_promotion_is_not_called_nowhere() -> None:
+    cluster = state(
+        resources=f'<clone id="S"><meta_attributes id="sm">{pair("promotable", "true")}</meta_attributes>{primitive("A")}</clone>'
+        + primitive("B"),
+        constraints='<rsc_colocation id="b-with-promoted" rsc="B" with-rsc="S" with-rsc-role="Promoted" score="INFINITY"/>',
+    )
+    assert one(cluster, "B").chosen is None
+    assert list(runs_nowhere(cluster)) == []

@@ -71,6 +71,15 @@ def test_constraints_that_cannot_work_are_found(constraints: str, expected: list
     assert codes(cluster) == expected
 
 
+def test_a_rule_on_what_an_agent_will_set_is_no_fault() -> None:
+    rule = (
+        '<rsc_location id="r" rsc="A"><rule id="rr" score="5"><expression id="e" attribute="pingd" operation="gt" value="0"/>'
+        "</rule></rsc_location>"
+    )
+    assert codes(state(resources=AB, constraints=rule)) == [("r", "NeverMatches")]
+    assert codes(state(resources=AB + primitive("P", "ping"), constraints=rule)) == []
+
+
 def test_members_of_a_group_that_must_be_apart_are_an_error() -> None:
     cluster = state(
         resources=f'<group id="G">{primitive("A")}{primitive("B")}</group>',

@@ -5,11 +5,15 @@ Nothing runs in this state: every node is taken as online, and nothing is known 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from backstay.api import ANNOTATION_PACEMAKER_ID, ClusterProperties, FenceDevice, HAResource, ResourceGroup
+from backstay.api.quantities import duration_ms
 from backstay.state.assemble import Assembly, NodeJudgement, Objects, assemble
-from backstay.state.cluster import ClusterState
+from backstay.state.assemble_resources import SECRET_MARK
+from backstay.state.cluster import ClusterState, FencingLevel
 from backstay.state.resource import Agent, Operation, Primitive, Resource, ResourceMeta
 from backstay.state.seniority import LAST, position_of
 
@@ -37,7 +41,7 @@ def with_devices(state: ClusterState, objects: Objects) -> ClusterState:
         devices.append(primitive)
     every = sorted((*state.resources, *devices), key=lambda one: positions.get(one.id, LAST))
     properties = replace(state.properties, extra=_other_options(objects.cluster.spec.properties))
-    return replace(state, resources=tuple(every), properties=properties)
+    return replace(state, resources=tuple(every), properties=properties, fencing_levels=topology_of(objects))
 
 
 def _other_options(spec: ClusterProperties) -> dict[str, str]:
@@ -57,26 +61,63 @@ def pacemaker_id(device: FenceDevice) -> str:
 
 
 def device_primitive(device: FenceDevice) -> Primitive:
-    """A FenceDevice as Pacemaker configures one."""
-    spec = device.spec
-    params = dict(spec.params)
-    for name, source in spec.params_from.items():
-        params[name] = f"secret:{source.secret_key_ref.name}/{source.secret_key_ref.key}"
-    if spec.targets.nodes:
-        params["pcmk_host_list"] = " ".join(spec.targets.nodes)
-    if spec.host_map:
-        params["pcmk_host_map"] = ";".join(f"{node}:{plug}" for node, plug in spec.host_map.items())
-    if spec.host_argument != "plug":
-        params["pcmk_host_argument"] = spec.host_argument
-    for name, value in (("pcmk_delay_base", spec.delay_base), ("pcmk_delay_max", spec.delay_max)):
-        if value is not None:
-            params[name] = value
-    operations: tuple[Operation, ...] = ()
-    identity = pacemaker_id(device)
+    """A FenceDevice as Pacemaker configures one. Read from the wire form, which holds what was given and nothing else."""
+    spec = device.spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    params = {name: str(value) for name, value in spec.get("params", {}).items()}
+    for name, source in device.spec.params_from.items():
+        params[name] = f"{SECRET_MARK}{source.secret_key_ref.name}/{source.secret_key_ref.key}"
+    params |= dict(_targets(spec))
+    for field, name in (("hostArgument", "pcmk_host_argument"), ("delayBase", "pcmk_delay_base"),
+                        ("delayMax", "pcmk_delay_max"), ("actionLimit", "pcmk_action_limit")):  # fmt: skip
+        if field in spec:
+            params[name] = str(spec[field])
+    commands = spec.get("commands", {})
+    for action, command in commands.items():
+        for field, what in (("action", "action"), ("timeout", "timeout"), ("attempts", "retries")):
+            if field in command and (action, field) != ("monitor", "timeout"):
+                params[f"pcmk_{action}_{what}"] = str(command[field])
+    extra = {"provides": "unfencing"} if spec.get("unfencing") else {}
     return Primitive(
-        id=identity,
-        agent=Agent.parse(spec.agent),
+        id=pacemaker_id(device),
+        agent=Agent.parse(device.spec.agent),
         params=params,
-        meta=ResourceMeta(priority=spec.priority or None),
-        operations=operations,
+        meta=ResourceMeta(priority=spec.get("priority"), extra=extra),
+        operations=tuple(_monitor(device, commands.get("monitor", {}).get("timeout"))),
     )
+
+
+def _targets(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    nodes = spec.get("targets", {}).get("nodes")
+    if nodes:
+        yield "pcmk_host_list", " ".join(nodes)
+    if spec.get("hostMap"):
+        yield "pcmk_host_map", ";".join(f"{node}:{plug}" for node, plug in spec["hostMap"].items())
+    if spec.get("hostCheck"):
+        yield "pcmk_host_check", spec["hostCheck"]
+    if spec.get("nodeDelays"):
+        yield "pcmk_delay_base", ";".join(f"{node}:{delay}" for node, delay in spec["nodeDelays"].items())
+
+
+def _monitor(device: FenceDevice, timeout: str | None) -> Iterator[Operation]:
+    interval = device.spec.wire().get("monitorInterval", "0s")
+    if duration_ms(interval):
+        yield Operation(
+            name="monitor",
+            interval_ms=duration_ms(interval),
+            timeout_ms=None if timeout is None else duration_ms(timeout),
+        )
+
+
+def topology_of(objects: Objects) -> tuple[FencingLevel, ...]:
+    """The levels of the HACluster, one for each target."""
+    ids = {device.metadata.name: pacemaker_id(device) for device in objects.devices}
+    found = []
+    for level in objects.cluster.spec.wire().get("fencingTopology", ()):
+        plain = FencingLevel(
+            index=level["level"], devices=tuple(ids.get(name, name) for name in level["devices"])
+        )
+        found += [replace(plain, target=node) for node in level.get("nodes", ())]
+        if level.get("nodePattern"):
+            found.append(replace(plain, target_pattern=level["nodePattern"]))
+        found += [replace(plain, target_attribute=pair) for pair in level.get("nodeSelector", {}).items()]
+    return tuple(found)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backstay.api import KINDS
+from backstay.api import KINDS, HAClusterSpec
 from backstay.cib.constraints import ConstraintReader
 from backstay.cib.importing.cluster import cluster_manifest, node_manifests
 from backstay.cib.importing.constraints import ConstraintWriter
@@ -68,8 +68,11 @@ class _Import:
         find_losses(self._root, self._index, self._report)
         cluster = cluster_manifest(self._state, name=self._cluster, complain=self._about_root)
         levels = topology_manifest(self._state.fencing_levels, names=self._names)
-        if levels:
+        if levels and "fencing_topology" in HAClusterSpec.model_fields:
             cluster["spec"]["fencingTopology"] = levels
+        elif levels:
+            for element in self._root.iterfind("configuration/fencing-topology/fencing-level"):
+                self._report.lost(element, "an HACluster has no topology: use spec.level of the FenceDevices")
         self._add(cluster, self._root)
         self._nodes()
         self._resources()
