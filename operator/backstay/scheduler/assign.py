@@ -76,9 +76,12 @@ class Assigner:
     # -- order
 
     def _precedence(self, resource: Resource) -> tuple[int, int, tuple[int, ...], int]:
+        """Smallest first. What wants most to stay goes first, so that nothing is shuffled; what can not stay, its
+        node being unusable, goes last."""
         if self.situation.properties.placement_strategy is PlacementStrategy.DEFAULT:
             return (-resource.meta.priority, 0, (), resource.index)
-        row = self.merged(resource, following=True)
+        merged = self.merged(resource, following=True)
+        row = [merged[node.index] if node.usable else -INFINITY for node in self.situation.nodes]
         current = -INFINITY
         leaf = next(resource.leaves(), None)
         if leaf is not None and leaf.active_on:

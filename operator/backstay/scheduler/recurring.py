@@ -21,11 +21,9 @@ def plan_recurring(
 ) -> None:
     """Make monitors and cancellations for one primitive."""
     wanted = [one for one in resource.operations if one.interval_ms > 0 and one.name != "cancel"]
-    keys = [(one.name, one.interval_ms) for one in wanted]
     if not resource.orphan and not resource.maintained:
         for operation in wanted:
-            # Two of one name and interval can not be told apart in a history: as in Pacemaker, neither is run.
-            if operation.enabled is False or keys.count((operation.name, operation.interval_ms)) > 1:
+            if operation.enabled is False or _is_ambiguous(operation, wanted):
                 continue
             if operation.role is Role.STOPPED:
                 _watch_stopped(plan, resource, operation, target, stops=stops)
@@ -33,6 +31,13 @@ def plan_recurring(
                 _watch(plan, resource, operation, target, start=start)
     for activity in resource.activities.values():
         _cancel_unwanted(plan, resource, activity, target, wanted=wanted)
+
+
+def _is_ambiguous(operation: Operation, among: list[Operation]) -> bool:
+    """Two of one name and interval can not be told apart in a history: as in Pacemaker, neither is run, nor
+    cancelled where it runs."""
+    key = (operation.name, operation.interval_ms)
+    return sum((one.name, one.interval_ms) == key for one in among) > 1
 
 
 def _fits_role(plan: Plan, resource: Resource, operation: Operation) -> bool:
@@ -184,6 +189,8 @@ def _still_wanted(
     for operation in wanted:
         if (operation.name, operation.interval_ms) != (record.operation, record.interval_ms):
             continue
+        if _is_ambiguous(operation, wanted):
+            return True
         if operation.enabled is False:
             return False
         if operation.role is Role.STOPPED:

@@ -34,8 +34,11 @@ def freezes(constraint: TicketConstraint, ticket: Ticket, leaf: Resource) -> boo
 
 
 def fences(constraint: TicketConstraint, ticket: Ticket, leaf: Resource) -> bool:
-    """Whether the loss calls for cutting off the nodes where a resource runs."""
-    return not ticket.granted and constraint.loss_policy is LossPolicy.FENCE and bool(leaf.active_on)
+    """Whether the loss calls for cutting off the nodes where a resource runs. A ticket for the promoted role is
+    lost only by what is promoted; that the unpromoted role loses one means nothing."""
+    if ticket.granted or constraint.loss_policy is not LossPolicy.FENCE or not leaf.active_on:
+        return False
+    return constraint.role in (None, Role.STARTED) or constraint.role is leaf.role is Role.PROMOTED
 
 
 def ban_without_tickets(scores: Scores) -> None:
@@ -50,8 +53,10 @@ def _is_banned(constraint: TicketConstraint, ticket: Ticket, leaf: Resource) -> 
     if ticket.granted or not leaf.active_on:
         return not for_promoted or constraint.loss_policy is LossPolicy.STOP
     match constraint.loss_policy:
-        case LossPolicy.STOP | LossPolicy.FENCE:
+        case LossPolicy.STOP:
             return True
+        case LossPolicy.FENCE:
+            return constraint.role in (None, Role.STARTED)
         case LossPolicy.DEMOTE:
             return not for_promoted
         case LossPolicy.FREEZE:
