@@ -129,6 +129,8 @@ class ConstraintReader:
             return
         dependents = self._expand(required(element, "rsc"))
         primaries = self._expand(required(element, "with-rsc"))
+        if len(dependents) > 1 and len(primaries) > 1:
+            return  # "only one template may be referenced": Pacemaker ignores such a constraint, with tags too
         for dependent, primary in product(dependents, primaries):
             yield Colocation(
                 id=identity,
@@ -189,16 +191,13 @@ class ConstraintReader:
     def _sets(self, element: Element) -> Iterator[ResourceSet]:
         for one in self._index.children(element, "resource_set"):
             members: list[str] = []
-            expanded = False
             for reference in one.findall("resource_ref"):
-                names = self._expand(required(reference, "id"))
-                expanded = expanded or len(names) > 1
-                members += names
+                members += self._expand(required(reference, "id"))
             sequential = read(one, "sequential", boolean)
             yield ResourceSet(
                 id=one.get("id") or "",
                 members=tuple(members),
-                sequential=sequential is not False and not expanded,
+                sequential=sequential is not False,
                 require_all=read(one, "require-all", boolean) is not False,
                 action=read(one, "action", _order_action),
                 role=read(one, "role", _any_role),

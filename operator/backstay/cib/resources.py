@@ -6,7 +6,7 @@ from dataclasses import replace
 from backstay.cib.rules import merged, read_sets
 from backstay.cib.tree import Element, Index, label, parsed, read, required
 from backstay.cib.values import CibError, boolean, choice, date, duration_ms, integer, role, score
-from backstay.state.choices import MultipleActive, OnFail, Requires
+from backstay.state.choices import MultipleActive, OnFail, Requires, Role
 from backstay.state.resource import (
     Agent,
     Bundle,
@@ -171,12 +171,14 @@ class ResourceReader:
         return meta_of(merged(sets)), meta_sets_of(sets)
 
     def _operations(self, layers: list[Element]) -> tuple[Operation, ...]:
+        """A primitive's own operation takes the place of all its template's of the same name for the same role
+        (none: Started), whatever their interval."""
         found: list[Operation] = []
         for layer in layers:
-            named = {(operation.name, operation.interval_ms) for operation in found}
+            named = {(one.name, one.role or Role.STARTED) for one in found}
             for holder in self._index.children(layer, "operations"):
                 own = [self._operation(element) for element in self._index.children(holder, "op")]
-                found += [one for one in own if (one.name, one.interval_ms) not in named]
+                found += [one for one in own if (one.name, one.role or Role.STARTED) not in named]
         return tuple(found)
 
     def _operation(self, element: Element) -> Operation:

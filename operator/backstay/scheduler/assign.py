@@ -91,8 +91,6 @@ class Assigner:
     # -- primitives
 
     def _assign_primitive(self, resource: Resource) -> None:
-        for link in self.links.of_dependent(resource):
-            self.assign(link.primary)
         self._mind_others(resource, mandatory=True)
         before = list(self.scores.rows[resource])
         self._mind_others(resource, mandatory=False)
@@ -111,12 +109,15 @@ class Assigner:
                 self.capacity.take(resource, node)
 
     def _mind_others(self, resource: Resource, *, mandatory: bool) -> None:
-        """Apply where those are that the resource follows, then what those wish that follow it."""
+        """Place those that the resource follows, each seeing what the ones before it meant for the resource; then
+        add what those wish that follow it."""
         for link in self.links.of_dependent(resource):
-            strict = (
-                link.mandatory and link.dependent_role is not Role.PROMOTED
-            )  # it may still run unpromoted
-            if strict is mandatory and link.primary in self.placed:
+            strict = link.mandatory and link.dependent_role is not Role.PROMOTED  # it may still run unpromoted
+            if strict is not mandatory:
+                continue
+            if resource in self._busy:
+                self.assign(link.primary)
+            if link.primary in self.placed:
                 self.apply(resource, link)
         for link in self.links.of_primary(resource):
             if link.mandatory is mandatory:
