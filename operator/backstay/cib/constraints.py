@@ -124,7 +124,7 @@ class ConstraintReader:
         if element.find("resource_set") is not None:
             sets = tuple(self._sets(element))
             yield ColocationSet(
-                id=identity, sets=sets, score=INFINITY if value is None else value, influence=influence
+                id=identity, sets=sets, score=0 if value is None else value, influence=influence
             )
             return
         dependents = self._expand(required(element, "rsc"))

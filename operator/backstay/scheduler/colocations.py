@@ -132,15 +132,15 @@ class Colocations:
 
 
 def expand_set(constraint: ColocationSet) -> list[Colocation]:
-    """Pairs of a set constraint: inside a sequential set each member is with the one before it; of two
-    neighbouring sets, the members of the first are with those of the second."""
+    """Pairs of a set constraint: inside a sequential set each member is with the one before it, or, with a
+    negative score, avoids every one before it, so that no two meet; of two neighbouring sets, the members of the first are with those of the second."""
     pairs: list[Colocation] = []
     for one in constraint.sets:
         score = constraint.score if one.score is None else one.score
-        if one.sequential:
+        if one.sequential and score >= 0:
             for primary, dependent in pairwise(one.members):
                 pairs.append(_pair(constraint, (one, dependent), (one, primary), score))
-        elif score < 0:
+        elif one.sequential:
             for position, dependent in enumerate(one.members):  # each avoids all others
                 for primary in one.members[:position]:
                     pairs.append(_pair(constraint, (one, dependent), (one, primary), score))
