@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from backstay.scheduler.clone_history import assign_histories
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.health import mark_health
+from backstay.scheduler.locks import recall_locks
 from backstay.scheduler.situation import Activity, Effective, Kind, NodeView, Resource, Situation
 from backstay.scheduler.tickets import fences, freezes, lost_tickets
 from backstay.scheduler.tree import every, situation_of
@@ -47,6 +48,7 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     for leaf in situation.leaves():
         _judge_multiple(leaf)
     _judge_fencing(situation)
+    recall_locks(situation)
     mark_health(situation)
     return situation, ledger
 

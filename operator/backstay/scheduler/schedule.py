@@ -19,6 +19,7 @@ from backstay.scheduler.fencing import (
 )
 from backstay.scheduler.load import Capacity, plan_load
 from backstay.scheduler.locations import Scores, base_scores
+from backstay.scheduler.locks import apply_locks, lock_ends, plan_lock_removal
 from backstay.scheduler.migrate import plan_migrations
 from backstay.scheduler.notify import plan_notifications
 from backstay.scheduler.observe import judge_tickets, observe
@@ -52,6 +53,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     journal = Journal()
     scores = base_scores(situation, ledger, journal)
     ban_without_tickets(scores)
+    apply_locks(scores)
     links = Colocations(situation)
     assigner = Assigner(situation, scores, links)
     assigner.assign_clone = assign_clone
@@ -107,6 +109,7 @@ def _plan_actions(plan: Plan, scores: Scores, links: Colocations) -> None:
     plan_unfencing(plan)
     plan_shutdown(plan)
     plan_failure_cleanup(plan)
+    plan_lock_removal(plan)
 
 
 def _placed(plan: Plan) -> tuple[Placed, ...]:
@@ -137,8 +140,8 @@ def _blocked_reason(plan: Plan, leaf: Resource) -> str:
 
 
 def _next_check(situation: Situation, ledger: FailureLedger) -> float | None:
-    """When the next failure expires."""
-    times = []
+    """When the next failure expires, or the next shutdown lock."""
+    times = [end for leaf in situation.leaves() if (end := lock_ends(situation, leaf)) is not None]
     for name, node in ledger.places():
         for resource in situation.instances_of.get(name, [])[:1]:
             last = ledger.tally(resource, node).last_failure
