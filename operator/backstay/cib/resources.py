@@ -114,7 +114,7 @@ class ResourceReader:
                 type=required(source, "type"),
             ),
             params=merged(params),
-            param_sets=tuple(one for one in params if one.rule is not None),
+            param_sets=tuple(params) if any(one.rule is not None for one in params) else (),
             meta=meta,
             meta_sets=meta_sets,
             operations=self._operations(layers),

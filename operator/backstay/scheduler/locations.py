@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from backstay.scheduler.contributions import Journal, Reason
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.health import health_scores
+from backstay.scheduler.params import attributes_of, params_for
 from backstay.scheduler.situation import Activity, Kind, NodeView, Resource, Situation
 from backstay.scheduler.tree import every
 from backstay.state.choices import Discovery, OnFail, Role
@@ -124,23 +125,14 @@ def location_scores(
 
 
 def node_facts(situation: Situation, node: NodeView, resource: str) -> Facts:
-    """What rules may know about a node."""
-    state = situation.state
-
-    def attribute(name: str) -> str | None:
-        match name:
-            case "#is_dc":
-                return "true" if state.dc == node.name else "false"
-            case "#cluster-name":
-                return state.cluster_name or None
-            case _:
-                return node.node.attribute(name)
-
+    """What rules may know about a node. The parameters are those that the resource has on that very node."""
     found = situation.by_id.get(resource)
-    primitive = None if found is None else next((leaf.primitive for leaf in found.leaves()), None)
-    params = {} if primitive is None else primitive.params
+    leaf = None if found is None else next(found.leaves(), None)
+    params = {} if leaf is None else params_for(situation, leaf, node)
     meta = {} if found is None else found.meta.raw.extra
-    return Facts(now=state.now, attribute=attribute, params=params, meta=meta)
+    return Facts(
+        now=situation.state.now, attribute=attributes_of(situation, node), params=params, meta=meta
+    )
 
 
 def _rule_score(score: int, attribute: str | None, node: NodeView) -> int:

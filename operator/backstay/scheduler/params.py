@@ -1,11 +1,28 @@
 """The parameters an agent is called with on a node: the resource's own, its parents', and those under
 rules."""
 
-from backstay.scheduler.locations import node_facts
+from collections.abc import Callable
+
 from backstay.scheduler.situation import NodeView, Resource, Situation
 from backstay.state.resource import Clone, Group, Primitive
 from backstay.state.resource import Resource as Configured
 from backstay.state.rule_match import Facts, matches
+
+
+def attributes_of(situation: Situation, node: NodeView) -> Callable[[str], str | None]:
+    """A node's attributes as rules ask for them, the built-in ones among them."""
+    state = situation.state
+
+    def attribute(name: str) -> str | None:
+        match name:
+            case "#is_dc":
+                return "true" if state.dc == node.name else "false"
+            case "#cluster-name":
+                return state.cluster_name or None
+            case _:
+                return node.node.attribute(name)
+
+    return attribute
 
 
 def params_for(situation: Situation, resource: Resource, node: NodeView) -> dict[str, str]:
@@ -16,11 +33,11 @@ def params_for(situation: Situation, resource: Resource, node: NodeView) -> dict
     if primitive.param_sets:
         facts = Facts(
             now=situation.state.now,
-            attribute=node_facts(situation, node, primitive.id).attribute,
+            attribute=attributes_of(situation, node),
             agent=primitive.agent,
         )
         for one in primitive.param_sets:
-            if one.rule is not None and matches(one.rule, facts):
+            if one.rule is None or matches(one.rule, facts):
                 for name, value in one.values.items():
                     params.setdefault(name, value)
     for name, value in primitive.params.items():

@@ -124,7 +124,8 @@ class OperationSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Primitive:
-    """One service. `params` always apply; `param_sets` apply under a rule and win over `params`."""
+    """One service. `params` is what stands outside of all rules. If rules are used, `param_sets` are all the
+    sets, those without a rule too, the one that wins first."""
 
     id: str
     agent: Agent
