@@ -64,4 +64,4 @@ def _is_redefined(plan: Plan, resource: Resource, node: NodeView) -> bool:
         return False
     if activity.obsolete:
         return True
-    return node in resource.active_on and definition_change(plan.situation, resource, node) is Change.RESTART
+    return node in resource.active_on and definition_change(plan.situation, resource, node) is not Change.NONE

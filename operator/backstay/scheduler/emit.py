@@ -126,7 +126,7 @@ def _action(plan: Plan, act: Act, number: int, inputs: tuple[int, ...]) -> Actio
         key=_key(act),
         node=None if act.node is None else act.node.name,
         resource=name,
-        xml_id=None if resource is None or resource.node_name == name else resource.node_name,
+        xml_id=_known_as(act),
         base_id=None if resource is None else resource.base_id,
         agent=None if resource is None or resource.primitive is None else resource.agent,
         interval_ms=act.interval_ms,
@@ -140,6 +140,17 @@ def _action(plan: Plan, act: Act, number: int, inputs: tuple[int, ...]) -> Actio
         inputs=inputs,
         after_node_down=act.pseudo and act.node is not None,
     )
+
+
+def _known_as(act: Act) -> str | None:
+    """What its node calls the resource if that is not its id. In bookkeeping anonymous instances have no number."""
+    resource = act.resource
+    if resource is None:
+        return None
+    clone = resource.clone
+    anonymous = clone is not None and not clone.meta.raw.globally_unique
+    name = resource.base_id if act.kind is ActionKind.CLUSTER and anonymous else resource.node_name
+    return None if name == resource.id else name
 
 
 def _said(act: Act) -> str:

@@ -153,7 +153,7 @@ class World:
         if action.operation == "delete":
             self._forget(action)
             return
-        if action.operation in ("cancel", "notify"):
+        if action.operation in ("cancel", "notify", "reload-agent"):
             return  # what was found last stays on record
         self.record(action, rc=_natural_rc(action) if rc is None else rc)
 
