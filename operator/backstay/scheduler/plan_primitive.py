@@ -147,7 +147,8 @@ def _plan_change(plan: Plan, resource: Resource, target: NodeView | None) -> Non
 
 
 def _plan_delete(plan: Plan, resource: Resource) -> None:
-    """Forget what a removed resource, or one of another kind by the same name, did: once it is stopped."""
+    """Forget what a removed resource, or one of another kind by the same name, did: once it is stopped
+    everywhere."""
     if not resource.managed:
         return
     for activity in resource.activities.values():
@@ -158,7 +159,6 @@ def _plan_delete(plan: Plan, resource: Resource) -> None:
         delete = plan.actions.make(resource, "delete", node=node)
         delete.required = True
         for stop in plan.actions.of(resource, "stop"):
-            if stop.node is node:
-                plan.actions.relate(stop, delete, Bond.NEEDS)
+            plan.actions.relate(stop, delete, Bond.NEEDS if stop.node is node else Bond.ORDER)
         for start in plan.actions.of(resource, "start"):
             plan.actions.relate(delete, start)
