@@ -104,8 +104,8 @@ class _Distribution:
                 if not node.usable or self.counts.get(node.index, 0) >= self.size.per_node:
                     self._shut(child, node)
         self.assigner.assign(child)
-        places = self.assigner.places_of(child)
-        if places:
+        places = self.assigner.places_of(next(child.leaves()))
+        if places:  # a group takes its room even if only its first member found a place
             self.counts[places[0].index] = self.counts.get(places[0].index, 0) + 1
             self.assigned += 1
 

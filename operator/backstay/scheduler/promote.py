@@ -169,6 +169,9 @@ class Promotion:
         )
 
     def _may_promote(self, child: Resource, node: NodeView, per_node: dict[int, int]) -> bool:
+        """A group is promoted as a whole: not while a member has no place."""
+        if not all(self.assigner.places_of(leaf) for leaf in child.leaves()):
+            return False
         leaf = next(child.leaves())
         if not leaf.managed:
             return leaf.role is Role.PROMOTED
