@@ -20,7 +20,6 @@ from backstay.state.constraint import (
 )
 from backstay.state.pattern import filled_rule, matching
 from backstay.state.rule import LocationRule
-from backstay.state.score import INFINITY
 
 
 class ConstraintReader:

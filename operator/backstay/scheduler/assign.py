@@ -112,7 +112,9 @@ class Assigner:
         """Place those that the resource follows, each seeing what the ones before it meant for the resource; then
         add what those wish that follow it."""
         for link in self.links.of_dependent(resource):
-            strict = link.mandatory and link.dependent_role is not Role.PROMOTED  # it may still run unpromoted
+            strict = (
+                link.mandatory and link.dependent_role is not Role.PROMOTED
+            )  # it may still run unpromoted
             if strict is not mandatory:
                 continue
             if resource in self._busy:
@@ -135,6 +137,8 @@ class Assigner:
         if not resource.managed:
             return resource.active_on[0] if resource.active_on else None
         current = resource.active_on[0] if resource.active_on else None
+        if resource.handover is not None and resource.handover.source is not None:
+            current = resource.handover.source
         room = self.capacity.preference if self.capacity is not None else None
         return best_node(self.situation.nodes, row, current=current, room=room)
 

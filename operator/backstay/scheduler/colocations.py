@@ -132,8 +132,9 @@ class Colocations:
 
 
 def expand_set(constraint: ColocationSet) -> list[Colocation]:
-    """Pairs of a set constraint: inside a sequential set each member is with the one before it, or, with a
-    negative score, avoids every one before it, so that no two meet; of two neighbouring sets, the members of the first are with those of the second."""
+    """Pairs of a set constraint. Inside a sequential set each member is with the one before it; with a negative score
+    it avoids every one before it, so that no two meet. Of two neighbouring sets, the members of the first are with
+    those of the second."""
     pairs: list[Colocation] = []
     for one in constraint.sets:
         score = constraint.score if one.score is None else one.score

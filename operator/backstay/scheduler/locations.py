@@ -130,9 +130,7 @@ def node_facts(situation: Situation, node: NodeView, resource: str) -> Facts:
     leaf = None if found is None else next(found.leaves(), None)
     params = {} if leaf is None else params_for(situation, leaf, node)
     meta = {} if found is None else found.meta.raw.extra
-    return Facts(
-        now=situation.state.now, attribute=attributes_of(situation, node), params=params, meta=meta
-    )
+    return Facts(now=situation.state.now, attribute=attributes_of(situation, node), params=params, meta=meta)
 
 
 def _rule_score(score: int, attribute: str | None, node: NodeView) -> int:

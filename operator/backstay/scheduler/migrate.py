@@ -7,7 +7,7 @@ follows, to clean up; the start on the new one becomes a mark that others can wa
 
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.plan import Plan
-from backstay.scheduler.situation import Resource
+from backstay.scheduler.situation import NodeView, Resource
 from backstay.state.choices import Role
 from backstay.transition.graph import ActionKind
 
@@ -27,19 +27,44 @@ def plan_migrations(plan: Plan) -> None:
 Moves = dict[Resource, tuple[Act, Act]]
 
 
+def goes_on(leaf: Resource, target: NodeView | None) -> bool:
+    """Whether a hand-over found half-way can be finished: its target is still where the resource shall be."""
+    found = leaf.handover
+    return (
+        found is not None
+        and found.source is not None
+        and found.target is target
+        and leaf.meta.allow_migrate
+        and leaf.managed
+        and not leaf.failed
+        and set(leaf.active_on) == {found.source, found.target}
+    )
+
+
 def _move_of(plan: Plan, leaf: Resource) -> tuple[Act, Act] | None:
     """The stop and the start of a healthy resource that goes from one node to another."""
     target = plan.target(leaf)
-    if not leaf.meta.allow_migrate or target is None or len(leaf.active_on) != 1 or leaf.clone is not None:
+    if not leaf.meta.allow_migrate or target is None or leaf.clone is not None or leaf.dangling:
+        return None
+    half = goes_on(leaf, target)
+    if not half and (len(leaf.active_on) != 1 or leaf.handover is not None):
         return None
     source = leaf.active_on[0]
+    if half and leaf.handover is not None and leaf.handover.source is not None:
+        source = leaf.handover.source
     if source is target or leaf.failed or leaf.role is not Role.STARTED or not leaf.managed:
         return None
-    if source.unclean or not source.online or leaf.activities[source.name].pending:
+    if source.unclean or not source.online or leaf.activities[source.name].pending not in ("", "migrate_to"):
         return None
     stop = plan.actions.find(leaf, "stop", node=source)
+    if half:
+        there = plan.actions.find(leaf, "stop", node=target)
+        if there is not None and there.required:
+            return None  # something it depends on is restarted: both copies are stopped
     start = plan.actions.find(leaf, "start", node=target)
-    if stop is None or start is None or not (stop.runnable and start.runnable and start.required):
+    if stop is None or start is None or not (stop.runnable and start.runnable):
+        return None
+    if not start.required and not half:
         return None
     return stop, start
 
@@ -67,7 +92,8 @@ def _ties(bond: Bond) -> bool:
 def _migrate(plan: Plan, leaf: Resource, stop: Act, start: Act) -> None:
     leave = plan.actions.make(leaf, "migrate_to", node=stop.node)
     arrive = plan.actions.make(leaf, "migrate_from", node=start.node)
-    leave.required = arrive.required = True
+    leave.required = leaf.handover is None  # else it has left already
+    arrive.required = start.required = True
     leave.partner, arrive.partner = start.node, stop.node
     start.pseudo = True
     plan.actions.relate(leave, arrive, Bond.NEEDS)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from backstay.scheduler.clone_history import assign_histories
 from backstay.scheduler.failures import FailureLedger
+from backstay.scheduler.handovers import settle_handovers
 from backstay.scheduler.health import mark_health
 from backstay.scheduler.locks import recall_locks
 from backstay.scheduler.situation import Activity, Effective, Kind, NodeView, Resource, Situation
@@ -150,7 +151,7 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
     """Sum up what all nodes say about one primitive."""
     leaf.managed = leaf.meta.is_managed
     leaf.maintained = leaf.meta.maintenance
-    for activity in leaf.activities.values():  # in the order in which the state has them
+    for activity in settle_handovers(situation, leaf):  # else in the order in which the state has them
         node = activity.node
         if activity.failure_ignored and (activity.active or leaf.clone is None):
             leaf.failure_ignored = True
@@ -165,6 +166,8 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
         if node.node.maintenance:
             leaf.maintained = True
         _apply_on_fail(leaf, activity)
+    if leaf.handover is not None and leaf.handover.rumour and len(leaf.active_on) == 1:
+        leaf.role = Role.STOPPED
     if leaf.maintained:
         leaf.managed = False
 

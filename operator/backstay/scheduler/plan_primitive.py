@@ -7,6 +7,7 @@ on may require them. A start never comes before every other copy is known to be 
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.changes import Change, definition_change
 from backstay.scheduler.fencing import can_fence
+from backstay.scheduler.migrate import goes_on
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.plan_roles import is_promotable, plan_roles
 from backstay.scheduler.recurring import plan_recurring
@@ -17,7 +18,7 @@ from backstay.state.choices import NoQuorumPolicy, OnFail, Requires, Role
 def plan_primitive(plan: Plan, resource: Resource) -> None:
     """Make the acts of one primitive and the relations among them."""
     target = plan.target(resource)
-    stops = [_plan_stop(plan, resource, node, target) for node in resource.places]
+    stops = [_plan_stop(plan, resource, node, target) for node in _to_stop(resource)]
     start = _plan_start(plan, resource, target, stops)
     for stop in stops:
         if start is None:
@@ -35,6 +36,13 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
 
 
 # -- stop
+
+
+def _to_stop(resource: Resource) -> list[NodeView]:
+    """Where it is active, and where a hand-over has left something to clean up."""
+    if resource.role is Role.STOPPED:  # nothing is known to run there any more
+        return resource.dangling
+    return resource.places + [node for node in resource.dangling if node not in resource.places]
 
 
 def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView | None) -> Act:
@@ -61,9 +69,11 @@ def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView 
 
 
 def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> bool:
-    if node is not target:
+    if node is not target or node in resource.dangling:
         return True
-    if len(resource.places) > 1 and not resource.stop_unexpected:
+    if resource.handover is not None and not goes_on(resource, target):
+        return True
+    if len(resource.places) > 1 and not resource.stop_unexpected and resource.handover is None:
         return True
     if resource.restart_wanted:
         return True
@@ -86,7 +96,12 @@ def _plan_start(plan: Plan, resource: Resource, target: NodeView | None, stops: 
     start = plan.actions.make(resource, "start", node=target)
     running_there = target in resource.active_on
     pending = running_there and resource.activities[target.name].pending == "start"
-    if not running_there or pending or any(stop.required and stop.node is target for stop in stops):
+    if (
+        not running_there
+        or pending
+        or resource.role is Role.STOPPED
+        or any(stop.required and stop.node is target for stop in stops)
+    ):
         start.required = True
     if not resource.managed:
         start.runnable = False

@@ -108,12 +108,24 @@ class Activity:
     stop_failed: bool = False
     not_installed: bool = False
     records: tuple[OpRecord, ...] = ()  # by call id
-    migrating_to: str | None = None
+    left: OpRecord | None = None  # the latest `migrate_to`, unless it was started here anew since
+    stopped_since: bool = False  # a stop succeeded after that
+    arrived: OpRecord | None = None  # the latest `migrate_from` that ended
     obsolete: bool = False  # recorded of another kind of resource by the same name
 
     @property
     def active(self) -> bool:
         return self.role not in (Role.STOPPED, Role.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Handover:
+    """A live migration that was not finished. Without a source nothing is left to hand over: the copy on the
+    target has to be restarted."""
+
+    source: NodeView | None
+    target: NodeView
+    rumour: bool = False  # it left badly, and was stopped where it left: it counts as there, but stopped
 
 
 @dataclass(slots=True, eq=False)
@@ -143,6 +155,8 @@ class Resource:
     stop_wanted: bool = False  # on-fail=stop, or several active and stop_only
     stop_unexpected: bool = False
     restart_wanted: bool = False  # something inside this container failed
+    handover: Handover | None = None
+    dangling: list[NodeView] = field(default_factory=list)  # it was handed over from there; clean up
     container: "Resource | None" = None
     is_container: bool = False
     failure_ignored: bool = False

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from backstay.scheduler.actions import Act
+from backstay.scheduler.migrate import goes_on
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.scheduler.transition import Change, Verb
@@ -44,12 +45,14 @@ class _Telling:
     def changes(self) -> Iterator[Change]:
         target, start = self.target, self.start
         if not self.leaf.active_on:
-            if target is not None and start is not None and start.required:
+            if target is not None and start is not None and target in self.leaf.dangling:
+                yield self._same(Verb.RESTART, target, Role.STOPPED, _because(start), not start.runnable)
+            elif target is not None and start is not None and start.required:
                 yield self._started(target, start)
             return
         if target is None or start is None or (start.required and not start.runnable):
             yield from self._stopped()
-        elif target is self.leaf.places[0]:
+        elif target is self.leaf.places[0] and not goes_on(self.leaf, target):
             yield from self._stays(target, start)
         else:
             yield self._moved(target, start)
@@ -90,6 +93,8 @@ class _Telling:
 
     def _moved(self, target: NodeView, start: Act) -> Change:
         current = self.leaf.places[0]
+        if goes_on(self.leaf, target) and self.leaf.handover is not None:
+            current = self.leaf.handover.source or current
         stop = self._act("stop", current)
         verb = Verb.RECOVER if self.leaf.failed else Verb.MOVE
         if self._act("migrate_to", current) is not None:
@@ -110,6 +115,9 @@ class _Telling:
         before = self._role_on(target)
         if start.required:
             if stop is None or not stop.required:
+                if self.leaf.role is Role.STOPPED:
+                    yield self._same(Verb.RESTART, target, before, _because(start), not start.runnable)
+                    return
                 if not start.again:
                     yield self._same(Verb.RECOVER, target, before, _because(start, stop), not start.runnable)
                 return  # it is being started already; that is only done again to be sure

@@ -90,6 +90,7 @@ class _Reader:
 
     def step(self, activity: Activity, record: OpRecord) -> None:
         """Let one record change what is thought of the resource on this node."""
+        self._remember_migration(activity, record)
         if record.status is OpStatus.PENDING:
             self._pending(activity, record)
         elif record.status in (OpStatus.CANCELLED, OpStatus.UNKNOWN):
@@ -99,22 +100,36 @@ class _Reader:
         else:
             self._failure(activity, record)
 
+    def _remember_migration(self, activity: Activity, record: OpRecord) -> None:
+        """For `settle_handovers`, which reads the nodes' histories together."""
+        if record.failure_record or record.status in (OpStatus.CANCELLED, OpStatus.UNKNOWN):
+            return
+        match record.operation:
+            case "migrate_to":
+                activity.left, activity.stopped_since = record, False
+            case "migrate_from" if record.status is not OpStatus.PENDING:
+                activity.left, activity.arrived = None, record
+            case "start":
+                activity.left = activity.arrived = None
+            case "stop":
+                activity.stopped_since = has_succeeded(record)
+            case _:
+                return
+
     # -- pending
 
     def _pending(self, activity: Activity, record: OpRecord) -> None:
         if is_probe(record):
             return  # says nothing until it is done
-        activity.known = True
         activity.pending = record.operation
+        if record.operation == "migrate_from":
+            return  # the source's history tells where it is
+        activity.known = True
         match record.operation:
             case "start":
                 activity.role = Role.STARTED
             case "promote":
                 activity.role = Role.PROMOTED
-            case "migrate_from":
-                activity.role = Role.STARTED
-            case "migrate_to":
-                activity.migrating_to = record.migrate_target
             case _:
                 if activity.role is Role.UNKNOWN:
                     activity.role = Role.STARTED
@@ -146,7 +161,6 @@ class _Reader:
                 activity.role = Role.STARTED
             case "migrate_to":
                 activity.role = Role.STOPPED
-                activity.migrating_to = record.migrate_target
             case _:
                 return
         _forget_failure(activity)
