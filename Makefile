@@ -16,6 +16,7 @@ help:
 	@echo "make test-cluster    the tests on a real kube-apiserver: BACKSTAY_TEST_KUBECONFIG, envtest's, or one built here, once (Go 1.26)"
 	@echo "make simulate        SEEDS=1000 (default 100) seeds of faults against the real operator, agents and object store;"
 	@echo "                     SEED=123 replays one and tells its story (TALK=1: every operation and write)"
+	@echo "make images  the operator's and the node agent's image, with buildah (as root)"
 	@echo "make helm    obtain helm 3 and 4 for the tests of the chart (once)"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
@@ -56,6 +57,9 @@ test: venv lint
 simulate: $(VENV)/.ready
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --faults) $(if $(TALK),--talk)
 .PHONY: chart helm images
+images:
+	@tools/images.sh
+
 helm: venv
 	@PYTHONPATH=tests $(BIN)/python -m harness.helm
 
