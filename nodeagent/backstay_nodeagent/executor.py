@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from backstay.ocf.agentspec import AgentSpec, Standard
 from backstay.ocf.exitcode import ExitCode, OpStatus, status_of
+from backstay.ocf.fence import PlugState, plug_state, plugs_listed
 from backstay.ocf.metadata import SIZE_MAX, MetadataError, parse_metadata
 from backstay.ocf.output import OutputCollector
 from backstay.ocf.service import (
@@ -117,13 +118,17 @@ class _Run:
         return _Run(self.order, replace(self.invocation, argv=argv), self.control, self.paths)
 
     async def process(
-        self, argv: tuple[str, ...] | None = None, *, output: OutputCollector | None = None
+        self,
+        argv: tuple[str, ...] | None = None,
+        *,
+        output: OutputCollector | None = None,
+        stdin: bytes | None = None,
     ) -> ProcessEnd:
         """Run the invocation's program, or another, within the time that is left."""
         spec = ProcessSpec(
             argv=self.paths.argv(self.invocation.standard, argv or self.invocation.argv),
             env=self.invocation.env,
-            stdin=self.invocation.stdin,
+            stdin=self.invocation.stdin if stdin is None else stdin,
             timeout_s=self.left_s,
         )
         return await run_process(spec, self.control, output or self.output)
@@ -211,6 +216,10 @@ async def _fence_agent(run: _Run) -> Outcome:
     if order.probe and order.target_rc == ExitCode.NOT_RUNNING:
         return run.outcome(ExitCode.NOT_RUNNING)
     attempts = order.attempts if order.verb is Verb.FENCE else 1
+    if run.invocation.asks:
+        refusal = await _not_known(run)
+        if refusal is not None:
+            return refusal
     while True:
         end = await run.process()
         code = _code_of(end)
@@ -220,6 +229,26 @@ async def _fence_agent(run: _Run) -> Outcome:
     if code is None:
         return run.cut_short(end)
     return run.outcome(code if code == 0 else ExitCode.ERROR_GENERIC)
+
+
+async def _not_known(run: _Run) -> Outcome | None:
+    """Ask the device whether it knows the target; None: it does."""
+    order, shown = run.order, OutputCollector(stdout_limit=SIZE_MAX)
+    end = await run.process(output=shown, stdin=run.invocation.asks)
+    code = _code_of(end)
+    if code is None:
+        return run.cut_short(end)
+    argument = order.params.get("pcmk_host_argument", "plug")
+    plug = order.params.get(argument, order.target)
+    if order.host_check == "status":
+        if plug_state(code) is not PlugState.UNKNOWN:
+            return None
+        return run.outcome(ExitCode.ERROR_GENERIC, f"the device does not know the state of {plug}")
+    if code != 0:
+        return run.outcome(ExitCode.ERROR_GENERIC, f"the device gives no list: {shown.output.strip()[-200:]}")
+    if plugs_listed(shown.stdout) & {plug.lower(), order.target.lower()}:
+        return None
+    return run.outcome(ExitCode.ERROR_GENERIC, f"{plug} is not in the device's list")
 
 
 async def _systemd(run: _Run) -> Outcome:

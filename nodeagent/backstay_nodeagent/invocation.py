@@ -49,6 +49,8 @@ class Invocation:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     stdin: bytes = b""
+    asks: bytes = b""
+    """To a fence agent first: whether its device knows the target."""
     note: str = ""
 
 
@@ -138,8 +140,15 @@ class Invoker:
             case _:
                 action = "monitor"
         stdin = fence_stdin(FenceRequest(action=action, target=order.target, params=params)).encode()
+        asks = b""
+        if order.host_check:
+            question = "list" if order.host_check == "dynamic-list" else "status"
+            target = "" if question == "list" else order.target
+            asks = fence_stdin(FenceRequest(action=question, target=target, params=params)).encode()
         env = {"PATH": self.paths.path, "LC_ALL": "C", "HOME": "/root"}
-        return Invocation(standard=spec.standard, name=spec.type, argv=(program,), env=env, stdin=stdin)
+        return Invocation(
+            standard=spec.standard, name=spec.type, argv=(program,), env=env, stdin=stdin, asks=asks
+        )
 
     def _systemd(self, spec: AgentSpec, order: Order) -> Invocation | NotHere:
         if not self.systemd_runs:

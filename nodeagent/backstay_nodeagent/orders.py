@@ -87,6 +87,7 @@ class Order:
     cleanup_interval_ms: int | None = None
     target: str = ""
     fence_action: str = ""
+    host_check: str = ""
     attempts: int = 1
 
     @property

@@ -82,5 +82,6 @@ def order_of(action: PlanAction) -> Order:
         cleanup_interval_ms=action.cleanup_interval_ms,
         target=action.target,
         fence_action=action.fence_action,
+        host_check=action.host_check,
         attempts=action.attempts,
     )

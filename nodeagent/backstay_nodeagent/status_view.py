@@ -51,11 +51,13 @@ def timestamp(wall: float) -> str:
 
 def _pending(operation: Operation) -> dict[str, Any]:
     order = operation.order
+    target = {"target": order.target} if order.target else {}
     return {
         "actionId": order.id,
         "resource": order.resource,
         "verb": order.verb.value,
         "intervalMs": order.interval_ms,
+        **target,
         "started": timestamp(operation.started.wall),
     }
 

@@ -15,6 +15,7 @@ _EPILOG = """examples:
   kubectl ha status --watch
   kubectl ha resource create ClusterIP ocf:heartbeat:IPaddr2 ip=10.0.0.3 cidr_netmask=24 op monitor interval=30s
   kubectl ha node standby n1
+  kubectl ha fence n1 --off
   kubectl ha simulate --node-fail n1
 """
 _CREATE_EPILOG = """examples:
@@ -65,6 +66,7 @@ Add = Callable[..., argparse.ArgumentParser]
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The parsed command line. Exits with status 2, or 0 after --help, as argparse does."""
     parser = build_parser()
+    argv = _with_fence_word(argv)
     arguments, extra = parser.parse_known_args(_with_wait_value(argv))
     # argparse hands the positional words that follow an option back as unknown: `create ID AGENT --group g ip=1`.
     if extra:
@@ -74,6 +76,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if getattr(arguments, "xml_file", None) is not None or getattr(arguments, "files", None):
         arguments.command = arguments.offline_command
     return arguments
+
+
+def _with_fence_word(argv: Sequence[str]) -> Sequence[str]:
+    """`fence n1 --off` is short for `fence node n1 --off`, and `fence n1 --confirm` for `fence confirm n1`."""
+    words = list(argv)
+    if "fence" not in words:
+        return argv
+    at = words.index("fence") + 1
+    if at >= len(words) or words[at].startswith("-") or words[at] in ("list", "history", "node", "confirm"):
+        return argv
+    if "--confirm" in words:
+        words.remove("--confirm")
+        return [*words[:at], "confirm", *words[at:]]
+    return [*words[:at], "node", *words[at:]]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -328,10 +344,22 @@ def _node(add: Add) -> None:
 
 def _fence(add: Add) -> None:
     add("list", "fence.list_devices", "fence devices and their targets", output=("text", "json"))
-    add("history", "fence.history", "the last fencing of each node", output=("text", "json"))
+    add(
+        "history",
+        "fence.history",
+        "what was fenced, by which device, and what failed",
+        output=("text", "json"),
+    )
     node = add("node", "fence.node", "power a node off or through a reset, now")
     node.add_argument("node", metavar="NODE")
-    node.add_argument("--action", choices=("reboot", "off", "on"), default="reboot")
+    how = node.add_mutually_exclusive_group()
+    how.add_argument("--action", choices=("reboot", "off", "on"), default=None)
+    for action, text in (
+        ("reboot", "off, then on"),
+        ("off", "and leave it off"),
+        ("on", "the power, after an off"),
+    ):
+        how.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=text)
     _waits(node, default=DEFAULT_WAIT_S)
     confirm = add("confirm", "fence.confirm", "declare that a lost node is dead: only after you have seen it")
     confirm.add_argument("node", metavar="NODE")

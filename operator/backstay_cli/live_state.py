@@ -69,4 +69,7 @@ def _judgement(node: HANode, plan: HANodePlan | None) -> NodeJudgement:
 
 def _fence_requested(node: HANode) -> bool:
     answered = {ack.id for ack in node.status.requests if ack.state != "Accepted"}
-    return any(wish.type == "fence" and wish.id not in answered for wish in node.spec.requests)
+    return any(
+        wish.type == "fence" and wish.action != "on" and wish.id not in answered
+        for wish in node.spec.requests
+    )

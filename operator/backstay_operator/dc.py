@@ -14,6 +14,7 @@ from backstay.api.quantities import timestamp, timestamp_seconds
 from backstay.coordinator import (
     Coordinator,
     Fenced,
+    LetIn,
     Orders,
     StoryItem,
     Tale,
@@ -235,7 +236,10 @@ class ClusterTask:
         orders = term.coordinator.step(view)
         decide_ms = (time.perf_counter() - started) * 1000
         await term.driver.write(orders.plans)
-        await asyncio.gather(*(self._record_fenced(one) for one in orders.fenced))
+        await asyncio.gather(
+            *(self._record_fenced(one) for one in orders.fenced),
+            *(self._record_let_in(one) for one in orders.let_in),
+        )
         self._tell(term, orders, objects, unreadable, decide_ms)
         scene = self._scene(term, orders, unreadable)
         self._publisher.show(scene)
@@ -275,7 +279,7 @@ class ClusterTask:
 
     async def _record_fenced(self, fenced: Fenced) -> None:
         """At once, because a DC that follows must know that this boot is dead."""
-        status = {
+        status: dict[str, object] = {
             "fenced": {
                 "bootId": fenced.boot_id,
                 "action": fenced.action,
@@ -283,13 +287,22 @@ class ClusterTask:
                 "time": timestamp(time.time()),
             }
         }
+        await self._record(fenced.node, status)
+
+    async def _record_let_in(self, one: LetIn) -> None:
+        status: dict[str, object] = {
+            "unfenced": {"bootId": one.boot_id, "devices": one.devices, "time": timestamp(time.time())}
+        }
+        await self._record(one.node, status)
+
+    async def _record(self, node: str, status: dict[str, object]) -> None:
         try:
             async with asyncio.timeout(PATH_TIMEOUT_S):
                 answer = await self._client.patch(
-                    kinds.HANODE, fenced.node, {"status": status}, subresource="status"
+                    kinds.HANODE, node, {"status": status}, subresource="status"
                 )
         except (ApiError, TimeoutError) as error:
-            log.warning("cannot record the fencing of %s: %s", fenced.node, error)
+            log.warning("cannot record the fencing of %s: %s", node, error)
             return
         self._world.accept(kinds.HANODE, "MODIFIED", answer)
 

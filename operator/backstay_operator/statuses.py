@@ -22,6 +22,7 @@ from backstay.api import (
 from backstay.api.quantities import duration_text, score_text, timestamp
 from backstay.api.resource import RequestAck
 from backstay.coordinator import Picture
+from backstay.coordinator.device_watch import Check
 from backstay.coordinator.gate import VERIFYING
 from backstay.coordinator.membership import NodeView
 from backstay.liveness.nodes import NodeCondition
@@ -39,6 +40,8 @@ from backstay_operator.validation import (
     stray_status,
     valid_condition,
 )
+
+FENCING_HISTORY_MAX = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,7 @@ def node_status(scene: Scene, node: HANode) -> Status:
         ),
         "standards": list(plan.status.capabilities.standards) if plan and plan.status.capabilities else [],
         "requests": _acks(scene, node),
+        "fencingHistory": _fencing_history(scene, node),
         "conditions": _condition(
             node,
             node.status.conditions,
@@ -214,6 +218,14 @@ def node_status(scene: Scene, node: HANode) -> Status:
     same = node.status.state == state and node.status.since
     status["since"] = node.status.since if same else timestamp(scene.now)
     return status
+
+
+def _fencing_history(scene: Scene, node: HANode) -> list[Status]:
+    """This term's, and behind them what earlier DCs wrote."""
+    fresh = scene.picture.fencing.get(node.metadata.name, ())
+    known = {one.time for one in fresh}
+    older = [one for one in node.status.fencing_history if one.time not in known]
+    return [one.wire() for one in (*fresh, *older)[:FENCING_HISTORY_MAX]]
 
 
 def _without_seconds(reason: str) -> str:
@@ -452,17 +464,33 @@ def constraint_line(item: HAConstraint) -> str:
 
 
 def device_status(scene: Scene, device: FenceDevice) -> Status:
-    """Which nodes could run it; the last use is added by whoever saw it."""
-    online = scene.picture.membership.online
+    """Whether a node could use it, what its checks say, and its last use."""
+    name = device.metadata.name
     problem = _problem_of(scene, device)
-    reason = problem.code if problem else "Usable" if online else "NoExecutor"
-    message = "" if online else "no healthy node could run the fence agent"
-    ready = _condition(
-        device,
-        device.status.conditions,
-        ok=problem is None and bool(online),
-        reason=reason,
-        message=problem.message if problem else message,
-        now=scene.now,
-    )
-    return {"conditions": [*ready, _valid(scene, device)]}
+    checks = [
+        one
+        for one in scene.picture.device_checks.get(name, ())
+        if one.node in scene.picture.membership.online
+    ]
+    ok, reason, message = _usability(scene, checks)
+    if problem is not None:
+        ok, reason, message = False, problem.code, problem.message
+    ready = _condition(device, device.status.conditions, ok=ok, reason=reason, message=message, now=scene.now)
+    status: Status = {"conditions": [*ready, _valid(scene, device)]}
+    if checks:
+        status["monitored"] = [f"{one.node}: {one.message or 'ok'}"[:256] for one in checks]
+        status["lastMonitor"] = timestamp(max(one.wall for one in checks))
+    used = scene.picture.device_uses.get(name)
+    if used is not None:
+        status["lastUsed"], status["lastResult"] = timestamp(used[0]), used[1]
+    return status
+
+
+def _usability(scene: Scene, checks: list[Check]) -> tuple[bool, str, str]:
+    if not scene.picture.membership.online:
+        return False, "NoExecutor", "no healthy node could run the fence agent"
+    failed = [one for one in checks if one.message]
+    if checks and len(failed) == len(checks):
+        return False, "MonitorFailed", f"checked from {failed[0].node}: {failed[0].message}"
+    message = f"cannot be reached from {' '.join(one.node for one in failed)}" if failed else ""
+    return True, "Usable", message

@@ -8,6 +8,8 @@ fence nobody.  One request per connection, one JSON object on one line:
 
 ``off`` answers only after the host's pid 1 is dead and collected; ``on`` as soon as the host has power, as an outlet does, which
 knows nothing of booting.  Actions: on, off, reboot, status, list, monitor.
+The plugs ``n2.a`` and ``n2.b`` are the two power supplies of n2: it goes off when both are, and a reboot of one alone
+does nothing to it, as with real ones.
 Requests are bounded in size, time and number; a wrong password is refused before anything else is looked at.
 """
 
@@ -26,6 +28,7 @@ from backstay_sandbox.hosts import Host, HostError, Power
 REQUEST_BYTES_MAX = 1024
 REQUEST_TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 32
+SUPPLIES = ("a", "b")
 ACTIONS_ON_A_PLUG = ("on", "off", "reboot", "status")
 LOG = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class PowerSwitch:
     def __init__(self, hosts: Mapping[str, Host], password: str) -> None:
         self._hosts = hosts
         self._password = password
+        self._dark: dict[str, set[str]] = {}
         self._connections = 0
         self._server: asyncio.Server | None = None
         self._booting: dict[str, asyncio.Task[None]] = {}
@@ -87,9 +91,28 @@ class PowerSwitch:
             return {"ok": True, "plugs": {node: self._state(host) for node, host in self._hosts.items()}}
         if action not in ACTIONS_ON_A_PLUG:
             return _refused(f"no such action: {action}")
-        if plug not in self._hosts:
+        node, _, supply = str(plug).partition(".")
+        if node not in self._hosts or supply not in ("", *SUPPLIES):
             return _refused(f"no such plug: {plug}")
-        return await self._switch(str(action), self._hosts[str(plug)])
+        if supply:
+            return await self._switch_supply(str(action), self._hosts[node], supply)
+        self._dark.pop(node, None)
+        return await self._switch(str(action), self._hosts[node])
+
+    async def _switch_supply(self, action: str, host: Host, supply: str) -> Answer:
+        dark = self._dark.setdefault(host.node, set())
+        if action == "status":
+            return {"ok": True, "state": "off" if supply in dark else "on"}
+        if action == "off":
+            dark.add(supply)
+        else:
+            dark.discard(supply)
+        LOG.info("power switch: %s of supply %s of %s; dark: %s", action, supply, host.node, sorted(dark))
+        if dark >= set(SUPPLIES):
+            return await self._switch("off", host)
+        if action == "on" and self._state(host) == Power.OFF.value:
+            return await self._switch("on", host)
+        return {"ok": True, "state": "off" if supply in dark else "on"}
 
     async def _switch(self, action: str, host: Host) -> Answer:
         try:

@@ -18,7 +18,7 @@ from backstay.api import (
     OperationRecord,
     ResourceGroup,
 )
-from backstay.api.node import FencedStatus
+from backstay.api.node import FencedStatus, UnfencedStatus
 from backstay.api.plan import ActionResult, AgentMetadata, Capabilities, FailureRecord, PlanAction
 from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck
@@ -78,6 +78,12 @@ class ModelCluster:
         self.devices: list[FenceDevice] = []
         self.now = 1000.0
         self.log: list[str] = []
+        self.fence_log: list[str] = []
+        self.delays: list[int] = []
+        """Of fence orders, in the order of `fence_log`."""
+        self.supplies: dict[str, set[str]] = {}
+        """Fence devices that all must be off for a host to lose power; where nothing stands, any device is enough."""
+        self.dark: dict[str, set[str]] = {}
         self.story: list[str] = []
         self.summaries: list[str] = []
         self.outcome: Verdict = lambda _node, action: action.target_rc
@@ -129,6 +135,17 @@ class ModelCluster:
                 changed["spec"].setdefault("requests", []).append(request)
                 changed["metadata"]["generation"] += 1
                 self.resources[number] = HAResource.parse(changed)
+
+    def request_node(self, name: str, request: dict[str, object]) -> None:
+        """Write a one-shot request into a node."""
+        changed = self.hanodes[name].model_dump(by_alias=True, exclude_none=True)
+        changed["spec"].setdefault("requests", []).append(request)
+        changed["metadata"]["generation"] += 1
+        self.hanodes[name] = HANode.parse(changed)
+
+    def node_acks(self, name: str) -> list[RequestAck]:
+        assert self.dc is not None
+        return self.dc.desk.acks(("HANode", "", name))
 
     def acks(self, resource: str) -> list[RequestAck]:
         """The DC's answers."""
@@ -232,11 +249,7 @@ class ModelCluster:
         if any(one in failed for one in action.after):
             return "Skipped", None
         if action.verb == "fence":
-            self.log.append(f"{node.name} fence {action.target}")
-            if self.outcome(node, action) != 0:
-                return "Failed", 1
-            self.crash(action.target)
-            return "Done", 0
+            return self._fence(node, action)
         if action.verb == "meta-data":
             self._describe(node, action.agent)
             return "Done", 0
@@ -249,6 +262,26 @@ class ModelCluster:
         if not expected:
             self._count_failure(node, action, rc)
         return ("Done" if expected else "Failed"), rc
+
+    def _fence(self, node: ModelNode, action: PlanAction) -> tuple[str, int | None]:
+        """A host with several devices loses its power when all of them have cut it off."""
+        if action.fence_action == "monitor":
+            return ("Done", 0) if self.outcome(node, action) == 0 else ("Failed", 1)
+        how = "" if action.fence_action == "reboot" else f" {action.fence_action}"
+        self.log.append(f"{node.name} fence {action.target}{how}")
+        self.fence_log.append(f"{node.name}: {action.resource} {action.fence_action} {action.target}")
+        self.delays.append(action.start_delay_ms)
+        if self.outcome(node, action) != 0:
+            return "Failed", 1
+        supplies = self.supplies.get(action.target, {action.resource})
+        dark = self.dark.setdefault(action.target, set())
+        if action.fence_action == "on":
+            dark.discard(action.resource)
+        elif action.fence_action == "off":
+            dark.add(action.resource)
+        if (action.fence_action == "reboot" and supplies <= {action.resource}) or supplies <= dark:
+            self.crash(action.target)
+        return "Done", 0
 
     def _describe(self, node: ModelNode, agent: str) -> None:
         assert node.plan is not None
@@ -403,6 +436,11 @@ class ModelCluster:
             record = FencedStatus(boot_id=fenced.boot_id, time=timestamp(self.wall))
             status = self.hanodes[fenced.node].status.model_copy(update={"fenced": record})
             self.hanodes[fenced.node] = self.hanodes[fenced.node].model_copy(update={"status": status})
+
+        for one in orders.let_in:
+            unfenced = UnfencedStatus(boot_id=one.boot_id, devices=one.devices, time=timestamp(self.wall))
+            status = self.hanodes[one.node].status.model_copy(update={"unfenced": unfenced})
+            self.hanodes[one.node] = self.hanodes[one.node].model_copy(update={"status": status})
 
     # -- questions
 

@@ -56,6 +56,17 @@ def test_a_host_can_fence_itself_and_is_gone(sandbox: SandboxUnderTest) -> None:
     wait_for(lambda: sandbox.host_status("n1")["power"] == "off", timeout_s=5.0, what="n1 is off")
 
 
+def test_a_host_with_two_supplies_is_off_only_when_both_are(sandbox: SandboxUnderTest) -> None:
+    boots = sandbox.host_status("n2")["boots"]
+    assert sandbox.fence("n1", action="off", plug="n2.a").returncode == OK
+    assert sandbox.fence("n1", action="reboot", plug="n2.b").returncode == OK
+    assert sandbox.host_status("n2")["power"] == "on"
+    assert sandbox.fence("n1", action="off", plug="n2.b").returncode == OK
+    assert sandbox.host_status("n2")["power"] == "off"
+    assert sandbox.fence("n1", action="on", plug="n2.a").returncode == OK
+    assert sandbox.host_status("n2")["boots"] == boots + 1
+
+
 def test_list_and_monitor_answer(sandbox: SandboxUnderTest) -> None:
     sandbox.ask("crash", node="n3")
     assert sandbox.fence("n1", action="list").stdout.split() == ["n1,on", "n2,on", "n3,off"]

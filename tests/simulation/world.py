@@ -188,6 +188,9 @@ class PowerSwitch:
     def plan(self, executor: Host, order: Order) -> tuple[float, Callable[[], int]]:
         """How long this fencing takes, and what it does at its end."""
         world, mode = self._world, self.mode
+        if order.fence_action == "monitor":
+            reached = mode in ("works", "denies") and executor.fence_way_up
+            return (0.1, lambda: 0) if reached else (float("inf"), lambda: 1)
         took = self._dice.uniform(0.2, 1.5)
         world.story(f"{executor.name} asks the power switch to end {order.target} ({order.id}); it {mode}")
         if mode == "hangs" or not executor.fence_way_up:
@@ -197,7 +200,9 @@ class PowerSwitch:
             if mode == "fails":
                 return 1
             target = world.hosts[order.target]
-            if target.up:
+            if order.fence_action == "on":
+                boot_if_down(target)
+            elif target.up:
                 self.fenced[target.boot_id] = executor.name
                 target.power_off(f"fenced by {executor.name}")
                 if order.fence_action != "off":

@@ -120,6 +120,20 @@ class TicketState(Model):
     last_granted: Timestamp | None = None
 
 
+class FencingLevel(Model):
+    """One step of fencing some nodes: all its devices, in this order, must succeed; else the next level is tried."""
+
+    level: int = Field(ge=1, le=9, description="Lower ones are tried first.")
+    devices: list[str] = Field(min_length=1, max_length=16, description="Names of FenceDevices.")
+    nodes: list[str] = Field(default_factory=list, max_length=256, description="Targets by name.")
+    node_pattern: str | None = Field(
+        default=None,
+        max_length=253,
+        description="Targets by a regular expression that their whole name matches.",
+    )
+    node_selector: dict[str, str] = Field(default_factory=dict, description="Targets by label.")
+
+
 class History(Model):
     """How much is kept."""
 
@@ -173,6 +187,12 @@ class HAClusterSpec(Model):
     )
     heartbeat: Heartbeat = Field(
         default_factory=Heartbeat, description="Lease timings.", json_schema_extra={**HEARTBEAT_DEFAULT}
+    )
+    fencing_topology: list[FencingLevel] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Which FenceDevices fence which nodes in which order. For a node, entries by name go before those by pattern, "
+        "by label, and those without targets; a node that none matches is fenced by the devices' own levels.",
     )
     resource_defaults: ResourceMeta = Field(
         default_factory=lambda: ResourceMeta(resource_stickiness=1),

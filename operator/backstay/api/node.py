@@ -17,7 +17,7 @@ class NodeRequest(Model):
     id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     type: Literal["fence", "confirm", "describe"]
     action: Literal["off", "on", "reboot"] | None = Field(
-        default=None, description="For fence; default reboot."
+        default=None, description="For fence; default: stonithAction."
     )
     agent: str | None = Field(default=None, description="For describe: the agent whose meta-data is wanted.")
 
@@ -43,6 +43,27 @@ class FencedStatus(Model):
     time: Timestamp
 
 
+class UnfencedStatus(Model):
+    """By which devices the node was let in, in which boot."""
+
+    boot_id: str = ""
+    devices: str = Field(default="", description="Names of the devices, in order.")
+    time: Timestamp
+
+
+class FencingRecord(Model):
+    """One fencing of this node, successful or not."""
+
+    action: str
+    succeeded: bool
+    by: str = Field(
+        default="", description="Device and the node that ran it; empty where none could be asked."
+    )
+    why: str = ""
+    message: str = Field(default="", max_length=512)
+    time: Timestamp
+
+
 class HANodeStatus(Model):
     """Written by the DC."""
 
@@ -57,6 +78,10 @@ class HANodeStatus(Model):
     agent_version: str = ""
     resources: int = 0
     fenced: FencedStatus | None = None
+    unfenced: UnfencedStatus | None = None
+    fencing_history: list[FencingRecord] = Field(
+        default_factory=list, max_length=10, description="The last fencings of it, newest first."
+    )
     watchdog: str = ""
     standards: list[str] = Field(default_factory=list)
     requests: list[RequestAck] = Field(default_factory=list)

@@ -72,6 +72,9 @@ class PlanAction(Model):
     cleanup_interval_ms: int | None = None
     target: str = Field(default="", description="For fence: the node to fence.")
     fence_action: Literal["", "off", "on", "reboot", "monitor", "status"] = ""
+    host_check: Literal["", "dynamic-list", "status"] = Field(
+        default="", description="For fence: ask the device first whether it knows the target."
+    )
     attempts: int = Field(default=1, ge=1, le=10)
 
 
@@ -125,6 +128,7 @@ class PendingOperation(Model):
     resource: str
     verb: str
     interval_ms: int = 0
+    target: str = Field(default="", description="Of a fence agent that runs: the node that it fences.")
     started: Timestamp
 
 

@@ -1,7 +1,9 @@
 """The DC's loop, pure: judge, drive, schedule, one step at a time. `backstay_operator` wires it to the world."""
 
 from backstay.coordinator.coordinator import Coordinator, Finished, Orders, Picture, View
-from backstay.coordinator.run import Fenced, Run
+from backstay.coordinator.fencings import Fenced
+from backstay.coordinator.guards import LetIn
+from backstay.coordinator.run import Run
 from backstay.coordinator.story import StoryItem, Tale
 from backstay.coordinator.words import placed_nodes, reason_lines, summary_lines
 
@@ -9,6 +11,7 @@ __all__ = [
     "Coordinator",
     "Fenced",
     "Finished",
+    "LetIn",
     "Orders",
     "Picture",
     "Run",

@@ -13,16 +13,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backstay.api import HANodePlanSpec
+from backstay.api import FencingRecord, HANodePlanSpec
 from backstay.api.quantities import duration_ms
+from backstay.coordinator.device_watch import Check
+from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.fingerprint import Fingerprint, fingerprint
 from backstay.coordinator.gate import Gate
-from backstay.coordinator.membership import Membership, MembershipKeeper
+from backstay.coordinator.guards import FencingDesk, LetIn, priority_delays_ms
+from backstay.coordinator.membership import FencedBoot, Membership, MembershipKeeper
 from backstay.coordinator.moments import Watchman
 from backstay.coordinator.orders import PlanBook
 from backstay.coordinator.peers import vouching_of
 from backstay.coordinator.requests import RequestDesk
-from backstay.coordinator.run import Fenced, Run, RunContext
+from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.story import StoryItem, Tale, Whereabouts, active_map
 from backstay.coordinator.words import condition_of, placed_nodes
 from backstay.liveness.leases import LeaseTracker, Pulse
@@ -77,6 +80,11 @@ class Picture:
     trigger: str
     held: Mapping[str, str] = field(default_factory=dict)
     """Resources that are not started because of their definition, and the code of what is wrong with it."""
+    fencing: Mapping[str, tuple[FencingRecord, ...]] = field(default_factory=dict)
+    """Fencings in this term by target, newest first."""
+    device_uses: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    """Of fence devices: when it was used last in this term (epoch seconds), and what came of it."""
+    device_checks: Mapping[str, tuple[Check, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +95,7 @@ class Orders:
     picture: Picture
     wake_in: float
     fenced: list[Fenced] = field(default_factory=list)
+    let_in: list[LetIn] = field(default_factory=list)
     begun: list[Run] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
     story: list[StoryItem] = field(default_factory=list)
@@ -113,7 +122,8 @@ class Coordinator:
         self._trigger = ""
         self._assembly: Assembly | None = None
         self._membership: Membership | None = None
-        self._fenced: dict[str, str] = {}
+        self._fenced: dict[str, FencedBoot] = {}
+        self._guards = FencingDesk(epoch=epoch)
         self._requires: Mapping[str, Requires] = {}
         self._look_again_at: float | None = None
         self._hold_since: float | None = None
@@ -137,10 +147,12 @@ class Coordinator:
             membership, assembly = self._judge(view, orders)
         situation, _ = observe(assembly.state)
         active = active_map(situation)
-        moves = self.desk.moves
-        confirmed = self.desk.take(view.objects, active, view.now, view.wall)
-        self._confirm(confirmed, membership, orders)
-        if self.desk.moves != moves or confirmed:
+        asked = (self.desk.moves, self.desk.fence_requested)
+        heard = [name for name, node in membership.nodes.items() if node.pulse is Pulse.FRESH]
+        confirmed = self.desk.take(view.objects, active, view.now, view.wall, heard)
+        self._confirm(confirmed, membership, view.now, orders)
+        fenced = self._fence(view, membership, orders)
+        if (self.desk.moves, self.desk.fence_requested) != asked or confirmed or fenced:
             # What was just asked for must be in what is scheduled now, since the fingerprint will say that it was.
             membership, assembly = self._judge(view, orders)
         gated = self._gate.look(view.objects, assembly, active=active, membership=membership, now=view.now)
@@ -157,7 +169,7 @@ class Coordinator:
         self._settle_requests(view, membership, active)
         held = self._held(view, membership)
         if self._run is None and not held:
-            self._maybe_schedule(look, view, membership, assembly, orders)
+            self._maybe_schedule(look, view, membership, assembly, situation, orders)
         settled = self._run is None and not held
         orders.story += self._whereabouts.update(
             active,
@@ -180,6 +192,11 @@ class Coordinator:
             last=self._last,
             trigger=self._trigger,
             held=gated.held,
+            fencing=self._guards.records,
+            device_uses=self._guards.uses,
+            device_checks={
+                one.name: self._guards.watch.checks(one.name) for one in self._guards.fences.devices
+            },
         )
         orders.wake_in = max(0.002, min(self._wake_in(view), gated.wake_in))
         return orders
@@ -205,9 +222,14 @@ class Coordinator:
         self._watchman.look(membership, self._tracker, view.now)
         self._membership = membership
         extra = tuple(one for move in self.desk.moves for one in move.constraints())
+        fences = self._guards.look(objects, self._gate.book.document)
+        boots = {name: node.boot_id for name, node in membership.nodes.items()}
         assembly = assemble(
             objects,
-            judgements=membership.judgements(self.desk.fence_requested),
+            judgements=membership.judgements(
+                self.desk.fence_requested, let_in=self._guards.let_in(objects.nodes, boots)
+            ),
+            unfencing=tuple(sorted(one.name for one in fences.devices if one.unfences)),
             now=view.wall,
             quorum=membership.quorum,
             extra=extra,
@@ -241,16 +263,44 @@ class Coordinator:
                 StoryItem(tale=Tale.QUORUM, message=f"Quorum {word}", warning=not membership.quorum)
             )
 
-    def _confirm(self, confirmed: list[tuple[str, str]], membership: Membership, orders: Orders) -> None:
+    def _confirm(
+        self, confirmed: list[tuple[str, str]], membership: Membership, now: float, orders: Orders
+    ) -> None:
         for name, _request in confirmed:
             view = membership.nodes.get(name)
             if view is not None and view.boot_id:
                 self._record_fenced(
-                    Fenced(node=name, boot_id=view.boot_id, action="confirmed", by="administrator"), orders
+                    Fenced(node=name, boot_id=view.boot_id, action="confirmed", by="administrator"),
+                    now,
+                    orders,
                 )
 
-    def _record_fenced(self, fenced: Fenced, orders: Orders) -> None:
-        self._fenced[fenced.node] = fenced.boot_id
+    def _fence(self, view: View, membership: Membership, orders: Orders) -> bool:
+        """Drive the fencings under way; True when what is known of nodes has changed by it."""
+        for key, node in self.desk.take_let_in():
+            self._guards.switch_on(key, node)
+        news = self._guards.step(
+            view.objects,
+            membership,
+            book=self._book,
+            idle=self._run is None,
+            now=view.now,
+            wall=view.wall,
+        )
+        for fenced in news.fenced:
+            if fenced.action == "on":
+                orders.let_in += self._guards.note_let_in(fenced, membership)
+            else:
+                self._record_fenced(fenced, view.now, orders)
+        for node, record in news.records:
+            failure = "" if record.succeeded else record.message
+            self.desk.fencing_ended(node, record.action, failure=failure, by=record.by, wall=view.wall)
+        for line in news.lines:
+            orders.story.append(StoryItem(tale=Tale.FENCING_FAILED, message=line, warning=True))
+        return bool(news.records)
+
+    def _record_fenced(self, fenced: Fenced, now: float, orders: Orders) -> None:
+        self._fenced[fenced.node] = FencedBoot(fenced.boot_id, now)
         orders.fenced.append(fenced)
         message = f"Node {fenced.node} fenced ({fenced.action}) by {fenced.by}"
         orders.story.append(
@@ -262,8 +312,6 @@ class Coordinator:
     def _drive(self, view: View, membership: Membership, orders: Orders) -> None:
         assert self._run is not None
         progress = self._run.feed(view.objects.plans, membership, view.now)
-        for fenced in progress.fenced:
-            self._record_fenced(fenced, orders)
         for line in progress.lines:
             orders.story.append(StoryItem(tale=Tale.FENCING_FAILED, message=line, warning=True))
         if self._run.runner.aborted is not None:
@@ -314,7 +362,12 @@ class Coordinator:
         )
         self._repeats = self._repeats + 1 if inner else 0
         if run.fencing_failed:
-            self._not_before = now + min(BRAKE_MAX_S, 2.0 ** min(self._repeats, 6))
+            pause_s = min(BRAKE_MAX_S, 2.0 ** min(self._repeats, 6))
+            properties = run.context.cluster.spec.properties
+            if self._guards.gave_up(run.fencing_failed, max_attempts=properties.stonith_max_attempts):
+                # stonithMaxAttempts: not again by itself, until something changes or the recheck is due.
+                pause_s = max(pause_s, duration_ms(properties.cluster_recheck_interval) / 1000)
+            self._not_before = now + pause_s
         elif self._repeats > BRAKE_AFTER:
             self._not_before = now + min(BRAKE_MAX_S, 0.2 * 2 ** min(self._repeats - BRAKE_AFTER, 10))
 
@@ -340,7 +393,13 @@ class Coordinator:
         return waiting or (brake and ignores)
 
     def _maybe_schedule(
-        self, look: Fingerprint, view: View, membership: Membership, assembly: Assembly, orders: Orders
+        self,
+        look: Fingerprint,
+        view: View,
+        membership: Membership,
+        assembly: Assembly,
+        situation: Situation,
+        orders: Orders,
     ) -> None:
         surprise = look.surprise_since(self._looked) if self._looked is not None else ""
         if not surprise and view.now < self._not_before:
@@ -371,14 +430,20 @@ class Coordinator:
             trigger=trigger,
             transition=transition,
             assembly=assembly,
-            devices=view.objects.devices,
-            labels=view.objects.node_labels,
+            cluster=view.objects.cluster,
+            fences=self._guards.fences,
+            fence_delays_ms=priority_delays_ms(situation, membership, properties=assembly.state.properties),
             began=view.now,
             began_wall=view.wall,
             decide_ms=0.0,
             moments=self._watchman.tell(view.now, f"the DC decides: {trigger}"),
         )
-        self._run = Run(context, batch_limit=properties.batch_limit, node_limit=properties.node_action_limit)
+        self._run = Run(
+            context,
+            self._guards.crew,
+            batch_limit=properties.batch_limit,
+            node_limit=properties.node_action_limit,
+        )
         self._run_print = look
         orders.begun.append(self._run)
         orders.story.append(
@@ -455,6 +520,8 @@ class Coordinator:
             times.append(overdue + 0.002)
         if self._run is not None and self._run.next_deadline is not None:
             times.append(self._run.next_deadline)
+        if self._guards.crew.next_deadline is not None:
+            times.append(self._guards.crew.next_deadline)
         if self._look_again_at is not None and self._run is None:
             times.append(self._look_again_at)
         if self._not_before > view.now:

@@ -152,6 +152,7 @@ def _versions(objects: Objects) -> tuple[object, ...]:
     """What the judgement depends on, but for what is known of agents."""
     items = (*objects.resources, *objects.groups, *objects.constraints, *objects.devices)
     return (
+        (objects.cluster.metadata.uid, objects.cluster.metadata.generation),
         tuple((item.metadata.uid, item.metadata.generation, item.key) for item in items),
         tuple((node.metadata.name, node.metadata.generation) for node in objects.nodes),
     )

@@ -6,7 +6,7 @@ have answered this DC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from backstay.api import HANode, HANodePlan
@@ -27,6 +27,14 @@ class Footprint:
 
     anything: bool
     only_free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FencedBoot:
+    """A boot that was ended, and when this DC knew it (monotonic seconds)."""
+
+    boot_id: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +74,14 @@ class Membership:
     def online(self) -> tuple[str, ...]:
         return tuple(name for name, view in self.nodes.items() if view.usable)
 
-    def judgements(self, fence_requested: frozenset[str]) -> dict[str, NodeJudgement]:
-        """For the scheduler's input."""
-        return {name: _judgement(view, name in fence_requested) for name, view in self.nodes.items()}
+    def judgements(
+        self, fence_requested: Mapping[str, str], *, let_in: Collection[str] = ()
+    ) -> dict[str, NodeJudgement]:
+        """For the scheduler's input. `let_in`: nodes that every unfencing device has let in, in their present boot."""
+        return {
+            name: _judgement(view, fence_requested.get(name), let_in=name in let_in)
+            for name, view in self.nodes.items()
+        }
 
 
 class MembershipKeeper:
@@ -93,13 +106,13 @@ class MembershipKeeper:
         nodes: Mapping[str, HANode],
         plans: Mapping[str, HANodePlan],
         *,
-        fenced: Mapping[str, str],
+        fenced: Mapping[str, FencedBoot],
         epoch: int,
         fencing_enabled: bool,
         requires: Mapping[str, Requires],
         now: float,
     ) -> Membership:
-        """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended, whose record may not be read back yet."""
+        """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet."""
         views: dict[str, NodeView] = {}
         self.judge.look([name for name in sorted(nodes) if _peers_of(plans.get(name)) is not None], now)
         for name in sorted(nodes):
@@ -186,6 +199,11 @@ class MembershipKeeper:
             self._stale.discard(name)
             self._given_up.discard(name)
 
+    def _is_echo(self, name: str, fenced: FencedBoot, now: float) -> bool:
+        """Whether the last renewal that was seen can be from before the fencing: a watch may be late, within reason."""
+        lease, age_s = self._tracker.lease(name), self._tracker.age_s(name, now)
+        return lease is not None and age_s is not None and now - age_s <= fenced.at + lease.duration_s
+
     def _facts(
         self,
         node: HANode,
@@ -194,7 +212,7 @@ class MembershipKeeper:
         now: float,
         requires: Mapping[str, Requires],
         fencing_enabled: bool,
-        fenced_boot: str | None,
+        fenced: FencedBoot | None,
     ) -> NodeFacts:
         name = node.metadata.name
         recorded = node.status.fenced.boot_id if node.status.fenced else ""
@@ -204,7 +222,8 @@ class MembershipKeeper:
             pulse=pulse,
             lease_boot=lease.boot_id if lease else "",
             status_boot=plan.status.boot_id if plan else "",
-            fenced_boot=fenced_boot or recorded,
+            fenced_boot=fenced.boot_id if fenced is not None else recorded,
+            echo=fenced is not None and self._is_echo(name, fenced, now),
             synced=name in self._synced,
             may_run=footprint.anything,
             only_free=footprint.only_free,
@@ -260,7 +279,7 @@ def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> F
     return Footprint(anything=bool(active), only_free=free)
 
 
-def _judgement(view: NodeView, fence_requested: bool) -> NodeJudgement:
+def _judgement(view: NodeView, fence_requested: str | None, *, let_in: bool) -> NodeJudgement:
     condition = view.verdict.condition
     unanswered = condition is NodeCondition.PENDING and view.history_counts
     return NodeJudgement(
@@ -274,5 +293,7 @@ def _judgement(view: NodeView, fence_requested: bool) -> NodeJudgement:
         reason=view.verdict.reason,
         history_counts=view.history_counts,
         released=view.verdict.released or (view.stale and view.given_up),
-        fence_requested=fence_requested,
+        fence_requested=fence_requested is not None,
+        fence_action=fence_requested or "",
+        let_in=let_in,
     )

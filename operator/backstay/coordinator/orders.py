@@ -7,11 +7,12 @@ because a write only to tidy up would cost a round trip; agents never run an id 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from backstay.api import HANodePlan, HANodePlanSpec, Heartbeat, PlanAction, VouchingSpec
 from backstay.api.plan import Verb
 from backstay.coordinator.membership import Membership
-from backstay.fencing import FenceStep
+from backstay.fencing import DeviceSettings, FenceStep, HostCheck
 from backstay.liveness.leases import Pulse
 from backstay.state.assemble import Assembly
 from backstay.state.assemble_resources import SECRET_MARK
@@ -115,20 +116,51 @@ def _stop_timeout_ms(primitive: Primitive | None) -> int:
     return _DEFAULT_STOP_MS
 
 
-def fence_order(id_: str, step: FenceStep, target: str, *, timeout_ms: int) -> PlanAction:
-    """The order to run a fence agent."""
+def fence_order(id_: str, step: FenceStep, target: str, *, delay_ms: int) -> PlanAction:
+    """The order to run a fence agent against a node."""
     device = step.device
+    command = device.commands[step.action]
+    params = dict(device.params) | {"pcmk_host_argument": device.host_argument}
+    if device.host_argument != "none":
+        # What is written out among the parameters is meant so: a device for one node alone.
+        params.setdefault(device.host_argument, step.plug)
+    asks = device.host_check.asks and step.action != "on"
     return PlanAction(
         id=id_,
         verb="fence",
-        resource=device.metadata.name,
-        agent=device.spec.agent,
-        timeout_ms=timeout_ms,
-        params={**device.spec.params, device.spec.host_argument: step.plug},
-        params_from=dict(device.spec.params_from),
+        resource=device.name,
+        agent=device.agent,
+        timeout_ms=command.timeout_ms,
+        start_delay_ms=delay_ms,
+        params=params | {f"pcmk_{step.action}_action": command.word},
+        params_from=dict(device.params_from),
         target=target,
         fence_action=step.action,
+        host_check=_CHECKS[device.host_check] if asks else "",
+        attempts=command.attempts,
     )
+
+
+def check_order(id_: str, device: DeviceSettings) -> PlanAction:
+    """The order to see whether a fence device answers."""
+    command = device.commands["monitor"]
+    return PlanAction(
+        id=id_,
+        verb="fence",
+        resource=device.name,
+        agent=device.agent,
+        timeout_ms=command.timeout_ms,
+        params={**device.params, "pcmk_monitor_action": command.word},
+        params_from=dict(device.params_from),
+        fence_action="monitor",
+        attempts=command.attempts,
+    )
+
+
+_CHECKS: Mapping[HostCheck, Literal["dynamic-list", "status"]] = {
+    HostCheck.DYNAMIC_LIST: "dynamic-list",
+    HostCheck.STATUS: "status",
+}
 
 
 class PlanBook:

@@ -7,7 +7,7 @@ and leaves nothing behind. Everything else is an order to a node's agent, or a f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,6 +56,17 @@ class Move:
         )
 
 
+SWITCHING_ON = "switching it on"
+
+
+@dataclass(frozen=True, slots=True)
+class FenceRequest:
+    """An administrator's: `action` off or reboot; empty: as the cluster does it."""
+
+    node: str
+    action: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chore:
     """An order outside any transition."""
@@ -75,7 +86,8 @@ class RequestDesk:
         self._moves: dict[tuple[Owner, str], Move] = {}
         self._chores: dict[str, Chore] = {}
         self._acks: dict[tuple[Owner, str], RequestAck] = {}
-        self._fences: dict[tuple[Owner, str], str] = {}
+        self._fences: dict[tuple[Owner, str], FenceRequest] = {}
+        self._let_in: dict[tuple[Owner, str], str] = {}
         self._serial = 0
 
     # -- what is under way
@@ -89,9 +101,31 @@ class RequestDesk:
         return tuple(self._chores[key] for key in sorted(self._chores))
 
     @property
-    def fence_requested(self) -> frozenset[str]:
-        """Nodes that an administrator wants fenced."""
-        return frozenset(self._fences.values())
+    def fence_requested(self) -> Mapping[str, str]:
+        """Nodes that an administrator wants fenced, and how; empty: as the cluster does it."""
+        return {one.node: one.action for _, one in sorted(self._fences.items())}
+
+    def take_let_in(self) -> list[tuple[str, str]]:
+        """(key, node) of nodes that an administrator wants switched on; each is given out once."""
+        fresh = [
+            (f"{self._epoch}-on-{key[0][2]}-{key[1]}", node) for key, node in sorted(self._let_in.items())
+        ]
+        self._let_in.clear()
+        return fresh
+
+    def fencing_ended(self, node: str, action: str, *, failure: str, by: str, wall: float) -> None:
+        """A fencing of the node has ended: answer those who asked for it. One that failed is not tried again for their sake."""
+        for key, ack in list(self._acks.items()):
+            if key[0] != ("HANode", "", node) or ack.state != "Accepted":
+                continue
+            wish = self._fences.get(key)
+            if wish is None and not (action == "on" and ack.message == SWITCHING_ON):
+                continue
+            if wish is not None and action == "on":
+                continue
+            self._fences.pop(key, None)
+            state: State = "Refused" if failure else "Done"
+            self._answer(key, state, failure or f"{action} by {by}", wall)
 
     def acks(self, owner: Owner) -> list[RequestAck]:
         """All answers to one object's requests."""
@@ -105,8 +139,9 @@ class RequestDesk:
         active: Mapping[str, tuple[str, ...]],
         now: float,
         wall: float,
+        heard: Collection[str] = (),
     ) -> list[tuple[str, str]]:
-        """Take in new requests. Returns (node, request id) of nodes that an administrator declared dead."""
+        """Take in new requests. Returns (node, request id) of nodes that an administrator declared dead; not of those `heard`."""
         confirmed: list[tuple[str, str]] = []
         present: set[tuple[Owner, str]] = set()
         owners: list[HAResource | ResourceGroup] = [*objects.resources, *objects.groups]
@@ -123,7 +158,7 @@ class RequestDesk:
                 key = (owner, wish.id)
                 present.add(key)
                 if self._is_new(key, node.status.requests):
-                    self._take_node_request(key, wish, node, objects, now, wall, confirmed)
+                    self._take_node_request(key, wish, node, objects, now, wall, confirmed, heard)
         for key in [one for one in self._acks if one not in present]:
             self._drop(key)
         return confirmed
@@ -144,6 +179,7 @@ class RequestDesk:
         self._acks.pop(key, None)
         self._moves.pop(key, None)
         self._fences.pop(key, None)
+        self._let_in.pop(key, None)
 
     def _take_resource_request(
         self,
@@ -208,12 +244,21 @@ class RequestDesk:
         now: float,
         wall: float,
         confirmed: list[tuple[str, str]],
+        online: Collection[str],
     ) -> None:
         name = node.metadata.name
         match wish.type:
+            case "fence" if wish.action == "on":
+                self._let_in[key] = name
+                self._answer(key, "Accepted", SWITCHING_ON, wall)
+            case "fence" if not objects.cluster.spec.properties.stonith_enabled:
+                self._answer(key, "Refused", "stonithEnabled is false: this cluster fences nobody", wall)
             case "fence":
-                self._fences[key] = name
+                self._fences[key] = FenceRequest(name, wish.action or "")
                 self._answer(key, "Accepted", "fencing", wall)
+            case "confirm" if name in online:
+                why = "its heartbeat is heard: a node that is heard is not dead"
+                self._answer(key, "Refused", why, wall)
             case "confirm":
                 confirmed.append((name, key[1]))
                 self._answer(key, "Done", "taken as dead on the administrator's word", wall)
@@ -248,11 +293,6 @@ class RequestDesk:
             if state is not None:
                 del self._moves[key]
                 self._answer(key, state, message, wall)
-        for key, node in list(self._fences.items()):
-            view = membership.nodes.get(node)
-            if view is not None and view.verdict.reason == "fenced":
-                del self._fences[key]
-                self._answer(key, "Done", "fenced", wall)
         return self._settle_chores(plans, membership, now, wall)
 
     def _settle_chores(

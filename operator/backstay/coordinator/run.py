@@ -6,18 +6,19 @@ was asked, and only by the id that was sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backstay.api import FenceDevice, HANodePlan
-from backstay.api.plan import ActionResult
-from backstay.api.quantities import duration_ms, timestamp
+from backstay.api import HACluster, HANodePlan
+from backstay.api.quantities import timestamp
 from backstay.api.transition import Moment as TransitionMoment
 from backstay.api.transition import TransitionAction
+from backstay.coordinator.fencings import FencingCrew, FencingWish
 from backstay.coordinator.membership import Membership
 from backstay.coordinator.moments import Moment
-from backstay.coordinator.orders import ActionWriter, PlanBook, fence_order
-from backstay.fencing import Fencer, devices_for
+from backstay.coordinator.orders import ActionWriter, PlanBook
+from backstay.coordinator.results import result_of
+from backstay.fencing import FenceMap
 from backstay.scheduler import Transition
 from backstay.state.assemble import Assembly
 from backstay.transition.graph import Action, ActionKind
@@ -30,27 +31,6 @@ _OUTCOMES = {
     "Skipped": Outcome.CANCELLED,
     "Cancelled": Outcome.CANCELLED,
 }
-FENCE_GRACE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fenced:
-    """A fencing that succeeded: which boot of which node it ended."""
-
-    node: str
-    boot_id: str
-    action: str
-    by: str
-
-
-@dataclass(slots=True)
-class _Fencing:
-    fencer: Fencer
-    boot_id: str
-    order_id: str = ""
-    executor: str = ""
-    device: str = ""
-    deadline: float = 0.0
 
 
 @dataclass(slots=True)
@@ -75,8 +55,10 @@ class RunContext:
     trigger: str
     transition: Transition
     assembly: Assembly
-    devices: tuple[FenceDevice, ...]
-    labels: Mapping[str, Mapping[str, str]]
+    cluster: HACluster
+    fences: FenceMap
+    fence_delays_ms: Mapping[str, int]
+    """By target: priority-fencing-delay, where it has that."""
     began: float
     began_wall: float
     decide_ms: float
@@ -87,18 +69,18 @@ class RunContext:
 class Progress:
     """What one feeding brought."""
 
-    fenced: list[Fenced] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
 
 class Run:
     """A transition from its first action to its verdict."""
 
-    def __init__(self, context: RunContext, *, batch_limit: int, node_limit: int) -> None:
+    def __init__(self, context: RunContext, crew: FencingCrew, *, batch_limit: int, node_limit: int) -> None:
         self.context = context
+        self._crew = crew
         self.runner = Runner(context.transition.graph, Limits(batch=batch_limit, per_node=node_limit))
         self.writer = ActionWriter(context.assembly, epoch=context.epoch, number=context.number)
-        self._fencings: dict[int, _Fencing] = {}
+        self._fencings: dict[int, str] = {}
         self._entries: dict[int, _Entry] = {}
 
     @property
@@ -106,9 +88,12 @@ class Run:
         return self.runner.verdict
 
     @property
-    def fencing_failed(self) -> bool:
-        """Whether some node could not be fenced."""
-        return any(self.runner.phase(id_) is Phase.FAILED for id_ in self._fencings)
+    def fencing_failed(self) -> tuple[str, ...]:
+        """Nodes that could not be fenced."""
+        actions = self.context.transition.graph.actions
+        return tuple(
+            actions[id_].node or "" for id_ in self._fencings if self.runner.phase(id_) is Phase.FAILED
+        )
 
     def abort(self, reason: str) -> None:
         """Send nothing new; what has begun is waited for."""
@@ -120,7 +105,7 @@ class Run:
         for id_ in self.runner.in_flight:
             action = self.context.transition.graph.actions[id_]
             if action.kind is ActionKind.FENCING:
-                self._feed_fencing(id_, action, plans, membership, now, progress)
+                self._feed_fencing(id_, now)
             else:
                 self._feed_action(id_, action, plans, membership, now)
         for id_ in self.runner.expire(now):
@@ -142,7 +127,7 @@ class Run:
             self._finish(id_, Outcome.CANCELLED, now)
             return
         plan = plans.get(node)
-        result = _result_of(plan, self.writer.id_of(id_), view.boot_id)
+        result = result_of(plan, self.writer.id_of(id_), view.boot_id)
         if result is not None:
             entry = self._entries[id_]
             entry.rc, entry.reason = result.rc, result.message
@@ -156,41 +141,11 @@ class Run:
             self._entries.setdefault(id_, _Entry()).ended = now
         self.runner.finished(id_, outcome, now)
 
-    def _feed_fencing(
-        self,
-        id_: int,
-        action: Action,
-        plans: Mapping[str, HANodePlan],
-        membership: Membership,
-        now: float,
-        progress: Progress,
-    ) -> None:
-        fencing = self._fencings[id_]
-        if not fencing.order_id:
-            return
-        view = membership.nodes.get(fencing.executor)
-        usable = view is not None and view.usable
-        boot = view.boot_id if view is not None else ""
-        result = _result_of(plans.get(fencing.executor), fencing.order_id, boot)
-        if result is not None and result.state == "Done":
-            progress.fenced.append(
-                Fenced(
-                    node=action.node or "",
-                    boot_id=fencing.boot_id,
-                    action=action.fencing_action or "reboot",
-                    by=f"{fencing.device} on {fencing.executor}",
-                )
-            )
-            self._entries[id_].reason = f"by {progress.fenced[-1].by}"
-            self._finish(id_, Outcome.DONE, now)
-        elif result is not None or not usable or now > fencing.deadline:
-            why = result.message if result is not None else "no answer"
-            progress.lines.append(
-                f"fencing {action.node} with {fencing.device} on {fencing.executor} failed: {why}"
-            )
-            self._entries[id_].reason = why
-            fencing.fencer.failed()
-            fencing.order_id = ""
+    def _feed_fencing(self, id_: int, now: float) -> None:
+        ended = self._crew.outcome(self._fencings[id_])
+        if ended is not None:
+            self._entries[id_].reason = ended.reason
+            self._finish(id_, Outcome.DONE if ended.succeeded else Outcome.FAILED, now)
 
     def dispatch(
         self, book: PlanBook, membership: Membership, plans: Mapping[str, HANodePlan], now: float
@@ -216,42 +171,25 @@ class Run:
         book.tidy(plans, sorted(batch))
         for node in sorted(batch):
             book.add(node, [orders[one] for one in batch[node]])
-        self._advance_fencings(book, membership, now)
 
     def _begin_fencing(self, action: Action, membership: Membership) -> None:
-        target = action.node or ""
-        properties = self.context.assembly.state.properties
+        assert self.context.assembly.state.properties.fencing_enabled
+        target, wanted = action.node or "", action.fencing_action or "reboot"
         view = membership.nodes.get(target)
-        devices = devices_for(target, self.context.devices, labels=self.context.labels.get(target, {}))
-        self._fencings[action.id] = _Fencing(
-            Fencer(target, action=action.fencing_action or "reboot", devices=devices, max_attempts=10),
-            boot_id=view.boot_id if view is not None else "",
-        )
-        assert properties.fencing_enabled
-
-    def _advance_fencings(self, book: PlanBook, membership: Membership, now: float) -> None:
-        for id_, fencing in self._fencings.items():
-            if fencing.order_id or self.runner.phase(id_) not in (Phase.SENT, Phase.RUNNING):
-                continue
-            step = fencing.fencer.step(membership.online)
-            if step is None:
-                entry = self._entries[id_]
-                entry.reason = entry.reason or (
-                    "no FenceDevice can fence it"
-                    if fencing.fencer.exhausted
-                    else "no healthy node can run the agent"
-                )
-                self._finish(id_, Outcome.FAILED, now)
-                continue
-            timeout_ms = duration_ms(step.device.spec.timeout)
-            fencing.order_id = f"{self.writer.id_of(id_)}-f{fencing.fencer.tries}"
-            fencing.executor = step.executor
-            fencing.device = step.device.metadata.name
-            fencing.deadline = now + timeout_ms / 1000 + FENCE_GRACE_S
-            book.add(
-                step.executor,
-                [fence_order(fencing.order_id, step, fencing.fencer.target, timeout_ms=timeout_ms)],
+        fences = self.context.fences
+        key = self.writer.id_of(action.id)
+        self._fencings[action.id] = key
+        self._crew.begin(
+            FencingWish(
+                key=key,
+                target=target,
+                action=wanted,
+                levels=fences.letting_in(target) if wanted == "on" else fences.levels(target),
+                boot_id=view.boot_id if view is not None else "",
+                delay_ms=self.context.fence_delays_ms.get(target, 0),
+                why=self.context.trigger,
             )
+        )
 
     def withdraw(self, book: PlanBook) -> None:
         """After an abort: take back what its nodes have not begun. What they began anyway is waited for."""
@@ -276,9 +214,7 @@ class Run:
     @property
     def next_deadline(self) -> float | None:
         """When something will be late."""
-        times = [one.deadline for one in self._fencings.values() if one.order_id]
-        late = self.runner.next_deadline
-        return min([*times, late] if late is not None else times, default=None)
+        return self.runner.next_deadline
 
     def _wall(self, now: float) -> float:
         return self.context.began_wall + (now - self.context.began)
@@ -343,10 +279,3 @@ def _state_word(phase: Phase, *, aborted: bool) -> str:
             return "Failed"
         case Phase.SKIPPED:
             return "Skipped"
-
-
-def _result_of(plan: HANodePlan | None, order_id: str, boot_id: str) -> ActionResult | None:
-    if plan is None or plan.status.boot_id != boot_id:
-        return None
-    results: Iterable[ActionResult] = plan.status.results
-    return next((one for one in results if one.id == order_id), None)

@@ -2,6 +2,7 @@
 
 | pulse | boot of the lease | plan status | state |
 |---|---|---|---|
+| fresh, as an echo | fenced | any | offline, clean |
 | fresh | fenced before | any | unclean: the fence device lied, or the wrong node was fenced |
 | fresh | other than the status' | any | pending: its agent has not reported since it booted |
 | fresh | the status' | has not answered the DC's latest sync | pending |
@@ -38,6 +39,8 @@ class NodeFacts:
     lease_boot: str = ""
     status_boot: str = ""
     fenced_boot: str = ""
+    echo: bool = False
+    """Of a fenced boot: its last renewal was seen so soon after the fencing that it may be from before."""
     synced: bool = False
     """The agent has answered the plan that the DC wrote when it began to listen to this node."""
     may_run: bool = False
@@ -77,6 +80,8 @@ def judge_node(facts: NodeFacts) -> NodeVerdict:
 
 def _judge_alive(facts: NodeFacts) -> NodeVerdict:
     if facts.fenced_boot and facts.fenced_boot == facts.lease_boot:
+        if facts.echo:
+            return NodeVerdict(condition=NodeCondition.OFFLINE, reason="fenced", released=True)
         return NodeVerdict(
             condition=NodeCondition.UNCLEAN,
             reason="it was fenced, and yet the same boot renews its lease: check the fence device",

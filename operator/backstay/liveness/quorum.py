@@ -15,6 +15,11 @@ def has_quorum(*, members: int, alive: int) -> bool:
     return 2 * alive > members or (members % 2 == 0 and 2 * alive == members)
 
 
+def has_majority(*, members: int, alive: int) -> bool:
+    """More than half, without the help of the API."""
+    return 2 * alive > members
+
+
 def storm(*, members: int, lost_together: int) -> bool:
     """More than max(1, N/2) nodes fell silent within one lease period: more likely our view than their death."""
     return lost_together > max(1, members // 2)

@@ -53,6 +53,11 @@ def plug_of(target: str, host_map: str) -> str:
     return target
 
 
+def plugs_listed(text: str) -> frozenset[str]:
+    """Every word of what `list` prints (`plug,alias`, `plug,alias,state`, or columns), in lower case."""
+    return frozenset(text.lower().replace(",", " ").split())
+
+
 def plug_state(rc: int) -> PlugState:
     """`status` answers 0 for on and 2 for off."""
     return {0: PlugState.ON, 2: PlugState.OFF}.get(rc, PlugState.UNKNOWN)

@@ -48,7 +48,7 @@ def _fence(plan: Plan, node: NodeView) -> Act:
             operation="stonith",
             node=node,
             required=True,
-            fencing_action=properties.fencing_action,
+            fencing_action=node.node.fence_action or properties.fencing_action,
             reason=node.fence_reason,
             timeout_ms=properties.fencing_timeout_ms,
         )

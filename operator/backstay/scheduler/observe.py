@@ -96,6 +96,9 @@ def _apply_quorum(situation: Situation) -> None:
         node.fence = node.unclean
         node.fence_reason = node.unclean_reason or "node is unclean"
 
+        if node.node.fence_requested:
+            _fence(situation, node, "termination was requested")
+
     state = situation.state
     policy = state.properties.no_quorum_policy
     if state.have_quorum or policy is not NoQuorumPolicy.FENCE or not state.properties.fencing_enabled:

@@ -103,7 +103,7 @@ class _Builder:
         self.state = state
         self.by_id: dict[str, Resource] = {}
         self.instances_of: dict[str, list[Resource]] = {}
-        self._unfencing = any(
+        self._unfencing = bool(state.unfencing_devices) or any(
             leaf.agent.is_fencing and "unfencing" in leaf.meta.extra.get("provides", "")
             for one in state.resources
             for leaf in primitives_of(one)

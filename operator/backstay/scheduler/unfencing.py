@@ -9,6 +9,7 @@ from backstay.scheduler.changes import Change, definition_change
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.state.choices import NodeKind, Requires
+from backstay.state.node import UNFENCED
 from backstay.transition.graph import ActionKind
 
 
@@ -17,12 +18,12 @@ def plan_unfencing(plan: Plan) -> None:
     if not plan.situation.properties.fencing_enabled:
         return
     devices = [leaf for leaf in plan.situation.leaves() if unfences(leaf)]
-    if not devices:
+    if not devices and not plan.situation.state.unfencing_devices:
         return
     for node in plan.situation.nodes:
         if not node.online or node.unclean or node.node.kind is not NodeKind.MEMBER:
             continue
-        if node.node.attribute("#node-unfenced") not in (None, "0", ""):
+        if node.node.attribute(UNFENCED) not in (None, "0", ""):
             _let_in_anew(plan, node, devices)
             continue
         waiting = [act for act in plan.actions.acts if act.node is node and _needs_it(act, devices)]

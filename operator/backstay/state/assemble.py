@@ -40,7 +40,7 @@ from backstay.state.choices import (
 from backstay.state.cluster import ClusterProperties, ClusterState
 from backstay.state.constraint import Constraint
 from backstay.state.history import Ticket
-from backstay.state.node import Node
+from backstay.state.node import UNFENCED, Node
 from backstay.state.resource import MetaSet, OperationSet, Primitive, ResourceMeta, primitives_of
 from backstay.state.seniority import position_of
 
@@ -59,6 +59,9 @@ class NodeJudgement:
     released: bool = False
     """It is cut off and its lease has run out: what needs no fencing has been stopped there, by the protocol."""
     fence_requested: bool = False
+    fence_action: str = ""
+    let_in: bool = False
+    """By every device that unfences."""
     frozen: bool = False
     """Alive, but its agent has not answered this DC: what runs there is left alone, and nothing new is sent."""
 
@@ -95,8 +98,10 @@ def assemble(
     now: float,
     quorum: bool,
     extra: tuple[Constraint, ...] = (),
+    unfencing: tuple[str, ...] = (),
 ) -> Assembly:
-    """The scheduler's input. `now` is epoch seconds; `extra` are constraints that stand in no object (moves in progress)."""
+    """The scheduler's input. `now` is epoch seconds; `extra` are constraints that stand in no object (moves in progress);
+    `unfencing` names the devices that nodes must be let in by."""
     spec = objects.cluster.spec
     properties = _properties(spec.properties)
     defaults = resource_meta(spec.resource_defaults)
@@ -105,7 +110,9 @@ def assemble(
     constraints, constraint_problems = constraints_of(objects.constraints, index)
     primitives = {item.id: item for resource in index.resources for item in primitives_of(resource)}
     requires = {
-        name: effective_requires(primitive, index=index, defaults=defaults, properties=properties)
+        name: effective_requires(
+            primitive, index=index, defaults=defaults, properties=properties, unfencing=bool(unfencing)
+        )
         for name, primitive in primitives.items()
     }
     state = ClusterState(
@@ -121,6 +128,7 @@ def assemble(
             objects.plans, judgements=judgements, fatal_start=properties.start_failure_is_fatal
         ),
         fencing_devices=tuple(sorted(device.metadata.name for device in objects.devices)),
+        unfencing_devices=unfencing,
         properties=properties,
         resource_defaults=defaults,
         operation_defaults=operation_defaults(spec.operation_defaults),
@@ -166,10 +174,15 @@ def _defaults_under_rules(
 
 
 def effective_requires(
-    primitive: Primitive, *, index: ResourceIndex, defaults: ResourceMeta, properties: ClusterProperties
+    primitive: Primitive,
+    *,
+    index: ResourceIndex,
+    defaults: ResourceMeta,
+    properties: ClusterProperties,
+    unfencing: bool = False,
 ) -> Requires:
     """`requires` after inheritance: the resource, its group, the cluster's defaults, then Pacemaker's own default
-    ("Pacemaker Explained", Resource Meta-Attributes: fencing if fencing is enabled, else quorum)."""
+    ("Pacemaker Explained", Resource Meta-Attributes: unfencing if a device does that, fencing if it is enabled, else quorum)."""
     own = primitive.meta.requires
     if own is None:
         group = index.group_meta.get(primitive.id)
@@ -178,7 +191,9 @@ def effective_requires(
         own = defaults.requires
     if own is not None:
         return own
-    return Requires.FENCING if properties.fencing_enabled else Requires.QUORUM
+    if not properties.fencing_enabled:
+        return Requires.QUORUM
+    return Requires.UNFENCING if unfencing else Requires.FENCING
 
 
 def _properties(spec: ApiProperties) -> ClusterProperties:
@@ -231,6 +246,8 @@ def _node(node: HANode, judgement: NodeJudgement | None, objects: Objects) -> No
         fence_requested=verdict.fence_requested,
         discovery=node.spec.attributes.get("resource-discovery-enabled", "true").lower()
         not in ("false", "no", "off", "0"),
+        fence_action=verdict.fence_action,
+        transient={UNFENCED: "1"} if verdict.let_in else {},
         attributes={**labels, **node.spec.attributes},
         utilization=node.spec.utilization,
     )

@@ -77,6 +77,7 @@ class ClusterState:
     fencing_devices: tuple[
         str, ...
     ] = ()  # names of devices that are no resources (Backstay's FenceDevice objects)
+    unfencing_devices: tuple[str, ...] = ()  # those of them that nodes must be let in by
     properties: ClusterProperties = field(default_factory=ClusterProperties)
     resource_defaults: ResourceMeta = field(default_factory=ResourceMeta)
     operation_defaults: Operation = field(default_factory=lambda: Operation(name=""))

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from backstay.state.choices import NodeKind
 
+UNFENCED = "#node-unfenced"
+"""The attribute that says of a node that it was let in by the devices that unfence."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
@@ -29,6 +32,7 @@ class Node:
     seen: bool = True  # False: configured, but no status was ever recorded
     discovery: bool = True  # False: never probe here (`resource-discovery-enabled`)
     fence_requested: bool = False  # an administrator, or `terminate`, asks for it
+    fence_action: str = ""  # how, where that differs from the cluster's own way
     feature_set: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)  # permanent
     transient: Mapping[str, str] = field(default_factory=dict)  # gone when the node leaves

@@ -228,7 +228,9 @@ class Runner:
     def _arm(self, action_id: int, now: float) -> None:
         action = self.graph.actions[action_id]
         allowance_ms = action.timeout_ms + action.start_delay_ms + self.limits.grace_ms
-        self._deadline[action_id] = now + allowance_ms / 1000
+        # A fencing may take several devices, each with its own timeout; who carries it out says when it has failed.
+        bounded = action.kind is not ActionKind.FENCING
+        self._deadline[action_id] = now + allowance_ms / 1000 if bounded else float("inf")
 
     def _leave(self, action_id: int) -> None:
         node = self.graph.actions[action_id].node

@@ -3,9 +3,11 @@ be the one that saves the data."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from backstay.api import FenceDevice
+from backstay.api import FenceDevice, HACluster
+from backstay.fencing import complaints_about
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.verify.agents import AgentBook, Broken
@@ -17,8 +19,11 @@ _COMMON = ("action", "plug", "port", "method", "delay", "verbose", "debug")
 
 def check_devices(objects: Objects, book: AgentBook) -> Iterator[Problem]:
     """All devices of the cluster."""
+    yield from _check_topology(objects)
     for device in sorted(objects.devices, key=lambda one: one.metadata.name):
         agent = device.spec.agent
+        for complaint in complaints_about(device):
+            yield _problem(device, "InvalidParameter", complaint.field, complaint.message, warning=True)
         if book.exists(agent) is False:
             yield _problem(
                 device,
@@ -32,7 +37,9 @@ def check_devices(objects: Objects, book: AgentBook) -> Iterator[Problem]:
         if document is None or isinstance(document, Broken):
             continue
         names = [one.name for one in document.parameters]
-        given = {*device.spec.params, *device.spec.params_from}
+        given = {
+            one for one in {*device.spec.params, *device.spec.params_from} if not one.startswith("pcmk_")
+        }
         for name in sorted(given - {*names, *_COMMON, device.spec.host_argument}):
             field = f"spec.params.{name}"
             fix = suggestion(name, names) or f"; it has {listed(names)}"
@@ -48,6 +55,35 @@ def check_devices(objects: Objects, book: AgentBook) -> Iterator[Problem]:
                     f"{agent} requires it; add it",
                     warning=True,
                 )
+
+
+def _check_topology(objects: Objects) -> Iterator[Problem]:
+    """Levels that can never succeed, because they name what is not there."""
+    names = {device.metadata.name for device in objects.devices}
+    for number, level in enumerate(objects.cluster.spec.fencing_topology):
+        field = f"spec.fencingTopology[{number}]"
+        for device in level.devices:
+            if device not in names:
+                fix = suggestion(device, names) or "; the level is passed over until it is created"
+                message = f"there is no FenceDevice {device!r} in this cluster{fix}"
+                yield _cluster_problem(objects.cluster, f"{field}.devices", message)
+        try:
+            re.compile(level.node_pattern or "")
+        except re.error as error:
+            message = f"{level.node_pattern!r} is no regular expression ({error}); it matches no node"
+            yield _cluster_problem(objects.cluster, f"{field}.nodePattern", message)
+
+
+def _cluster_problem(cluster: HACluster, field: str, message: str) -> Problem:
+    return Problem(
+        kind="HACluster",
+        namespace="",
+        name=cluster.metadata.name,
+        code="FencingTopology",
+        message=f"{field}: {message}",
+        field=field,
+        severity="warning",
+    )
 
 
 def _problem(device: FenceDevice, code: str, field: str, message: str, *, warning: bool = False) -> Problem:

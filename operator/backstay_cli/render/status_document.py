@@ -41,7 +41,7 @@ def status_document(view: View) -> StatusDocument:
         nodes=tuple(_node(view, node) for node in view.nodes),
         resources=resources,
         failed_actions=_failed_actions(view),
-        fencing=fencing_events(view),
+        fencing=_fencing_of_note(fencing_events(view)),
         operators=tuple(cluster.status.operators),
         problems=tuple(_problems(view)),
     )
@@ -251,18 +251,41 @@ def _failed_actions(view: View) -> tuple[FailedAction, ...]:
 
 
 def fencing_events(view: View) -> tuple[FencingEvent, ...]:
-    """The last fencing of each node, newest first."""
-    found = [
-        FencingEvent(
-            node=node.metadata.name,
-            action=node.status.fenced.action,
-            by=node.status.fenced.by,
-            time=node.status.fenced.time,
+    """Fencings of all nodes, newest first: the history of each, or where it has none, what ended its last boot."""
+    found: list[FencingEvent] = []
+    for node in view.nodes:
+        fenced = node.status.fenced
+        found += [
+            FencingEvent(
+                node=node.metadata.name,
+                action=one.action,
+                by=one.by,
+                time=one.time,
+                why=one.why,
+                failure="" if one.succeeded else one.message or "it failed",
+            )
+            for one in node.status.fencing_history
+        ]
+        by_hand = fenced is not None and not any(
+            one.succeeded and one.by == fenced.by for one in node.status.fencing_history
         )
-        for node in view.nodes
-        if node.status.fenced is not None
-    ]
+        if fenced is not None and by_hand:
+            found.append(
+                FencingEvent(node=node.metadata.name, action=fenced.action, by=fenced.by, time=fenced.time)
+            )
     return tuple(sorted(found, key=lambda event: (event.time, event.node), reverse=True))
+
+
+def _fencing_of_note(events: tuple[FencingEvent, ...]) -> tuple[FencingEvent, ...]:
+    """Of each node the last success, and what failed since."""
+    settled: set[str] = set()
+    kept = []
+    for event in events:
+        if event.node not in settled:
+            kept.append(event)
+        if not event.failure:
+            settled.add(event.node)
+    return tuple(kept)
 
 
 def _problems(view: View) -> Iterator[Problem]:

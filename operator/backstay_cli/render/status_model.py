@@ -86,6 +86,9 @@ class FencingEvent:
     action: str
     by: str
     time: str
+    why: str = ""
+    failure: str = ""
+    """What went wrong; empty: it succeeded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,6 +238,10 @@ def _failed_lines(failed: Sequence[FailedAction], paint: Paint) -> Iterator[str]
 def _fencing_lines(document: StatusDocument, paint: Paint) -> Iterator[str]:
     for event in document.fencing:
         action = event.action or "fencing"
+        if event.failure:
+            word = paint.bad("failed")
+            yield f"  * {action} of {event.node} {word}: {event.failure}, at {paint.time(event.time)}"
+            continue
         yield f"  * {action} of {event.node} successful: by {event.by or 'unknown'}, at {paint.time(event.time)}"
 
 

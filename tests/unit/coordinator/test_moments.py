@@ -70,7 +70,8 @@ def test_actions_of_a_chain_begin_one_after_the_other(trio: ModelCluster) -> Non
     (home,) = trio.where("web")
     trio.crash(home)
     trio.run(6)
-    fence, start = (one for one in runs[0].actions() if "monitor" not in one.action)
+    actions = [one for one in runs[0].actions() if "monitor" not in one.action]
+    fence, start = sorted(actions, key=lambda one: one.action.startswith("web"))
     assert fence.reason.startswith("by pdu on n")
     assert fence.started is not None
     assert start.ordered is not None
