@@ -246,3 +246,19 @@ def test_a_stonith_primitive_becomes_a_fence_device_and_comes_back() -> None:
     assert primitive.meta.priority == 3
     assert primitive.params["pcmk_host_map"] == "n1:1;n2:2"
     assert any(m["kind"] == "HACluster" for m in found.manifests)
+
+
+def test_a_value_that_is_refused_costs_only_itself() -> None:
+    found = import_cib(
+        """<cib><configuration><crm_config><cluster_property_set id="c">
+        <nvpair id="a" name="stonith-max-attempts" value="0"/><nvpair id="b" name="no-quorum-policy" value="freeze"/>
+        </cluster_property_set></crm_config><resources><primitive id="A" class="ocf" provider="heartbeat" type="Dummy">
+        <operations><op id="o" name="sing" interval="10s"/><op id="m" name="monitor" interval="10s"/></operations>
+        </primitive><primitive id="B" class="heartbeat" type="Dummy"/></resources></configuration></cib>""",
+        now=NOW,
+    )
+    assert spec(found, "HACluster", "pacemaker")["properties"] == {"noQuorumPolicy": "freeze"}
+    assert spec(found, "HAResource", "a")["operations"] == [{"name": "monitor", "interval": "10s"}]
+    assert [m["metadata"]["name"] for m in found.manifests if m["kind"] == "HAResource"] == ["a"]
+    assert any("no agent 'heartbeat:Dummy'" in message for message in lost(found).values())
+    assert any("sing" in item.message or "operations.0.name" in item.message for item in found.report)

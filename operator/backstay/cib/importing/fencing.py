@@ -95,7 +95,7 @@ class DeviceWriter:
             yield "delayMax", self._duration(most, primitive.id)
         limit = params.pop("pcmk_action_limit", "")
         if limit:
-            yield "actionLimit", int(limit)
+            yield "actionLimit", int(limit) if limit.lstrip("-").isdecimal() else limit
         if primitive.meta.priority:
             yield "priority", primitive.meta.priority
         provides = primitive.meta.extra.get("provides")

@@ -4,7 +4,7 @@ Each manifest is checked against the model of its kind, so that what is printed 
 reported as lost. Resources, constraints and nodes keep the CIB's order in an annotation, since Pacemaker breaks ties by it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,13 +146,42 @@ class _Import:
         return lambda message: self._report.lost(element, message)
 
     def _add(self, manifest: Obj, element: Element) -> None:
-        try:
-            _KINDS[manifest["kind"]].parse(manifest)
-        except ValidationError as error:
-            for message in _messages(error):
-                self._report.lost(element, f"{manifest['kind']} {manifest['metadata']['name']}: {message}")
-            return
-        self._manifests.append(manifest)
+        """Keep a manifest; a field that its model refuses is left out of it and told, and what is nothing without it too."""
+        label = f"{manifest['kind']} {manifest['metadata']['name']}"
+        for turn in range(_REPAIRS_MAX):
+            try:
+                _KINDS[manifest["kind"]].parse(manifest)
+            except ValidationError as error:
+                refused = error.errors()[0]
+                if turn == 0 or refused["type"] != "missing":  # what is missing now was taken out before
+                    self._report.lost(element, f"{label}: {_message(refused)}")
+                if not _left_out(manifest, refused["loc"]):
+                    return
+            else:
+                self._manifests.append(manifest)
+                return
+
+
+_REPAIRS_MAX = 20
+
+
+def _left_out(manifest: Obj, path: tuple[int | str, ...]) -> bool:
+    """Take what is at the path out of the manifest; where nothing is, what lacks it. False when the whole would go."""
+    for length in range(len(path), 1, -1):
+        holder: Any = manifest
+        for step in path[: length - 1]:
+            if isinstance(holder, list):
+                holder = holder[int(step)]
+            else:
+                holder = holder.get(step, {})
+        last = path[length - 1]
+        if isinstance(holder, list) and isinstance(last, int) and last < len(holder):
+            del holder[last]
+            return True
+        if isinstance(holder, dict) and last in holder:
+            del holder[last]
+            return True
+    return False
 
 
 def _names_device(element: Element, devices: frozenset[str]) -> bool:
@@ -161,10 +190,8 @@ def _names_device(element: Element, devices: frozenset[str]) -> bool:
     return bool(named & devices)
 
 
-def _messages(error: ValidationError) -> Iterator[str]:
-    for one in error.errors():
-        field = ".".join(str(part) for part in one["loc"])
-        if field == "spec.agent":
-            yield f"{field}: there is no agent {one['input']!r} that a host could run"
-        else:
-            yield f"{field}: {one['msg']}"
+def _message(error: Mapping[str, Any]) -> str:
+    field = ".".join(str(part) for part in error["loc"])
+    if field == "spec.agent" and error["type"] != "missing":
+        return f"{field}: there is no agent {error['input']!r} that a host could run"
+    return f"{field}: {error['msg']}"
