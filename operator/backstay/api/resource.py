@@ -111,10 +111,14 @@ class ConditionalMeta(Model):
 
 
 class ConditionalParams(Model):
-    """Parameters that apply while the rule holds, and then win over unconditional ones."""
+    """Parameters that apply while the rule holds, and then win over those of `params`."""
 
-    rule: Rule
-    score: Score | None = Field(default=None, description="Of several that hold the highest wins.")
+    rule: Rule | None = Field(
+        default=None, description="Left out: always; for what shall win over a rule further down."
+    )
+    score: Score | None = Field(
+        default=None, description="Of several that hold the highest wins, then the first."
+    )
     params: dict[str, ParamValue] = Field(default_factory=dict)
 
 

@@ -297,7 +297,7 @@ def conditional_params(specs: Iterable[ConditionalParams], owner: str) -> tuple[
     sets = (
         AttributeSet(
             id=f"{owner}-params-{number}",
-            rule=rule_of(one.rule, f"{owner}-params-{number}-rule"),
+            rule=None if one.rule is None else rule_of(one.rule, f"{owner}-params-{number}-rule"),
             score=_score(one.score) or 0,
             values=one.params,
         )

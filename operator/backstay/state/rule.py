@@ -74,6 +74,14 @@ class AttributeSet:
     id: str = ""
 
 
+def without_fallback(sets: "tuple[AttributeSet, ...]") -> "tuple[AttributeSet, ...]":
+    """The sets but for those without a rule at the end: `params` says the same."""
+    kept = list(sets)
+    while kept and kept[-1].rule is None:
+        kept.pop()
+    return tuple(kept)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationRule:
     """A rule that gives every matching node a score: a number, or the value of a node attribute."""

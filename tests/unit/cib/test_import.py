@@ -79,7 +79,6 @@ def test_a_template_is_written_out(imported: Imported) -> None:
         "params": {"ip": "10.0.0.3"},
         "conditionalParams": [
             {
-                "score": 5,
                 "rule": {"expressions": [{"operation": "date_spec", "dateSpec": {"hours": "22-23"}}]},
                 "params": {"arp_count": "1"},
             }

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from backstay.cib.exporting.elements import Element, Ids, date_text, milliseconds, pairs, words
 from backstay.state.resource import Bundle, Clone, Group, Operation, Primitive, Resource, ResourceMeta
+from backstay.state.rule import without_fallback
 from backstay.state.score import text as score_text
 
 
@@ -50,7 +51,7 @@ def add_primitive(parent: Element, primitive: Primitive, *, ids: Ids) -> None:
         attributes["provider"] = agent.provider
     element = ET.SubElement(parent, "primitive", {**attributes, "type": agent.type})
     wanted = f"{primitive.id}-instance_attributes"
-    for one in primitive.param_sets:
+    for one in without_fallback(primitive.param_sets):
         pairs(
             element,
             "instance_attributes",

@@ -170,10 +170,7 @@ def _left_out(manifest: Obj, path: tuple[int | str, ...]) -> bool:
     for length in range(len(path), 1, -1):
         holder: Any = manifest
         for step in path[: length - 1]:
-            if isinstance(holder, list):
-                holder = holder[int(step)]
-            else:
-                holder = holder.get(step, {})
+            holder = holder[int(step)] if isinstance(holder, list) else holder.get(step, {})
         last = path[length - 1]
         if isinstance(holder, list) and isinstance(last, int) and last < len(holder):
             del holder[last]

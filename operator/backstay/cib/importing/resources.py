@@ -27,7 +27,7 @@ from backstay.state.resource import (
     Primitive,
     Resource,
 )
-from backstay.state.rule import AttributeSet
+from backstay.state.rule import AttributeSet, without_fallback
 
 Obj = dict[str, Any]
 Complain = Callable[[str, str], None]
@@ -73,7 +73,8 @@ class ResourceWriter:
         params = {**(inherited or {}), **primitive.params}
         if params:
             spec["params"] = params
-        conditional = [self._conditional_params(one, primitive.id) for one in primitive.param_sets]
+        sets = without_fallback(primitive.param_sets)
+        conditional = [self._conditional_params(one, primitive.id) for one in sets]
         meta = meta_manifest(primitive.meta)
         conditional_meta = self._conditional_meta(primitive.meta_sets, primitive.id)
         operations = [_operation(one) for one in primitive.operations]
@@ -128,14 +129,15 @@ class ResourceWriter:
         return {**spec, "conditionalMeta": conditional} if conditional else spec
 
     def _conditional_params(self, one: AttributeSet, owner: str) -> Obj:
-        assert one.rule is not None
+        """Without scores: the sets stand in the order in which they win, and a resource's own win over its template's."""
+        if one.rule is None:
+            return {"params": dict(one.values)}
         try:
             rule = rule_manifest(one.rule)
         except TooDeep as error:
             self._complain(owner, f"parameters under {error}")
             return {}
-        score: Obj = {"score": score_manifest(one.score)} if one.score else {}
-        return {**score, "rule": rule, "params": dict(one.values)}
+        return {"rule": rule, "params": dict(one.values)}
 
     def _conditional_meta(self, sets: tuple[MetaSet, ...], owner: str) -> list[Obj]:
         return conditional_meta(sets, lambda message: self._complain(owner, message))
