@@ -1,14 +1,28 @@
 """What holds for every test: on CI, hypothesis draws the same examples each time, so that a run says something about the change.
 
-Elsewhere it draws new ones; what it finds becomes a case of its own beside the property.
+Elsewhere it draws new ones; what it finds becomes a case of its own beside the property. And what was skipped is said at the end, each
+reason once: a tier that this machine cannot run must not look like one that passed.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The reasons for skips, with how many tests each cost."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, number in sorted(reasons.items()):
+        terminalreporter.write_line(f"SKIPPED {number} tests: {reason}", yellow=True)

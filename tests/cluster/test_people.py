@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,9 +137,10 @@ def test_operator_role_brings_in_no_code(people: RealServer, what: str, change: 
     patch(people, "admin", what, change + "")
 
 
-def test_operator_role_creates_and_deletes_nothing(people: RealServer) -> None:
+def test_operator_role_creates_and_deletes_nothing_but_constraints(people: RealServer) -> None:
     for verb in ("create", "delete"):
-        for kind in KINDS:
+        assert can(people, "operator", verb, "haconstraints")
+        for kind in set(KINDS) - {"haconstraints"}:
             assert not can(people, "operator", verb, kind)
 
 
@@ -145,6 +149,94 @@ def test_admin_role_writes_what_people_write_and_no_plan(people: RealServer) -> 
         assert can(people, "admin", "create", kind)
     assert not can(people, "admin", "create", "hanodeplans")
     assert not can(people, "admin", "patch", "hanodeplans")
+
+
+# -- kubectl ha, as these people
+
+
+@pytest.fixture(scope="module")
+def steered(people: RealServer) -> Iterator[RealServer]:
+    """A cluster that nobody runs, and a resource to steer."""
+    cluster = {
+        "apiVersion": "ha.backstay.io/v1alpha1",
+        "kind": "HACluster",
+        "metadata": {"name": "steered"},
+        "spec": {"nodeSelector": {"backstay.io/none": "x"}, "namespaces": [SPACE]},
+    }
+    node = {
+        "apiVersion": "ha.backstay.io/v1alpha1",
+        "kind": "HANode",
+        "metadata": {"name": "steered-1"},
+        "spec": {"cluster": "steered"},
+    }
+    for obj in (cluster, node, resource("steered")):
+        people.kubectl("apply", "--server-side", "-f", "-", given=manifest(obj))
+    yield people
+    people.kubectl("delete", "hacluster/steered", "hanode/steered-1")
+
+
+STEERING = (
+    ("node", "standby", "steered-1", "--no-wait"),
+    ("node", "unstandby", "steered-1", "--no-wait"),
+    ("resource", "disable", "steered"),
+    ("resource", "enable", "steered"),
+    ("resource", "ban", "steered", "steered-1"),
+    ("resource", "clear", "steered"),
+)
+
+
+def ha(server: RealServer, person: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """kubectl ha with a token that has one role and nothing else."""
+    token = server.kubectl("create", "token", f"person-{person}", "-n", SPACE).strip()
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "kubectl-ha"), *words, "--cluster", "steered"],
+        env={
+            **server.environment(),
+            "KUBECONFIG": str(server.kubeconfig_with(token, name=f"person-{person}")),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def tokens(steered: RealServer) -> Iterator[RealServer]:
+    for role in ("viewer", "operator"):
+        steered.kubectl("create", "serviceaccount", f"person-{role}", "-n", SPACE)
+        steered.kubectl(
+            *("create", "clusterrolebinding", f"test-person-{role}", f"--clusterrole=backstay-{role}"),
+            f"--serviceaccount={SPACE}:person-{role}",
+        )
+    yield steered
+    for role in ("viewer", "operator"):
+        steered.kubectl("delete", "clusterrolebinding", f"test-person-{role}")
+
+
+@pytest.mark.parametrize("person", ["viewer", "operator"])
+def test_status_is_shown_to_whoever_may_look(tokens: RealServer, person: str) -> None:
+    said = ha(tokens, person, "status")
+    assert "Cluster name: steered" in said.stdout, said.stderr
+
+
+@pytest.mark.parametrize("words", STEERING, ids=lambda words: " ".join(words[:2]))
+def test_operator_role_suffices_for_the_daily_commands(tokens: RealServer, words: tuple[str, ...]) -> None:
+    done = ha(tokens, "operator", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("words", STEERING[:3], ids=lambda words: " ".join(words[:2]))
+def test_viewer_is_told_that_it_may_not(tokens: RealServer, words: tuple[str, ...]) -> None:
+    done = ha(tokens, "viewer", *words)
+    assert done.returncode != 0
+    assert "forbidden" in done.stderr.lower()
+
+
+def test_operator_role_creates_no_resource_by_the_command_line_either(tokens: RealServer) -> None:
+    done = ha(tokens, "operator", "resource", "create", "evil", "ocf:heartbeat:Dummy", "--force", "-n", SPACE)
+    assert done.returncode != 0
+    assert "forbidden" in done.stderr.lower()
 
 
 # -- the list of agents
