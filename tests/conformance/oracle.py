@@ -37,7 +37,8 @@ class VersionDifference:
 
 
 VERSION_DIFFERENCES = (
-    VersionDifference(r"\((.*)not installed\)", r"(\1Not installed)", "the words of an exit code"),
+    VersionDifference(r"\bnot installed\b", "Not installed", "the words of an exit code"),
+    VersionDifference(r"\bmaintenance\b(?=[,)])", "unmanaged", "maintenance has got a word of its own"),
 )
 
 
@@ -133,7 +134,12 @@ def _today(line: str) -> str:
     line = " ".join(line.split()).replace("( ", "(").removeprefix("* ")
     for one in VERSION_DIFFERENCES:
         line = re.sub(one.pattern, one.today, line)
+    line = re.sub(r"\(([^()]*, [^()]*)\)", _sorted_flags, line)
     return f"{'  ' * (depth // 2)}{line}"
+
+
+def _sorted_flags(found: re.Match[str]) -> str:
+    return f"({', '.join(sorted(found[1].split(', ')))})"
 
 
 def _edges(graph: ET.Element, executed: Iterable[str]) -> frozenset[tuple[str, str]]:

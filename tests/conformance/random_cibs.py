@@ -85,6 +85,8 @@ class _Maker:
 
     def _properties(self) -> dict[str, str]:
         values = {"stonith-enabled": "true" if self.fencing else "false"}
+        if self.fencing:
+            values["concurrent-fencing"] = "true"  # the default of today
         values["no-quorum-policy"] = self.dice.choice(("stop", "ignore", "freeze"))
         if self.chance(0.08):
             values["symmetric-cluster"] = "false"

@@ -11,7 +11,7 @@ from typing import Protocol
 from backstay.scheduler.choose import best_node
 from backstay.scheduler.colocations import Colocations, Link
 from backstay.scheduler.contributions import Reason
-from backstay.scheduler.locations import Row, Scores
+from backstay.scheduler.locations import Row, Scores, stickiness_of
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.state.choices import PlacementStrategy, Role
 from backstay.state.score import INFINITY, add
@@ -153,7 +153,8 @@ class Assigner:
             self.lines.append((kind, resource.id, node.name, row[node.index]))
 
     def would_choose(self, resource: Resource, *, without: set[int]) -> NodeView | None:
-        """Where an unplaced instance would go as things stand, some nodes left out; nothing is changed."""
+        """Where an unplaced instance would go as things stand, some nodes left out; nothing is changed. Of equals it
+        prefers where it is, whatever the load."""
         leaf = next(resource.leaves())
         kept = {one: list(self.scores.rows[one]) for one in resource.leaves()}
         mark = self.scores.journal.mark()
@@ -161,7 +162,7 @@ class Assigner:
             self._mind_others(leaf, mandatory=mandatory)
         current = leaf.active_on[0] if leaf.active_on else None
         nodes = [node for node in self.situation.nodes if node.index not in without]
-        best = best_node(nodes, self.scores.rows[leaf], current=current)
+        best = best_node(nodes, self.scores.rows[leaf], current=current, room=lambda _: ())
         self.scores.rows.update(kept)
         self.scores.journal.rewind(mark)
         return best
@@ -182,9 +183,7 @@ class Assigner:
 
     def apply(self, resource: Resource, link: Link) -> None:
         """Let the place of the link's primary count for the resource."""
-        if link.dependent_role is Role.PROMOTED or (
-            link.dependent_role is Role.UNPROMOTED and link.score > 0
-        ):
+        if link.dependent_role in (Role.PROMOTED, Role.UNPROMOTED) and link.score > 0:
             return  # counts when it is chosen who is promoted
         if self._is_idle(resource, link) and link.score < INFINITY:
             return
@@ -193,13 +192,25 @@ class Assigner:
             if link.score >= INFINITY:
                 self.scores.ban(resource, reason=Reason.COLOCATION, source=link.id)
             return
-        wanted = {self._place(node, link.attribute) for node in nodes}
+        places = dict.fromkeys(self._place(node, link.attribute) for node in nodes)
+        if link.score >= INFINITY:
+            for node in self.situation.nodes:
+                if self._place(node, link.attribute) not in places:
+                    self.scores.add(resource, node, -INFINITY, reason=Reason.COLOCATION, source=link.id)
+        else:
+            for place in places:
+                self._wish(resource, link, place)
+
+    def _wish(self, resource: Resource, link: Link, place: str | None) -> None:
+        """Count one place of the primary for or against. What is no must is dropped if it would leave no node."""
+        before, mark = list(self.scores.rows[resource]), self.scores.journal.mark()
         for node in self.situation.nodes:
-            if self._place(node, link.attribute) in wanted:
-                if link.score < INFINITY:
-                    self.scores.add(resource, node, link.score, reason=Reason.COLOCATION, source=link.id)
-            elif link.score >= INFINITY:
-                self.scores.add(resource, node, -INFINITY, reason=Reason.COLOCATION, source=link.id)
+            if self._place(node, link.attribute) == place:
+                self.scores.add(resource, node, link.score, reason=Reason.COLOCATION, source=link.id)
+        must = link.mandatory and link.dependent_role is not Role.PROMOTED  # it may still run unpromoted
+        if not must and not self._open(self.scores.rows[resource]):
+            self.scores.rows[resource] = before
+            self.scores.journal.rewind(mark)
 
     def _is_idle(self, resource: Resource, link: Link) -> bool:
         """Whether a wish to be together says nothing, as the clone gets an instance on every node anyway."""
@@ -275,10 +286,20 @@ class Assigner:
         member = self._end(source, following=following)
         if member in self._merging:
             return row
-        work = self._added(row, self.scores.rows[member], link=link, factor=factor)
+        work = self._added(row, self._wishes_of(source, member), link=link, factor=factor)
         if not self._open(work):
             return row
         return self._chain(work, member, factor=factor, following=following)
+
+    def _wishes_of(self, source: Resource, member: Resource) -> Row:
+        """What a dependent wishes. A clone as a whole does not mind where its first instance happens to be."""
+        row = self.scores.rows[member]
+        if source.kind is not Kind.CLONE or member.clone in self.placed or not member.managed:
+            return row
+        row = list(row)
+        for node in member.active_on:
+            row[node.index] = add(row[node.index], -stickiness_of(member))
+        return row
 
     def _chain(self, row: Row, member: Resource, *, factor: float, following: bool) -> Row:
         self._merging.add(member)

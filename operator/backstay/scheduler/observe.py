@@ -31,7 +31,10 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     _find_containers(situation)
 
     def is_active(resource: Resource, node: NodeView, history: ResourceHistory) -> bool:
-        return activity_of(state, resource=resource, node=node, history=history, ledger=ledger).active
+        return (
+            _tells(situation, node)
+            and activity_of(state, resource=resource, node=node, history=history, ledger=ledger).active
+        )
 
     for resource, node, history in assign_histories(situation, _orphan, is_active):
         activity = activity_of(state, resource=resource, node=node, history=history, ledger=ledger)
@@ -44,6 +47,7 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     for one in situation.resources:
         if one.kind is Kind.CLONE:
             one.node_names = names
+            one.seen_on = names if situation.properties.symmetric_cluster else _seen_on(one, situation)
     for leaf in situation.leaves():
         _conclude(situation, leaf)
     for leaf in situation.leaves():
@@ -52,6 +56,12 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     recall_locks(situation)
     mark_health(situation)
     return situation, ledger
+
+
+def _seen_on(clone: Resource, situation: Situation) -> list[str]:
+    """Nodes that have anything to say about it. In an opt-in cluster it has no business on others."""
+    seen = {name for leaf in clone.leaves() for name in leaf.activities}
+    return [node.name for node in situation.nodes if node.name in seen and (node.online or node.unclean)]
 
 
 def _orphan(situation: Situation, history: ResourceHistory) -> Resource:
@@ -123,8 +133,7 @@ def _find_containers(situation: Situation) -> None:
 def _react(situation: Situation, resource: Resource, activity: Activity) -> None:
     node = activity.node
     resource.activities[node.name] = activity
-    fencible = node.unclean and situation.properties.fencing_enabled
-    if not node.online and not fencible and not node.node.maintenance:
+    if not _tells(situation, node):
         activity.role = Role.STOPPED
         activity.failed = False
         activity.pending = ""
@@ -139,6 +148,11 @@ def _react(situation: Situation, resource: Resource, activity: Activity) -> None
         _fence(situation, node, f"{resource.id} failed there")
     elif activity.on_fail is OnFail.STANDBY:
         node.standby_on_failure = True
+
+
+def _tells(situation: Situation, node: NodeView) -> bool:
+    """Whether something may still run there: it is here, or is to be cut off, or was left alone on purpose."""
+    return node.online or node.node.maintenance or (node.unclean and situation.properties.fencing_enabled)
 
 
 def _fence(situation: Situation, node: NodeView, reason: str) -> None:
@@ -226,6 +240,8 @@ def _block_family(leaf: Resource) -> None:
     """A group is blocked as a whole: its members depend on each other."""
     family = leaf.parent.children if leaf.parent is not None and leaf.parent.kind is Kind.GROUP else [leaf]
     for one in family:
+        if not one.active_on:
+            continue
         one.blocked = one.blocked_as_multiple = True
         one.managed = False
 

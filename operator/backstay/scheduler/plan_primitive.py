@@ -73,9 +73,10 @@ def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> b
         return True
     if resource.handover is not None and not goes_on(resource, target):
         return True
-    if len(resource.places) > 1 and not resource.stop_unexpected and resource.handover is None:
+    several = resource.managed and len(resource.places) > 1
+    if several and not resource.stop_unexpected and resource.handover is None:
         return True
-    if resource.restart_wanted:
+    if resource.restart_wanted or (resource.role is Role.PROMOTED and not is_promotable(resource)):
         return True
     activity = resource.activities.get(node.name)
     if activity is None or not activity.failed or resource.stop_unexpected:

@@ -20,7 +20,7 @@ NO_WISH = -1
 
 def wish_of(assigner: Assigner, child: Resource, node: NodeView) -> int:
     """How much an instance wants to be promoted on a node; NO_WISH if its agent said nothing."""
-    wishes = [found for leaf in child.leaves() if (found := _attribute(leaf, node)) is not None]
+    wishes = [found for leaf in child.leaves() if (found := _attribute(assigner, leaf, node)) is not None]
     if not wishes:
         return NO_WISH
     total = 0
@@ -29,17 +29,28 @@ def wish_of(assigner: Assigner, child: Resource, node: NodeView) -> int:
     return total
 
 
-def _attribute(leaf: Resource, node: NodeView) -> int | None:
+def _attribute(assigner: Assigner, leaf: Resource, node: NodeView) -> int | None:
     clone = leaf.clone
     unique = clone is not None and bool(clone.meta.raw.globally_unique)
-    if not unique and leaf.active_on and node not in leaf.active_on:
-        return None  # the wish is that of the instance which is there
+    if not unique and not _speaks_for(assigner, leaf, node):
+        return None
     names = [leaf.id] if unique else [leaf.base_id, leaf.node_name]
     for name in names:
         value = node.node.attribute(f"master-{name}")
         if value is not None:
             return _score(value)
     return None
+
+
+def _speaks_for(assigner: Assigner, leaf: Resource, node: NodeView) -> bool:
+    """Whether a node's wish is that of this instance, of all that are alike: of the one that runs there, else of the
+    one that was looked for there; one that was looked for elsewhere only has no wish here."""
+    if leaf.active_on:
+        return node in leaf.active_on
+    if any(node in one.active_on for one in assigner.situation.instances_of[leaf.base_id]):
+        return False
+    activity = leaf.activities.get(node.name)
+    return not leaf.activities or (activity is not None and activity.known)
 
 
 def _score(text: str) -> int | None:

@@ -164,6 +164,7 @@ class Resource:
     lock_node: NodeView | None = None
     known_as: str = ""  # clone instances: the name that nodes' histories have for it
     node_names: list[str] = field(default_factory=list)  # clones: every member node, sorted
+    seen_on: list[str] = field(default_factory=list)  # clones: those of them where it might be
 
     @property
     def agent(self) -> Agent:

@@ -77,7 +77,8 @@ class _Telling:
         )
 
     def _stopped(self) -> Iterator[Change]:
-        for node in self.leaf.active_on:
+        # Where it was to go on, what is told is the end of the copy that is meant.
+        for node in self.leaf.active_on if self.target is None else self.leaf.places[:1]:
             stop = self._act("stop", node)
             if stop is None or not stop.required:
                 continue

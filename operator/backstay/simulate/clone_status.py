@@ -77,7 +77,7 @@ def _stopped(clone: Resource, occupied: set[str]) -> Iterator[str]:
         for name, activity in leaf.activities.items()
         if activity.not_installed
     }
-    names = [node for node in clone.node_names if node not in occupied]
+    names = [node for node in clone.seen_on if node not in occupied]
     metas = [one.meta for one in (clone, *clone.children)]
     off = any(meta.target_role is Role.STOPPED for meta in metas)
     disabled = " (disabled)" if off else ""

@@ -15,6 +15,8 @@ def status_lines(situation: Situation) -> list[str]:
     lines += ["", "  * Full List of Resources:"]
     for resource in situation.resources:
         lines += [f"    {line}" for line in _resource_lines(resource)]
+    if not situation.resources:
+        lines.append("    * No resources")
     return lines
 
 
