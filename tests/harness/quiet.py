@@ -35,14 +35,40 @@ def runs(cluster: ClusterUnderTest) -> dict[tuple[str, str, str], tuple[int, str
 
 
 @contextmanager
+def telling_what_happened(cluster: ClusterUnderTest) -> Iterator[None]:
+    """When a claim fails, say what the cluster did: its history and Events are gone with the sandbox."""
+    try:
+        yield
+    except BaseException:
+        print(cluster.run("kubectl-ha", "history", "-n", "8").stdout)
+        print(cluster.run("kubectl", "get", "events", "-A", "--sort-by=.lastTimestamp").stdout[-6000:])
+        for log in sorted(cluster.sandbox.layout.logs_dir.iterdir()):
+            print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
+        raise
+
+
+@contextmanager
 def nobody_notices(cluster: ClusterUnderTest, *, url: str, address: str) -> Iterator[None]:
     """Nothing moves, starts, stops, is fenced, or is missed by the client."""
     cluster.settle()
     places = {one: cluster.node_of(one) for one in (GROUP, ADDRESS)}
     boots, before, since = cluster.boots(), runs(cluster), time.monotonic()
-    with MissWatch(cluster.sandbox.layout, url=url, address=address) as counted:
-        yield
-        time.sleep(LONGER_THAN_A_LEASE_S)  # what was to be noticed has been noticed
+    with telling_what_happened(cluster):
+        with MissWatch(cluster.sandbox.layout, url=url, address=address) as counted:
+            yield
+            time.sleep(LONGER_THAN_A_LEASE_S)  # what was to be noticed has been noticed
+        _assert_quiet(cluster, counted, since=since, before=before, places=places, boots=boots)
+
+
+def _assert_quiet(
+    cluster: ClusterUnderTest,
+    counted: MissWatch,
+    *,
+    since: float,
+    before: dict[tuple[str, str, str], tuple[int, str]],
+    places: dict[str, str],
+    boots: dict[str, int],
+) -> None:
     cluster.settle()
     assert counted.attempts["page"] > 10 * (time.monotonic() - since) / 3, "the client did ask"
     assert counted.misses == {"page": 0, "address": 0}, f"missed: {counted.misses} of {counted.attempts}"
