@@ -25,6 +25,7 @@ from backstay.ocf.service import (
     unit_properties,
     unit_report,
 )
+from backstay_nodeagent.concealment import concealed
 from backstay_nodeagent.host_process import HowEnded, ProcessControl, ProcessEnd, ProcessSpec, run_process
 from backstay_nodeagent.invocation import HostPaths, Invocation, Invoker, NotHere
 from backstay_nodeagent.operation import Operation, Outcome
@@ -62,7 +63,7 @@ class Executor:
             outcome = replace(outcome, status=OpStatus.CANCELLED, reason=control.reason)
         if invocation.note:
             outcome = replace(outcome, output=f"{invocation.note}\n{outcome.output}"[:4096])
-        return outcome
+        return concealed(outcome, order, params)
 
     async def _dispatch(self, run: _Run) -> Outcome:
         order = run.order
