@@ -46,6 +46,7 @@ class Program:
         self._options = options
         self._client: KubeClient | None = None
         self._capabilities: dict[str, Any] | None = None
+        self._node_token = ""
         self._paths = HostPaths(entry=HostEntry.of_host() if options.host_namespaces else None)
 
     async def run(self) -> None:
@@ -132,6 +133,8 @@ class Program:
             group.create_task(writer.run())
             group.create_task(self._look_again(writer.kick))
             group.create_task(self._refresh_access(hands.keeper, client))
+            if self._options.host_namespaces:
+                group.create_task(self._keep_token(hands.keeper, client))
             if self._options.metrics_port:
                 group.create_task(self._expose(hands, hands.keeper))
 
@@ -195,7 +198,34 @@ class Program:
         """Tokens that no file holds are renewed by the client; the keeper gets them too."""
         while True:
             await asyncio.sleep(ACCESS_EVERY_S)
-            keeper.set_access(access_of(client))
+            keeper.set_access(self._keeper_access(client))
+
+    async def _keep_token(self, keeper: KeeperLink, client: KubeClient) -> None:
+        """In a pod: give the keeper a token that does not end with the pod."""
+        from backstay_nodeagent.node_token import account_of, keep_token
+
+        token_file = client.credentials().token_file
+        text = await asyncio.to_thread(Path(token_file).read_text) if token_file else ""
+        account = account_of(text.strip())
+        if account is None:
+            return
+
+        def use(token: str) -> None:
+            self._node_token = token
+            keeper.set_access(self._keeper_access(client))
+            log.info("the keeper has a token that outlives the pod")
+
+        await keep_token(client, account, self._options.node, use)
+
+    def _keeper_access(self, client: KubeClient) -> Access:
+        """As ours, with the Node's token where there is one, and nothing left to be read from the pod's volumes."""
+        access = access_of(client)
+        if not self._node_token:
+            return access
+        authority = Path(access["ca_file"]).read_text() if access["ca_file"] else access["ca_pem"]
+        return Access(
+            **{**access, "token": self._node_token, "token_file": "", "ca_file": "", "ca_pem": authority}
+        )
 
     def _status(self, hands: Hands) -> dict[str, Any]:
         from backstay_nodeagent import VERSION

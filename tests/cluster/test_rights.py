@@ -13,6 +13,7 @@ from backstay.api import LEASE_NAMESPACE, HAResource
 from backstay_kube import kinds
 from backstay_kube.client import APPLY_PATCH, KubeClient
 from backstay_kube.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound
+from backstay_nodeagent.node_token import Account, request_token
 from backstay_operator.secret_grants import SecretGrants, wanted_grants
 from backstay_sandbox import installation
 from backstay_sandbox.installation import AGENT, OPERATOR
@@ -359,3 +360,26 @@ async def test_operator_writes_no_spec_that_people_write(operator: KubeClient, a
     )
     assert done["spec"]["agent"] == "ocf:pacemaker:Dummy"
     await admin.delete(kinds.HARESOURCE, "rights", "default")
+
+
+async def test_agent_gets_a_token_of_its_own_node_that_outlives_its_pod_and_no_other(
+    real_server: RealServer, admin: KubeClient, agent: KubeClient
+) -> None:
+    account = Account(LEASE_NAMESPACE, AGENT)
+    own = await request_token(agent, account, NODES[0])
+    with pytest.raises(ApiForbidden, match="bound to the Node rights-a, and no other"):
+        await request_token(agent, account, NODES[1])
+    with pytest.raises(ApiForbidden):
+        await request_token(agent, Account(LEASE_NAMESPACE, OPERATOR), NODES[0])
+    path = installation.SERVICE_ACCOUNT.path(LEASE_NAMESPACE, AGENT, "token")
+    unbound = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    with pytest.raises(ApiForbidden, match="and no other"):
+        await agent.request("POST", path, body=unbound)
+    await installation.delete_pod(admin, account=AGENT, node=NODES[0])
+    async with real_server.client_with(own, name="keeper") as keeper:
+        lease = {"metadata": {"name": f"node-{NODES[0]}", "namespace": LEASE_NAMESPACE}, "spec": LEASE}
+        with contextlib.suppress(ApiConflict):
+            await keeper.create(kinds.LEASE, lease, LEASE_NAMESPACE)
+        await keeper.patch(kinds.LEASE, f"node-{NODES[0]}", {"spec": LEASE}, namespace=LEASE_NAMESPACE)
+        with pytest.raises(ApiForbidden):
+            await keeper.patch(kinds.LEASE, f"node-{NODES[1]}", {"spec": LEASE}, namespace=LEASE_NAMESPACE)
