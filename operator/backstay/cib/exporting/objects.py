@@ -5,11 +5,19 @@ Nothing runs in this state: every node is taken as online, and nothing is known 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from backstay.api import ANNOTATION_PACEMAKER_ID, ClusterProperties, FenceDevice, HAResource, ResourceGroup
+from backstay.api import (
+    ANNOTATION_HOST_LIST,
+    ANNOTATION_PACEMAKER_ID,
+    ClusterProperties,
+    FenceDevice,
+    HAResource,
+    ResourceGroup,
+)
 from backstay.api.quantities import duration_ms
 from backstay.state.assemble import Assembly, NodeJudgement, Objects, assemble
 from backstay.state.assemble_resources import SECRET_MARK
@@ -63,10 +71,14 @@ def pacemaker_id(device: FenceDevice) -> str:
 def device_primitive(device: FenceDevice) -> Primitive:
     """A FenceDevice as Pacemaker configures one. Read from the wire form, which holds what was given and nothing else."""
     spec = device.spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    if (
+        "host_check" in device.spec.model_fields_set
+    ):  # also the default, when it was written: a digest counts it
+        spec["hostCheck"] = device.spec.host_check
     params = {name: str(value) for name, value in spec.get("params", {}).items()}
     for name, source in device.spec.params_from.items():
         params[name] = f"{SECRET_MARK}{source.secret_key_ref.name}/{source.secret_key_ref.key}"
-    params |= dict(_targets(spec))
+    params |= dict(_targets(spec, spelt=device.metadata.annotations.get(ANNOTATION_HOST_LIST, "")))
     for field, name in (("hostArgument", "pcmk_host_argument"), ("delayBase", "pcmk_delay_base"),
                         ("delayMax", "pcmk_delay_max"), ("actionLimit", "pcmk_action_limit")):  # fmt: skip
         if field in spec:
@@ -86,10 +98,12 @@ def device_primitive(device: FenceDevice) -> Primitive:
     )
 
 
-def _targets(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _targets(spec: Mapping[str, Any], *, spelt: str) -> Iterator[tuple[str, str]]:
+    """`spelt`: the list as it once was; it counts while it says the same."""
     nodes = spec.get("targets", {}).get("nodes")
     if nodes:
-        yield "pcmk_host_list", " ".join(nodes)
+        same = [one for one in re.split(r"[\s,;]+", spelt) if one] == nodes
+        yield "pcmk_host_list", spelt if same else " ".join(nodes)
     if spec.get("hostMap"):
         yield "pcmk_host_map", ";".join(f"{node}:{plug}" for node, plug in spec["hostMap"].items())
     if spec.get("hostCheck"):

@@ -6,7 +6,13 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from backstay.api import ANNOTATION_PACEMAKER_ID, ANNOTATION_POSITION, API_VERSION, FenceDeviceSpec
+from backstay.api import (
+    ANNOTATION_HOST_LIST,
+    ANNOTATION_PACEMAKER_ID,
+    ANNOTATION_POSITION,
+    API_VERSION,
+    FenceDeviceSpec,
+)
 from backstay.api.quantities import duration_text
 from backstay.cib.importing.names import Names
 from backstay.cib.importing.rules import given
@@ -47,6 +53,9 @@ class DeviceWriter:
             del spec[key]
         name = self._names.of("FenceDevice", primitive.id)
         annotations = {ANNOTATION_POSITION: str(position)}
+        hosts = primitive.params.get("pcmk_host_list", "")
+        if hosts != " ".join(re.findall(r"[^\s,;]+", hosts)):
+            annotations[ANNOTATION_HOST_LIST] = hosts
         if name != primitive.id:
             annotations[ANNOTATION_PACEMAKER_ID] = primitive.id
         self._say_what_is_lost(primitive)
