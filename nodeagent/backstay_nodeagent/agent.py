@@ -155,18 +155,29 @@ class Hands:
             case do.ReadPlan():
                 for notify in self.on_read_plan:
                     notify()
-            case do.SetTimings():
-                if self.keeper is not None:
-                    self.keeper.set_timings(command.timings)
-            case do.SetBeat():
-                if self.keeper is not None:
-                    self.keeper.set_beat(command.beat)
-            case do.SetVouching():
-                self._vouching_wanted = command.vouching
-                self.spawn(self._set_vouching(command.vouching))
+            case do.SetTimings() | do.SetBeat() | do.SetVouching() | do.SetWatchdog():
+                self._tell_keeper(command)
             case do.Tell():
                 level = logging.WARNING if command.warning else logging.INFO
                 log.log(level, command.event, extra={"fields": dict(command.fields)})
+            case _:
+                assert_never(command)
+
+    def _tell_keeper(self, command: do.SetTimings | do.SetBeat | do.SetVouching | do.SetWatchdog) -> None:
+        if isinstance(command, do.SetVouching):
+            self._vouching_wanted = command.vouching
+            self.spawn(self._set_vouching(command.vouching))
+        if self.keeper is None:
+            return
+        match command:
+            case do.SetTimings():
+                self.keeper.set_timings(command.timings)
+            case do.SetBeat():
+                self.keeper.set_beat(command.beat)
+            case do.SetWatchdog():
+                self.keeper.set_watchdog(command.watchdog)
+            case do.SetVouching():
+                pass
             case _:
                 assert_never(command)
 

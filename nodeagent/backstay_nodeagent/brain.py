@@ -24,7 +24,7 @@ from backstay_nodeagent.lease_guard import LeaseGuard, LeaseState
 from backstay_nodeagent.ledger import Ledger, Result, ResultState
 from backstay_nodeagent.operation import Instant, Operation, Origin, Outcome
 from backstay_nodeagent.orderbook import OrderBook
-from backstay_nodeagent.orders import Order, Orders, Timings, Verb, VouchOrders
+from backstay_nodeagent.orders import Order, Orders, Timings, Verb, VouchOrders, WatchdogOrders
 from backstay_nodeagent.outcomes import message_of, record_of_keeper_stop, result_of
 from backstay_nodeagent.recovery import Recovery, adoption_probe, pending_marks
 from backstay_nodeagent.release import Release
@@ -57,6 +57,7 @@ class Brain:
         self._released_seen_at: int | None = None
         self._recovery = Recovery()
         self._vouching_known: tuple[VouchOrders | None, int] | None = None
+        self._watchdog_known: tuple[WatchdogOrders | None] | None = None
 
     # -- the way in
 
@@ -159,6 +160,9 @@ class Brain:
         if self._vouching_known is None or self._vouching_known[1] != orders.beat:
             self._commands.append(do.SetBeat(orders.beat))
         self._vouching_known = (orders.vouching, orders.beat)
+        if self._watchdog_known is None or self._watchdog_known[0] != orders.watchdog:
+            self._watchdog_known = (orders.watchdog,)
+            self._commands.append(do.SetWatchdog(orders.watchdog))
 
     def _plan_read(self, read_at: float | None) -> None:
         if read_at is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstay_nodeagent.operation import Operation, Process
-from backstay_nodeagent.orders import Timings, VouchOrders
+from backstay_nodeagent.orders import Timings, VouchOrders, WatchdogOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,13 @@ class SetVouching:
 
 
 @dataclass(frozen=True, slots=True)
+class SetWatchdog:
+    """Of the keeper; None: disarm, once that is announced."""
+
+    watchdog: WatchdogOrders | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """A line of the log. `event` is a fixed phrase, fields vary."""
 
@@ -96,5 +103,6 @@ Command = (
     | SetTimings
     | SetBeat
     | SetVouching
+    | SetWatchdog
     | Tell
 )

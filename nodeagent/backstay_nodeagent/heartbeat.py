@@ -32,6 +32,10 @@ from backstay_nodeagent.lease_client import LeaseClient, RenewalError, micro_tim
 from backstay_nodeagent.release_runner import ReleaseRunner, read_pending, read_plan, results_to_json
 from backstay_nodeagent.urgency import bound_runaway, die_last, lock_memory, prefer_thread
 from backstay_nodeagent.vouch_link import VouchLink
+from backstay_nodeagent.watchdog_device import WatchdogDevice
+from backstay_nodeagent.watchdog_heir import Inheritance, bequeath, inherit
+from backstay_nodeagent.watchdog_link import WatchdogLink
+from backstay_nodeagent.watchdog_logic import Claim
 
 GROUP = "ha.backstay.io"
 CONFIG_FILE, SOCKET_FILE, LOCK_FILE = "keeper.json", "keeper.sock", "keeper.lock"
@@ -43,6 +47,8 @@ ABANDONED_MAX = 4
 RELEASE_POLL_S = 0.02
 WORTH_TELLING_S = 0.5
 KEPT_STEP_S = 0.05
+LEAVE_MAX_S = 8.0
+"""To announce that the watchdog will be disarmed, before a keeper that was told to stop gives that up and stays."""
 LOG_EVERY_S = 10.0
 
 
@@ -110,8 +116,12 @@ class _Peer:
 class Keeper:
     """The keeper of one run directory; `run` returns when it was told to stop."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, inherited: Inheritance | None = None) -> None:
         self._run_dir = run_dir
+        self._watchdog = WatchdogLink(log=log)
+        self._said: Claim | None = None
+        """Of the watchdog, by the last renewal that was acknowledged."""
+        self._leave_by: float | None = None
         self._config: dict[str, Any] = {}
         self._incarnation = ""
         self._sequence = 0
@@ -129,6 +139,8 @@ class Keeper:
         self._renewer: Renewer | None = None
         self._abandoned: list[Renewer] = []
         self._in_flight: dict[str, Any] | None = None
+        if inherited is not None:
+            self._watchdog.inherit(WatchdogDevice(inherited.fd), inherited.estate, boottime())
         self._reload()
         self._recall_renewal()
         self._listener = self._listen()
@@ -145,6 +157,7 @@ class Keeper:
     def _turn(self) -> None:
         now = boottime()
         self.logic.turned(now)
+        self._mind_watchdog(now)
         self._renew_if_due(now)
         self._mind_peers(now)
         if self.logic.must_release(now) and self._release is None:
@@ -152,7 +165,7 @@ class Keeper:
         if self._release is not None:
             self._continue_release(now)
         wake_at = min(self.logic.wake_at(now), self.vouch.vouching.wake_at(self.logic.lapse))
-        wait_s = max(0.0, wake_at - now)
+        wait_s = max(0.0, min(wake_at, self._watchdog.wake_at()) - now)
         if self._release is not None:
             wait_s = min(wait_s, RELEASE_POLL_S)
         if self._in_flight is not None:
@@ -172,6 +185,29 @@ class Keeper:
             self._take_answers()
         else:
             self._receive(self._peers[source.fileno()])
+
+    # -- the watchdog
+
+    def _mind_watchdog(self, now: float) -> None:
+        """Feed it; and when this keeper shall go, see it disarmed first."""
+        kept_until = self.vouch.vouching.keep_until(now)
+        self._watchdog.turn(now, sent_at=self.logic.term.sent_at, kept_until=kept_until)
+        if self._leave_by is None:
+            return
+        if self._watchdog.off and self._watchdog.fd is None:
+            self._stopping = True
+        elif now > self._leave_by:
+            log("stays: its watchdog cannot be disarmed, or the API server does not hear that it shall be")
+            self._leave_by = None
+            self._watchdog.configure(self._config.get("watchdog"), now)
+
+    def _leave(self) -> None:
+        """Told to stop: at once, but for an armed watchdog."""
+        if self._leave_by is None:
+            now = boottime()
+            self._leave_by = now + LEAVE_MAX_S
+            self._watchdog.configure(None, now)
+            self.logic.renew_now(now)
 
     # -- peers
 
@@ -213,7 +249,7 @@ class Keeper:
                 self._selector.unregister(before)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping = True
+        self._leave()
 
     # -- renewals
 
@@ -240,6 +276,7 @@ class Keeper:
                 "renewTime": micro_time(),
             },
             "annotations": self._annotations(now),
+            "watchdog": self._watchdog.logic.said,
         }
         if self._renewer is None and not self._new_renewer():
             self.logic.failed(now, random.random())
@@ -256,6 +293,7 @@ class Keeper:
             f"{GROUP}/agent": "absent" if self.logic.absent(now) else "alive",
             f"{GROUP}/sequence": str(self._sequence),
             f"{GROUP}/beat": str(self._config.get("beat", 0)),
+            f"{GROUP}/watchdog": _claimed(self._watchdog.logic.said),
             f"{GROUP}/vouching-ms": str(-int(-self.vouch.vouching.attempted(now) * 1000 // 1)),
         }
 
@@ -305,6 +343,8 @@ class Keeper:
     def _renewed(self, attempt: dict[str, Any]) -> None:
         self.logic.renewed(attempt["sent_at"], attempt["lease_s"])
         self.vouch.vouching.renewed(attempt["sent_at"])
+        self._said = attempt["watchdog"]
+        self._watchdog.logic.renewed(attempt["sent_at"], self._said)
         was_kept, self._kept_told = self._kept_told is not None, None
         self._write_renewal()
         self._tell({"kind": "renewed", "sent_at": attempt["sent_at"], "lease_s": attempt["lease_s"]})
@@ -315,7 +355,13 @@ class Keeper:
     def _write_renewal(self) -> None:
         """For an agent, or a keeper, that begins while this one is away."""
         term = self.logic.term
-        data = {"sent_at": term.sent_at, "lease_s": term.carried_s, "kept_until": self._kept_told}
+        said = self._said
+        data: dict[str, Any] = {
+            "sent_at": term.sent_at,
+            "lease_s": term.carried_s,
+            "kept_until": self._kept_told,
+        }
+        data["watchdog"] = None if said is None else [said.deadline_s, said.timeout_s]
         with contextlib.suppress(OSError):
             _write(self._run_dir / RENEWAL_FILE, json.dumps(data | {"boot_id": self._config["boot_id"]}))
 
@@ -407,9 +453,22 @@ class Keeper:
         elif kind == "taken":
             self._release_results = None
         elif kind == "stop":
+            self._leave()
+        elif kind == "handover":
+            self._bequeath(peer)
+        elif kind == "handed":
+            log("a successor takes over", watchdog=self._watchdog.fd is not None)
+            self._watchdog.hand_over()
             self._stopping = True
         if peer.agent:
             self.logic.agent_heard(now)
+
+    def _bequeath(self, peer: _Peer) -> None:
+        """Only lends the descriptor: this keeper feeds on until it hears `handed`."""
+        try:
+            bequeath(peer.sock, self._watchdog.fd, self._watchdog.estate())
+        except OSError:
+            self._drop(peer)
 
     def _greet(self, peer: _Peer) -> None:
         self._send(
@@ -460,6 +519,7 @@ class Keeper:
         self._incarnation = config["incarnation"]
         self.logic.retime(KeeperTimings(**config["timings"]), boottime())
         self._configure_peers()
+        self._watchdog.configure(None if self._leave_by else config.get("watchdog"), boottime())
         if challenged:
             self.logic.renew_now(boottime())
 
@@ -469,8 +529,16 @@ class Keeper:
             data = json.loads((self._run_dir / RENEWAL_FILE).read_text())
             if data["boot_id"] == self._config["boot_id"]:
                 self.logic.term.renewed(float(data["sent_at"]), float(data["lease_s"]))
+                said = data.get("watchdog")
+                self._said = None if said is None else Claim(float(said[0]), float(said[1]))
+                self._watchdog.logic.recall(self._said)
         except (OSError, ValueError, KeyError, TypeError):
             return
+
+
+def _claimed(said: Claim | None) -> str:
+    """For the DC: milliseconds of deadline and timeout; empty without an armed watchdog."""
+    return "" if said is None else f"{round(said.deadline_s * 1000)}/{round(said.timeout_s * 1000)}"
 
 
 def _write(path: Path, text: str) -> None:
@@ -498,16 +566,17 @@ def take_lock(run_dir: Path) -> int | None:
 
 
 def main(arguments: list[str]) -> int:
-    """`heartbeat RUN_DIR`: run until told to stop. Exit status 1 if another keeper holds the lock."""
+    """`heartbeat RUN_DIR [--replace]`: run until told to stop. Exit status 1 if another keeper holds the lock."""
     run_dir = Path(arguments[0])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    inherited = inherit(run_dir / SOCKET_FILE) if "--replace" in arguments else None
     lock = take_lock(run_dir)
     if lock is None:
         log("another keeper runs here")
         return 1
     bound_runaway()
     log("urgency", memory=lock_memory(), priority=prefer_thread(), oom=die_last())
-    Keeper(run_dir).run()
+    Keeper(run_dir, inherited).run()
     return 0
 
 

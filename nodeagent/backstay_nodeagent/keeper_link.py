@@ -25,7 +25,7 @@ from backstay_nodeagent.heartbeat import CONFIG_FILE, LOCK_FILE, RENEWAL_FILE, S
 from backstay_nodeagent.host_entry import HostEntry
 from backstay_nodeagent.host_state import write_atomically
 from backstay_nodeagent.lease_client import Access
-from backstay_nodeagent.orders import Timings
+from backstay_nodeagent.orders import Timings, WatchdogOrders
 
 log = logging.getLogger(__name__)
 PING_S = 0.25
@@ -43,6 +43,10 @@ SOURCES = (
     "vouching.py",
     "vouch_link.py",
     "vouch_wire.py",
+    "watchdog_logic.py",
+    "watchdog_device.py",
+    "watchdog_link.py",
+    "watchdog_heir.py",
 )
 LEASE_NAMESPACE = "backstay-system"
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from backstay_nodeagent.heartbeat import main; sys.exit(main(sys.argv[1:]))"
@@ -63,6 +67,8 @@ class KeeperConfig:
     beat: int = 0
     vouching: dict[str, Any] | None = None
     """`cluster`, `peers` (name to address), `port`, and `key` in hexadecimal digits; None: off."""
+    watchdog: dict[str, Any] | None = None
+    """`device`, `deadline_s`, `timeout_s`; None: no watchdog."""
     lease_namespace: str = LEASE_NAMESPACE
 
 
@@ -118,6 +124,11 @@ class KeeperLink:
         if vouching != self._config.vouching:
             self._change(vouching=vouching)
 
+    def set_watchdog(self, watchdog: WatchdogOrders | None) -> None:
+        wanted = None if watchdog is None else asdict(watchdog)
+        if wanted != self._config.watchdog:
+            self._change(watchdog=wanted)
+
     def set_access(self, access: Access) -> None:
         if access != self._config.access:
             self._change(access=access)
@@ -130,12 +141,15 @@ class KeeperLink:
     def _write_config(self) -> None:
         write_atomically(self._run_dir / CONFIG_FILE, json.dumps(asdict(self._config)))
 
-    def _start(self) -> None:
-        """Start a keeper, unless the last one that was started still runs; the keeper's lock makes a second one harmless."""
+    def _start(self, *, replacing: bool = False) -> None:
+        """Start a keeper, unless the last one that was started still runs; the keeper's lock makes a second one harmless.
+
+        One that replaces takes over what the present one holds, an armed watchdog above all, and then sees it off."""
         if self._process is not None and self._process.poll() is None:
             return
+        words = [str(self._run_dir), *(["--replace"] if replacing else [])]
         package_parent = str(Path(__file__).resolve().parents[1])
-        argv = [sys.executable, "-I", "-S", "-c", _START, package_parent, str(self._run_dir)]
+        argv = [sys.executable, "-I", "-S", "-c", _START, package_parent, *words]
         self._process = subprocess.Popen(
             self._entry.resident(argv) if self._entry is not None else argv,
             stdin=subprocess.DEVNULL,
@@ -217,7 +231,7 @@ class KeeperLink:
     def _hear_state(self, message: dict[str, Any]) -> None:
         if message["version"] != self._config.version and not message["releasing"]:
             log.info("replacing the keeper of another version", extra={"fields": {"pid": message["pid"]}})
-            self._say({"kind": "stop"})
+            self._start(replacing=True)
         if message["releasing"]:
             self._post(ev.KeeperReleasing())
         elif message["stops"] is not None:
@@ -250,6 +264,16 @@ def known_vouching(run_dir: Path, boot_id: str) -> tuple[int, dict[str, Any] | N
         return int(config["beat"]), config["vouching"]
     except (OSError, ValueError, KeyError, TypeError):
         return 0, None
+
+
+def known_watchdog(run_dir: Path, boot_id: str) -> dict[str, Any] | None:
+    """The watchdog as an earlier agent of this boot had it: it holds until a plan says otherwise."""
+    try:
+        config = json.loads((run_dir / CONFIG_FILE).read_text())
+        found: dict[str, Any] | None = config["watchdog"] if config["boot_id"] == boot_id else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found
 
 
 def last_renewal(run_dir: Path, boot_id: str) -> ev.Renewal | None:

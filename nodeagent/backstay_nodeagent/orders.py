@@ -136,6 +136,15 @@ class VouchOrders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchdogOrders:
+    """By which numbers the keeper feeds the watchdog."""
+
+    device: str
+    deadline_s: float
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """One state of HANodePlan.spec."""
 
@@ -147,4 +156,5 @@ class Orders:
     timings: Timings = Timings()
     beat: int = 0
     vouching: VouchOrders | None = None
+    watchdog: WatchdogOrders | None = None
     actions: tuple[Order, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any
 from backstay.api import LEASE_NAMESPACE
 from backstay.api.plan import HANodePlan, HANodePlanSpec, PlanAction
 from backstay.state.choices import Requires
-from backstay_nodeagent.orders import Order, Orders, SecretRef, Timings, Verb, VouchOrders
+from backstay_nodeagent.orders import Order, Orders, SecretRef, Timings, Verb, VouchOrders, WatchdogOrders
 
 
 def orders_of(plan: dict[str, Any]) -> Orders:
@@ -35,6 +35,7 @@ def orders_of(plan: dict[str, Any]) -> Orders:
         ),
         beat=spec.beat,
         vouching=_vouching(spec),
+        watchdog=_watchdog(spec),
         actions=actions,
     )
 
@@ -48,6 +49,16 @@ def _vouching(spec: HANodePlanSpec) -> VouchOrders | None:
         peers=tuple((peer.name, peer.address) for peer in spec.vouching.peers),
         port=spec.vouching.port,
         key=SecretRef(namespace=key.namespace or LEASE_NAMESPACE, name=key.name, key=key.key),
+    )
+
+
+def _watchdog(spec: HANodePlanSpec) -> WatchdogOrders | None:
+    if spec.watchdog is None:
+        return None
+    return WatchdogOrders(
+        device=spec.watchdog.device,
+        deadline_s=spec.watchdog.deadline_milliseconds / 1000,
+        timeout_s=float(spec.watchdog.timeout_seconds),
     )
 
 

@@ -20,6 +20,7 @@ from backstay_nodeagent.keeper_link import (
     keeper_version,
     known_access,
     known_vouching,
+    known_watchdog,
 )
 from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import SecretRef
@@ -170,6 +171,7 @@ class Program:
         config = KeeperConfig(
             beat=beat,
             vouching=vouching,
+            watchdog=known_watchdog(hands.settings.run_dir, hands.settings.boot_id),
             node=hands.settings.node,
             boot_id=hands.settings.boot_id,
             incarnation=hands.incarnation,

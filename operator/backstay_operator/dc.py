@@ -240,6 +240,9 @@ class ClusterTask:
             *(self._record_fenced(one) for one in orders.fenced),
             *(self._record_let_in(one) for one in orders.let_in),
         )
+        if orders.needs_list:
+            await self._world.read_leases()
+            orders.wake_in = 0.01
         self._tell(term, orders, objects, unreadable, decide_ms)
         scene = self._scene(term, orders, unreadable)
         self._publisher.show(scene)

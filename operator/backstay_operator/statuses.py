@@ -25,6 +25,7 @@ from backstay.coordinator import Picture
 from backstay.coordinator.device_watch import Check
 from backstay.coordinator.gate import VERIFYING
 from backstay.coordinator.membership import NodeView
+from backstay.coordinator.watchdogs import watchdog_words
 from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import situation as seen
 from backstay.state.assemble import Objects
@@ -205,6 +206,9 @@ def node_status(scene: Scene, node: HANode) -> Status:
         ),
         "standards": list(plan.status.capabilities.standards) if plan and plan.status.capabilities else [],
         "requests": _acks(scene, node),
+        "watchdog": watchdog_words(
+            scene.objects.cluster, view, vouched=plan is not None and plan.spec.vouching is not None
+        ),
         "fencingHistory": _fencing_history(scene, node),
         "conditions": _condition(
             node,

@@ -23,6 +23,7 @@ from backstay.api import (
     ANNOTATION_LEASE_MS,
     ANNOTATION_SEQUENCE,
     ANNOTATION_VOUCHING_MS,
+    ANNOTATION_WATCHDOG,
     LEASE_NAMESPACE,
     FenceDevice,
     HACluster,
@@ -33,7 +34,7 @@ from backstay.api import (
     Resource,
     ResourceGroup,
 )
-from backstay.liveness import LeaseTracker, NodeLease
+from backstay.liveness import LeaseTracker, NodeLease, WatchdogClaim
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay_kube import kinds
@@ -321,8 +322,17 @@ def node_lease(obj: Obj) -> NodeLease:
         duration_s=max(0.1, duration_s),
         beat=_whole(annotations.get(ANNOTATION_BEAT)),
         vouching_s=(_whole(annotations.get(ANNOTATION_VOUCHING_MS)) or 0) / 1000,
+        watchdog=_claim(annotations.get(ANNOTATION_WATCHDOG, "")),
         agent_present=annotations.get(ANNOTATION_AGENT_ALIVE, "present") != "absent",
     )
+
+
+def _claim(text: str) -> WatchdogClaim | None:
+    """`D/W` in milliseconds; anything else is no claim."""
+    deadline, _, timeout = text.partition("/")
+    if not (deadline.isdigit() and timeout.isdigit()):
+        return None
+    return WatchdogClaim(deadline_s=int(deadline) / 1000, timeout_s=int(timeout) / 1000)
 
 
 def _whole(text: str | None) -> int | None:

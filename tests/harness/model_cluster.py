@@ -23,7 +23,7 @@ from backstay.api.plan import ActionResult, AgentMetadata, Capabilities, Failure
 from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck
 from backstay.coordinator import Coordinator, Orders, View
-from backstay.liveness import LeaseTracker, NodeLease
+from backstay.liveness import LeaseTracker, NodeLease, WatchdogClaim
 from backstay.state.assemble import Objects
 from backstay_nodeagent.documents import document_of
 
@@ -93,6 +93,10 @@ class ModelCluster:
         self.wall_shift = 0.0
         self.vouches = False
         """Whether keepers know of challenges and promises."""
+        self.claim: WatchdogClaim | None = None
+        """What every renewal says of a watchdog."""
+        self.lists = True
+        """Whether the DC lists the Leases; False: it hears of them by watch alone."""
         self.tracker = LeaseTracker(read_gap_s=1.0)
         self.epoch = 0
         self.watchers: list[Callable[[Objects, Orders], None]] = []
@@ -202,6 +206,7 @@ class ModelCluster:
             duration_s=3.0,
             beat=beat,
             vouching_s=1.0 if node.promised else 0.0,
+            watchdog=self.claim,
         )
         self.tracker.observe(lease, self.now)
         node.renewed_at = self.now  # type: ignore[attr-defined]
@@ -401,7 +406,7 @@ class ModelCluster:
 
     def _decide(self) -> None:
         assert self.dc is not None
-        self.tracker.read_succeeded(self.now)
+        self.tracker.read_succeeded(self.now, sent_at=self.now if self.lists else None)
         objects = Objects(
             cluster=self.cluster,
             nodes=tuple(self.hanodes.values()),

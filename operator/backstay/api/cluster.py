@@ -120,6 +120,58 @@ class TicketState(Model):
     last_granted: Timestamp | None = None
 
 
+_BOUND = (
+    "(self.deadlineMilliseconds + 3 * self.timeoutSeconds * 1000 + self.resetMilliseconds)"
+    " * (1000 + self.clockErrorPermille)"
+)
+_WAIT = "self.takeoverDelayMilliseconds * (1000 - self.clockErrorPermille)"
+
+
+class Watchdog(Model):
+    """Self-fencing: a node that can't renew its Lease is reset by its watchdog, and others wait for that. The numbers must prove it
+    (operator/design/0005-watchdog.md): L (1 - rho) >= (D + 3 W + R) (1 + rho)."""
+
+    model_config = rules(
+        cel(
+            f"{_WAIT} >= {_BOUND}",
+            "unsafe: L(1-rho) < (D+3W+R)(1+rho); raise takeoverDelayMilliseconds",
+            worded=f"'unsafe: L(1-rho) = ' + string({_WAIT}) + ' is less than (D+3W+R)(1+rho) = ' + string({_BOUND})"
+            " + ' (both in ms/1000); raise takeoverDelayMilliseconds to '"
+            f" + string({_BOUND} / (1000 - self.clockErrorPermille) + 1) + ' or more'",
+        )
+    )
+
+    device: str = Field(
+        default="/dev/watchdog",
+        pattern=r"^/dev/[A-Za-z0-9/_.-]+$",
+        description="On every node. A node that cannot open it goes without, and says so.",
+    )
+    deadline_milliseconds: int = Field(
+        default=3000,
+        ge=500,
+        le=600_000,
+        description="D: it is fed only while the last good renewal is younger, or a majority of peers has promised to wait.",
+    )
+    timeout_seconds: int = Field(
+        default=5, ge=1, le=300, description="W: it resets the node so long after it was fed last."
+    )
+    reset_milliseconds: int = Field(
+        default=500,
+        ge=0,
+        le=60_000,
+        description="R: what the reset itself may take, until nothing runs any more.",
+    )
+    clock_error_permille: int = Field(
+        default=10, ge=1, le=100, description="rho: by how much any clock may run too fast or too slow."
+    )
+    takeover_delay_milliseconds: int = Field(
+        default=20_000,
+        ge=1000,
+        le=3_600_000,
+        description="L: so long after the last renewal that was seen, others may start what the node ran.",
+    )
+
+
 class FencingLevel(Model):
     """One step of fencing some nodes: all its devices, in this order, must succeed; else the next level is tried."""
 
@@ -187,6 +239,10 @@ class HAClusterSpec(Model):
     )
     heartbeat: Heartbeat = Field(
         default_factory=Heartbeat, description="Lease timings.", json_schema_extra={**HEARTBEAT_DEFAULT}
+    )
+    watchdog: Watchdog | None = Field(
+        default=None,
+        description="Self-fencing by watchdog; left out: none, and only FenceDevices prove a death.",
     )
     fencing_topology: list[FencingLevel] = Field(
         default_factory=list,

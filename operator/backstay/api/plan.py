@@ -93,6 +93,14 @@ class VouchingSpec(Model):
     key: SecretKeyRef = Field(description="Where the key is kept that authenticates questions and answers.")
 
 
+class WatchdogSpec(Model):
+    """By which numbers the node shall feed its watchdog."""
+
+    device: str
+    deadline_milliseconds: int
+    timeout_seconds: int
+
+
 class HANodePlanSpec(Model):
     """Written by the DC."""
 
@@ -116,6 +124,10 @@ class HANodePlanSpec(Model):
     )
     vouching: VouchingSpec | None = Field(
         default=None, description="Set: the node may live by the promises of peers while the API is gone."
+    )
+    watchdog: WatchdogSpec | None = Field(
+        default=None,
+        description="Set: the node shall arm its watchdog. None: disarm it, once that is announced.",
     )
     heartbeat: Heartbeat = Field(default_factory=Heartbeat, json_schema_extra={**HEARTBEAT_DEFAULT})
     actions: list[PlanAction] = Field(default_factory=list, max_length=1024)

@@ -27,6 +27,7 @@ from backstay.coordinator.peers import vouching_of
 from backstay.coordinator.requests import RequestDesk
 from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.story import StoryItem, Tale, Whereabouts, active_map
+from backstay.coordinator.watchdogs import watchdog_of, watchdog_rule
 from backstay.coordinator.words import condition_of, placed_nodes
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition
@@ -96,6 +97,8 @@ class Orders:
     wake_in: float
     fenced: list[Fenced] = field(default_factory=list)
     let_in: list[LetIn] = field(default_factory=list)
+    needs_list: bool = False
+    """The Leases must be listed: a node is proven dead if that shows nothing newer of it."""
     begun: list[Run] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
     story: list[StoryItem] = field(default_factory=list)
@@ -217,6 +220,7 @@ class Coordinator:
             fencing_enabled=objects.cluster.spec.properties.stonith_enabled,
             requires=self._requires,
             now=view.now,
+            watchdog=watchdog_rule(objects.cluster),
         )
         self._tell_nodes(membership, orders)
         self._watchman.look(membership, self._tracker, view.now)
@@ -279,9 +283,24 @@ class Coordinator:
         """Drive the fencings under way; True when what is known of nodes has changed by it."""
         for key, node in self.desk.take_let_in():
             self._guards.switch_on(key, node)
+        bitten = self._take_bitten(view, membership, orders)
+        rule = watchdog_rule(view.objects.cluster)
+
+        def awaits_bite(name: str) -> bool:
+            node = membership.nodes.get(name)
+            silent = node is not None and node.verdict.condition is NodeCondition.UNCLEAN
+            silent = silent and node is not None and node.pulse is not Pulse.FRESH
+            return silent and rule is not None and self._members.bite_at(name, rule, view.now) is not None
+
+        orders.needs_list = rule is not None and any(
+            (at := self._members.bite_at(name, rule, view.now)) is not None and at <= view.now
+            for name in membership.nodes
+            if awaits_bite(name) and name not in bitten
+        )
         news = self._guards.step(
             view.objects,
             membership,
+            awaits_bite=awaits_bite,
             book=self._book,
             idle=self._run is None,
             now=view.now,
@@ -297,7 +316,19 @@ class Coordinator:
             self.desk.fencing_ended(node, record.action, failure=failure, by=record.by, wall=view.wall)
         for line in news.lines:
             orders.story.append(StoryItem(tale=Tale.FENCING_FAILED, message=line, warning=True))
-        return bool(news.records)
+        return bool(news.records or bitten)
+
+    def _take_bitten(self, view: View, membership: Membership, orders: Orders) -> list[str]:
+        """Nodes that their own watchdogs have reset, as far as this DC can prove it (design note 0005)."""
+        if not view.objects.cluster.spec.properties.stonith_enabled:
+            return []
+        bitten = [name for name, node in membership.nodes.items() if node.bitten]
+        for name in bitten:
+            fenced, records = self._guards.bitten(name, membership.nodes[name].boot_id, view.wall)
+            self._record_fenced(fenced, view.now, orders)
+            for node, record in records:
+                self.desk.fencing_ended(node, record.action, failure="", by=record.by, wall=view.wall)
+        return bitten
 
     def _record_fenced(self, fenced: Fenced, now: float, orders: Orders) -> None:
         self._fenced[fenced.node] = FencedBoot(fenced.boot_id, now)
@@ -499,13 +530,15 @@ class Coordinator:
     def _plans(self, view: View, membership: Membership) -> dict[str, HANodePlanSpec]:
         syncs = {name: self._members.sync_of(name) for name in membership.nodes}
         spec = view.objects.cluster.spec
+        vouching = vouching_of(
+            membership, spec.properties, addresses=view.addresses, key_secret=view.vouch_key
+        )
         return self._book.specs(
             membership,
             heartbeat=spec.heartbeat,
             syncs=syncs,
-            vouching=vouching_of(
-                membership, spec.properties, addresses=view.addresses, key_secret=view.vouch_key
-            ),
+            vouching=vouching,
+            watchdog=watchdog_of(view.objects.cluster, vouching),
             beat=self._members.judge.beat,
             plans=view.objects.plans,
         )
@@ -522,6 +555,11 @@ class Coordinator:
             times.append(self._run.next_deadline)
         if self._guards.crew.next_deadline is not None:
             times.append(self._guards.crew.next_deadline)
+        rule = watchdog_rule(view.objects.cluster)
+        for name in view.objects.plans:
+            at = self._members.bite_at(name, rule, view.now) if rule is not None else None
+            if at is not None and at > view.now:
+                times.append(at + 0.002)
         if self._look_again_at is not None and self._run is None:
             times.append(self._look_again_at)
         if self._not_before > view.now:

@@ -35,6 +35,8 @@ class FencingWish:
     delay_ms: int = 0
     """Before the first command, beside the device's own delays (priority-fencing-delay)."""
     why: str = ""
+    unarmed: str = ""
+    """What to say of its watchdog, should there be no way to fence it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ class CrewView:
     plans: Mapping[str, HANodePlan]
     membership: Membership
     executors: Callable[[DeviceSettings], Sequence[str]]
+    awaits_bite: Callable[[str], bool]
+    """Whether the node's own watchdog will prove its death."""
     now: float
     wall: float
 
@@ -126,6 +130,19 @@ class FencingCrew:
         return min((one.order.deadline for one in self._fencings.values() if one.order), default=None)
 
     # -- steps
+
+    def prove_dead(self, target: str, by: str, wall: float) -> list[tuple[str, FencingRecord]]:
+        """It is known to be dead by other means: what waits for that goes on."""
+        records = []
+        for fencing in [one for one in self._fencings.values() if one.wish.target == target]:
+            wish = fencing.wish
+            if wish.action == "on":
+                continue
+            if not fencing.told:
+                self._ended[wish.key] = Ended(True, f"by {by}")
+                records.append((target, _record(wish, by, "", wall)))
+            del self._fencings[wish.key]
+        return records
 
     def begin(self, wish: FencingWish) -> None:
         """Take the wish in; nothing is sent before the next `step`."""
@@ -201,11 +218,13 @@ class FencingCrew:
 
     def _conclude(self, fencing: _Fencing, view: CrewView, news: CrewNews) -> None:
         fencer, wish = fencing.fencer, fencing.wish
+        if fencer.stage is Stage.FAILED and wish.action != "on" and view.awaits_bite(wish.target):
+            return
         done = fencer.dead or fencer.stage is Stage.DONE
         if (done or fencer.stage is Stage.FAILED) and not fencing.told:
             fencing.told = True
             by = " and ".join(fencer.used)
-            reason = "" if done else fencing.reason or _nothing_to_try(wish)
+            reason = "" if done else _failure(fencing)
             self._ended[wish.key] = Ended(done, reason or f"by {by}")
             if done:
                 news.fenced.append(Fenced(node=wish.target, boot_id=wish.boot_id, action=wish.action, by=by))
@@ -222,6 +241,17 @@ def _record(wish: FencingWish, by: str, reason: str, wall: float) -> FencingReco
         why=wish.why,
         message=reason[:512],
         time=timestamp(wall),
+    )
+
+
+def _failure(fencing: _Fencing) -> str:
+    """What went wrong, and what an administrator can do."""
+    wish = fencing.wish
+    if fencing.reason or wish.action == "on":
+        return fencing.reason or _nothing_to_try(wish)
+    return (
+        f"{_nothing_to_try(wish)}, and {wish.unarmed or 'its watchdog was not armed'}: add a FenceDevice for it, or set "
+        f"spec.watchdog; if you have seen that it is off, `kubectl ha fence confirm {wish.target}`"
     )
 
 

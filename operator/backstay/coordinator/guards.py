@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from backstay.api import FencingRecord, HANode
+from backstay.api.quantities import timestamp
 from backstay.coordinator.device_watch import DeviceWatch
 from backstay.coordinator.fencings import CrewNews, CrewView, Fenced, FencingCrew, FencingWish
 from backstay.coordinator.membership import Membership
@@ -98,6 +99,7 @@ class FencingDesk:
         *,
         book: PlanBook,
         idle: bool,
+        awaits_bite: Callable[[str], bool],
         now: float,
         wall: float,
     ) -> CrewNews:
@@ -117,6 +119,7 @@ class FencingDesk:
         view = CrewView(
             plans=objects.plans,
             membership=membership,
+            awaits_bite=awaits_bite,
             executors=lambda device: self.watch.executors(device, membership, objects.plans),
             now=now,
             wall=wall,
@@ -136,6 +139,17 @@ class FencingDesk:
             words = f"cannot be reached: {check.message}" if check.message else "can be reached again"
             news.lines.append(f"fence device {device} {words} (checked from {check.node})")
         return news
+
+    def bitten(self, node: str, boot_id: str, wall: float) -> tuple[Fenced, list[tuple[str, FencingRecord]]]:
+        """The node's watchdog has reset it."""
+        by = "its own watchdog"
+        records = self.crew.prove_dead(node, by, wall)
+        if not records:
+            why = "silent for longer than takeoverDelay"
+            record = FencingRecord(action="watchdog", succeeded=True, by=by, why=why, time=timestamp(wall))
+            records = [(node, record)]
+        self._note(CrewNews(records=records), wall)
+        return Fenced(node=node, boot_id=boot_id, action="watchdog", by=by), records
 
     def _note(self, news: CrewNews, wall: float) -> None:
         for node, record in news.records:

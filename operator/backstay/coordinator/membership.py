@@ -14,6 +14,7 @@ from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
 from backstay.liveness.quorum import has_quorum
 from backstay.liveness.takeover import TakeoverJudge
+from backstay.liveness.watchdog import WatchdogClaim, WatchdogRule
 from backstay.state.assemble import NodeJudgement
 from backstay.state.choices import Requires
 
@@ -52,6 +53,10 @@ class NodeView:
     """It was silent, and others may have taken over what needs no fencing; until it has answered a fresh sync."""
     beat: int | None
     """What its keeper knows of challenges; None where it knows of none."""
+    watchdog: WatchdogClaim | None = None
+    """Of its last renewal."""
+    bitten: bool = False
+    """Its watchdog has reset it: what ran there does not run any more."""
 
     @property
     def usable(self) -> bool:
@@ -91,6 +96,8 @@ class MembershipKeeper:
         self.judge = TakeoverJudge(tracker, epoch=epoch)
         self._tracker = tracker
         self._given_up: set[str] = set()
+        self._backed: dict[str, tuple[str, float]] = {}
+        """Silent node -> token of its last renewal, and since when a quorum stands behind a takeover."""
         self._before: dict[str, NodeCondition] = {}
         self._synced: dict[str, str] = {}
         self._sync: dict[str, int] = {}
@@ -111,6 +118,7 @@ class MembershipKeeper:
         fencing_enabled: bool,
         requires: Mapping[str, Requires],
         now: float,
+        watchdog: WatchdogRule | None = None,
     ) -> Membership:
         """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet."""
         views: dict[str, NodeView] = {}
@@ -120,11 +128,13 @@ class MembershipKeeper:
             pulse = self._patient(name, plan, self._tracker.pulse(name, now), now)
             if pulse in (Pulse.EXPIRED, Pulse.ABSENT) and self._may_give_up(name, plans, now):
                 self._given_up.add(name)
+                self._back(name, now)
             self._follow_sync(name, plan, pulse, epoch)
             facts = self._facts(nodes[name], plan, pulse, now, requires, fencing_enabled, fenced.get(name))
             verdict = judge_node(facts)
             self._before[name] = verdict.condition
             boot = facts.lease_boot or facts.status_boot
+            lease = self._tracker.lease(name)
             views[name] = NodeView(
                 name=name,
                 verdict=verdict,
@@ -134,7 +144,9 @@ class MembershipKeeper:
                 history_counts=bool(boot) and facts.status_boot == boot and facts.fenced_boot != boot,
                 stale=name in self._stale,
                 given_up=name in self._given_up,
-                beat=lease.beat if (lease := self._tracker.lease(name)) is not None else None,
+                beat=lease.beat if lease is not None else None,
+                watchdog=lease.watchdog if lease is not None else None,
+                bitten=verdict.condition is NodeCondition.UNCLEAN and self._is_bitten(name, watchdog, now),
             )
         members = [view for view in views.values() if view.pulse is not Pulse.ABSENT or view.boot_id]
         alive = [view for view in members if view.pulse is Pulse.FRESH or self._trusted(view)]
@@ -144,6 +156,28 @@ class MembershipKeeper:
             voters=tuple(view.name for view in members),
             votes=tuple(view.name for view in alive),
         )
+
+    def _is_bitten(self, name: str, rule: WatchdogRule | None, now: float) -> bool:
+        """Whether its watchdog must have reset it by now (design note 0005)."""
+        at = None if rule is None else self.bite_at(name, rule, now)
+        if at is None or rule is None or now < at:
+            return False
+        return self._tracker.silent_for(name, rule.takeover_delay_s, now)
+
+    def _back(self, name: str, now: float) -> None:
+        lease = self._tracker.lease(name)
+        if lease is not None and self._backed.get(name, ("", 0.0))[0] != lease.token:
+            self._backed[name] = (lease.token, now)
+
+    def bite_at(self, name: str, rule: WatchdogRule, now: float) -> float | None:
+        """When it will be so, if nothing is heard; None: it can't be said."""
+        lease, age_s = self._tracker.lease(name), self._tracker.age_s(name, now)
+        if lease is None or age_s is None or lease.watchdog is None or not rule.covers(lease.watchdog):
+            return None
+        token, since = self._backed.get(name, ("", now))
+        if token != lease.token:
+            since = now
+        return max(now - age_s + rule.takeover_delay_s, since + rule.after_quorum_s(lease.watchdog))
 
     def _may_give_up(self, name: str, plans: Mapping[str, HANodePlan], now: float) -> bool:
         """Whether others may start what this silent node ran. Where it knows of peers, a quorum of both those and the present members

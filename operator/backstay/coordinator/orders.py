@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from backstay.api import HANodePlan, HANodePlanSpec, Heartbeat, PlanAction, VouchingSpec
+from backstay.api import HANodePlan, HANodePlanSpec, Heartbeat, PlanAction, VouchingSpec, WatchdogSpec
 from backstay.api.plan import Verb
 from backstay.coordinator.membership import Membership
 from backstay.fencing import DeviceSettings, FenceStep, HostCheck
@@ -205,6 +205,7 @@ class PlanBook:
         heartbeat: Heartbeat,
         syncs: Mapping[str, int],
         vouching: Mapping[str, VouchingSpec | None],
+        watchdog: Mapping[str, WatchdogSpec],
         beat: int,
         plans: Mapping[str, HANodePlan],
     ) -> dict[str, HANodePlanSpec]:
@@ -223,6 +224,7 @@ class PlanBook:
                 heartbeat=heartbeat,
                 beat=beat if view.pulse is Pulse.FRESH else present.beat,
                 vouching=vouching.get(name) if view.usable else present.vouching,
+                watchdog=watchdog.get(name) if view.usable else present.watchdog,
                 actions=actions,
             )
         return specs

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from backstay.liveness.watchdog import WatchdogClaim
+
 
 class Pulse(Enum):
     """What a Lease says about its node."""
@@ -39,6 +41,8 @@ class NodeLease:
     """The last challenge of the DC that its keeper knew when it renewed (design note 0003); None: it knows of none."""
     vouching_s: float = 0.0
     """For how long it has promised not to count in a takeover."""
+    watchdog: WatchdogClaim | None = None
+    """None: no watchdog is armed, or it is about to be disarmed."""
 
 
 @dataclass(slots=True)
@@ -57,6 +61,7 @@ class LeaseTracker:
         self.read_gap_s = read_gap_s
         self._seen: dict[str, _Seen] = {}
         self._read_at: float | None = None
+        self._asked_at: float | None = None
         self._now = float("-inf")
 
     def _advance(self, now: float) -> None:
@@ -70,6 +75,8 @@ class LeaseTracker:
         self._advance(now)
         gap = self._read_at is not None and now - self._read_at > self.read_gap_s
         self._read_at = max(self._read_at or 0.0, now if sent_at is None else sent_at)
+        if sent_at is not None:
+            self._asked_at = max(self._asked_at or 0.0, sent_at)
         if gap:
             for seen in self._seen.values():
                 seen.since = now
@@ -118,6 +125,15 @@ class LeaseTracker:
         # An expiry counts only when the API was heard after it: silence of the API is not silence of the node.
         heard_since = self._read_at is not None and self._read_at >= seen.since + seen.lease.duration_s
         return Pulse.EXPIRED if heard_since else Pulse.WAITING
+
+    def silent_for(self, node: str, seconds: float, now: float) -> bool:
+        """Whether the node was silent for so long, by a list that was asked for at the end of it. An event of a watch proves nothing
+        here: it may be old, and a renewal behind it."""
+        self._advance(now)
+        seen = self._seen.get(node)
+        if seen is None or self._asked_at is None:
+            return False
+        return now - seen.since >= seconds and self._asked_at >= seen.since + seconds
 
     def next_expiry(self, now: float) -> float | None:
         """When the next fresh Lease will run out, if nothing is heard."""

@@ -39,3 +39,25 @@ def test_an_older_epoch_never_replaces_a_newer_one() -> None:
     with pytest.raises(ApiError) as refused:
         world.store.replace(plans, "", "n1", older, now=NOW)
     assert refused.value.code == 422
+
+
+def test_unsafe_watchdog_is_refused_with_the_arithmetic() -> None:
+    world = World()
+    definition = yaml.safe_load((CRDS / "haclusters.ha.backstay.io.yaml").read_text())
+    world.store.create(world.definitions, "", definition, now=NOW)
+    clusters = world.resource("ha.backstay.io", "v1alpha1", "haclusters")
+    cluster = {
+        "apiVersion": clusters.api_version,
+        "kind": clusters.kind,
+        "metadata": {"name": "c"},
+        "spec": {"watchdog": {"takeoverDelayMilliseconds": 18_000}},
+    }
+    with pytest.raises(ApiError) as refused:
+        world.store.create(clusters, "", cluster, now=NOW)
+    assert refused.value.code == 422
+    assert (
+        "unsafe: L(1-rho) = 17820000 is less than (D+3W+R)(1+rho) = 18685000 (both in ms/1000); "
+        "raise takeoverDelayMilliseconds to 18874 or more" in str(refused.value)
+    )
+    cluster["spec"] = {"watchdog": {"takeoverDelayMilliseconds": 18_874}}
+    world.store.create(clusters, "", cluster, now=NOW)
