@@ -40,6 +40,7 @@ class Assigner:
         self.roles: dict[Resource, Role] = {}  # of promotable instances
         self.lines: list[ScoreLine] = []
         self.promotion_lines: list[tuple[str, str, int]] = []  # instance, node ("": not placed), score
+        self.settled: set[Resource] = set()  # instances that stay where they are among equal nodes
         self.everywhere: set[Resource] = set()  # clones with an instance for every node that can be used
         self._busy: set[Resource] = set()
         self._merging: set[Resource] = set()
@@ -140,6 +141,8 @@ class Assigner:
         if resource.handover is not None and resource.handover.source is not None:
             current = resource.handover.source
         room = self.capacity.preference if self.capacity is not None else None
+        if resource in self.settled:
+            room = _no_room
         return best_node(self.situation.nodes, row, current=current, room=room)
 
     def log(self, kind: str, resource: Resource) -> None:
@@ -162,7 +165,7 @@ class Assigner:
             self._mind_others(leaf, mandatory=mandatory)
         current = leaf.active_on[0] if leaf.active_on else None
         nodes = [node for node in self.situation.nodes if node.index not in without]
-        best = best_node(nodes, self.scores.rows[leaf], current=current, room=lambda _: ())
+        best = best_node(nodes, self.scores.rows[leaf], current=current, room=_no_room)
         self.scores.rows.update(kept)
         self.scores.journal.rewind(mark)
         return best
@@ -330,6 +333,11 @@ class Assigner:
                 place = self._place(node, attribute)
                 best[place] = max(best.get(place, -INFINITY), wishes[node.index])
         return best
+
+
+def _no_room(_: NodeView) -> tuple[int, ...]:
+    """Says of all nodes that they are equal."""
+    return ()
 
 
 def _scaled(score: int, factor: float) -> int:

@@ -85,6 +85,7 @@ class _Distribution:
                 for other in self.assigner.situation.nodes:
                     if other.index in taken:
                         self._shut(child, other)
+                self.assigner.settled.update(child.leaves())
                 self._place(child)
                 return
             if best is None:

@@ -199,9 +199,18 @@ def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) ->
     for node in scores.situation.nodes:
         if threshold > 0 and (count := _counted(scores.situation, resource, node, ledger)) >= threshold:
             assert count > 0
-            scores.add(resource, node, -INFINITY, reason=Reason.FAILURES)
+            for one in _banned_with(resource):
+                scores.add(one, node, -INFINITY, reason=Reason.FAILURES)
         for activity in _activities(scores.situation, resource, node):
             _shun_errors(scores, resource, activity)
+
+
+def _banned_with(resource: Resource) -> list[Resource]:
+    """What fails too often somewhere: of an instance of an anonymous clone all of it, as it could be any."""
+    clone = resource.clone
+    if clone is None or clone.meta.raw.globally_unique or resource.parent is clone or resource.parent is None:
+        return [resource]
+    return list(resource.parent.leaves())
 
 
 def _activities(situation: Situation, resource: Resource, node: NodeView) -> list[Activity]:

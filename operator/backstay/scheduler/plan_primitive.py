@@ -73,7 +73,7 @@ def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> b
         return True
     if resource.handover is not None and not goes_on(resource, target):
         return True
-    several = resource.managed and len(resource.places) > 1
+    several = (resource.managed or resource.blocked) and len(resource.places) > 1
     if several and not resource.stop_unexpected and resource.handover is None:
         return True
     if resource.restart_wanted or (resource.role is Role.PROMOTED and not is_promotable(resource)):

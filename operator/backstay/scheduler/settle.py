@@ -29,7 +29,9 @@ def settle(actions: ActionSet) -> None:
 def _announce(actions: ActionSet) -> None:
     """Let what is required pull the marks that begin it, before it is known whether it can happen after all: a group or
     clone whose members turn out to be held up has still begun."""
-    pulling = [act for act in actions.acts if act.required and (act.runnable or act.obstacle)]
+    pulling = [
+        act for act in actions.acts if act.required and (act.runnable or act.obstacle) and not _is_doomed(act)
+    ]
     while pulling:
         for relation in pulling.pop().before:
             first = relation.first
@@ -37,6 +39,11 @@ def _announce(actions: ActionSet) -> None:
                 first.required = first.announced = True
                 first.reason = f"required {_spoken(relation.then)}"
                 pulling.append(first)
+
+
+def _is_doomed(act: Act) -> bool:
+    """Whether it needs something that was never going to happen."""
+    return any(one.first.placeholder and Bond.NEEDS in one.bond for one in act.before)
 
 
 def _act_on(relation: Relation) -> list[Act]:
