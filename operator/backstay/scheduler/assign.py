@@ -8,6 +8,7 @@ colocated resources moves as one. A wish that would leave no node at all is drop
 from collections.abc import Callable
 from typing import Protocol
 
+from backstay.scheduler.choose import Room as NodeRoom
 from backstay.scheduler.choose import best_node
 from backstay.scheduler.colocations import Colocations, Link
 from backstay.scheduler.contributions import Reason
@@ -140,7 +141,7 @@ class Assigner:
         current = resource.active_on[0] if resource.active_on else None
         if resource.handover is not None and resource.handover.source is not None:
             current = resource.handover.source
-        room = self.capacity.preference if self.capacity is not None else None
+        room: NodeRoom | None = self.capacity.preference if self.capacity is not None else None
         if resource in self.settled:
             room = _no_room
         return best_node(self.situation.nodes, row, current=current, room=room)
