@@ -34,7 +34,8 @@ NAME = "backstay-nodeagent-secrets"
 AGENT_ACCOUNT = "backstay-nodeagent"
 LABELS = {"app.kubernetes.io/part-of": "backstay", "app.kubernetes.io/managed-by": "backstay-operator"}
 SELECTOR = ",".join(f"{key}={value}" for key, value in sorted(LABELS.items()))
-LOOK_EVERY_S = 60.0
+LOOK_EVERY_S = 15.0
+"""A Role that was deleted, by somebody or with an HACluster that was made anew, is missed for so long."""
 LOOK_AGAIN_S = 5.0
 """After a look that failed."""
 RBAC = "rbac.authorization.k8s.io"
@@ -87,20 +88,20 @@ class SecretGrants:
 
     async def ensure(self, wanted: Grants, owners: Iterable[HACluster]) -> None:
         """Make what is granted what is wanted. A namespace that refuses is told and tried again at the next look."""
+        references = [_owner(cluster) for cluster in owners]
         now = time.monotonic()
         due = now - self._looked_at > (LOOK_AGAIN_S if self._held is None else LOOK_EVERY_S)
         if not due and self._held in (None, wanted):
             return
         if due:
             try:
-                self._held = await self._look()
+                self._held = await self._look(references)
             except ApiError as error:
                 log.warning("cannot see what node agents may read: %s", error)
                 self._looked_at = now
                 return
             self._looked_at = now
         held = dict(self._held or {})
-        references = [_owner(cluster) for cluster in owners]
         for space in sorted(wanted.keys() | held.keys()):
             if wanted.get(space) == held.get(space):
                 continue
@@ -111,15 +112,20 @@ class SecretGrants:
         # What was refused counts as held until the next look, so that a namespace that is gone is not tried with every step.
         self._held = wanted
 
-    async def _look(self) -> Grants:
+    async def _look(self, owners: list[dict[str, str]]) -> Grants:
+        """What is granted; what is granted in part, or would vanish with HAClusters that are not these, counts as nothing."""
         roles = (await self._client.list(kinds.ROLE, label_selector=SELECTOR)).items
         bindings = (await self._client.list(kinds.ROLEBINDING, label_selector=SELECTOR)).items
-        bound = {one["metadata"]["namespace"] for one in bindings if one["metadata"]["name"] == NAME}
-        return {
-            role["metadata"]["namespace"]: _names(role) if role["metadata"]["namespace"] in bound else ()
-            for role in roles
-            if role["metadata"]["name"] == NAME
+        bound = {
+            one["metadata"]["namespace"]
+            for one in bindings
+            if one["metadata"]["name"] == NAME and _belongs_to(one, owners)
         }
+        found = {}
+        for role in (one for one in roles if one["metadata"]["name"] == NAME):
+            space = role["metadata"]["namespace"]
+            found[space] = _names(role) if space in bound and _belongs_to(role, owners) else ()
+        return found
 
     async def _write(self, space: str, names: tuple[str, ...], owners: list[dict[str, str]]) -> None:
         if not names:
@@ -156,6 +162,11 @@ def _names(role: Obj) -> tuple[str, ...]:
     rules: list[dict[str, Any]] = role.get("rules") or []
     names = tuple(rules[0].get("resourceNames") or ()) if len(rules) == 1 else ()
     return names if {"rules": rules} == _role(names) else ()
+
+
+def _belongs_to(obj: Obj, owners: list[dict[str, str]]) -> bool:
+    references = obj["metadata"].get("ownerReferences") or []
+    return {one["uid"] for one in references} == {one["uid"] for one in owners}
 
 
 def _owner(cluster: HACluster) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backstay.api import LEASE_NAMESPACE, HAResource
+from backstay.api import LEASE_NAMESPACE, HACluster, HAResource
 from backstay_kube import kinds
 from backstay_kube.client import APPLY_PATCH, KubeClient
 from backstay_kube.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound
@@ -294,6 +294,28 @@ async def test_operator_grants_agents_the_reading_of_named_secrets(
     await another.ensure({}, [])
     with pytest.raises(ApiNotFound):
         await admin.get(kinds.ROLE, ROLE_NAME, "default")
+    await grants_are_renewed_for_a_cluster_made_anew(admin, operator, resource)
+
+
+async def grants_are_renewed_for_a_cluster_made_anew(
+    admin: KubeClient, operator: KubeClient, resource: HAResource
+) -> None:
+    """They belong to their clusters, and vanish with the last one."""
+    body = {"metadata": {"name": "granting"}, "spec": {"nodeSelector": {"backstay.io/none": "x"}}}
+    uids = []
+    for _ in range(2):
+        cluster = HACluster.parse(await admin.create(kinds.HACLUSTER, body))
+        await SecretGrants(operator).ensure(wanted_grants([], [resource], [], []), [cluster])
+        references = (await admin.get(kinds.ROLE, ROLE_NAME, "default"))["metadata"]["ownerReferences"]
+        assert [one["uid"] for one in references] == [cluster.metadata.uid]
+        uids.append(cluster.metadata.uid)
+        await admin.delete(kinds.HACLUSTER, "granting")
+        # The controller manager collects what belonged to it; it learns of new kinds every half a minute.
+        async with asyncio.timeout(90.0):
+            with contextlib.suppress(ApiNotFound):
+                while await admin.get(kinds.ROLE, ROLE_NAME, "default"):
+                    await asyncio.sleep(0.2)
+    assert uids[0] != uids[1]
 
 
 async def until_readable(client: KubeClient, name: str) -> None:
