@@ -14,10 +14,9 @@ from backstay.scheduler.colocations import Colocations, Link
 from backstay.scheduler.contributions import Reason
 from backstay.scheduler.locations import Row, Scores, stickiness_of
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
+from backstay.scheduler.transition import ScoreRow
 from backstay.state.choices import PlacementStrategy, Role
 from backstay.state.score import INFINITY, add
-
-ScoreLine = tuple[str, str, str, int]  # kind of assignment, resource, node, score
 
 
 class Room(Protocol):
@@ -39,7 +38,10 @@ class Assigner:
         self.links = links
         self.placed: dict[Resource, NodeView | None] = {}
         self.roles: dict[Resource, Role] = {}  # of promotable instances
-        self.lines: list[ScoreLine] = []
+        self.lines: list[ScoreRow] = []
+        self._names = tuple(node.name for node in situation.nodes)
+        self._usable = [node.usable for node in situation.nodes]
+        self._open_at = [node.index for node in situation.nodes if node.usable]
         self.promotion_lines: list[tuple[str, str, int]] = []  # instance, node ("": not placed), score
         self.settled: set[Resource] = set()  # instances that stay where they are among equal nodes
         self.everywhere: set[Resource] = set()  # clones with an instance for every node that can be used
@@ -151,10 +153,11 @@ class Assigner:
         if resource.orphan:
             return
         row = self.scores.rows[resource]
-        for node in self.situation.nodes:
-            if (resource, node.index) in self.scores.opted_out:
-                continue
-            self.lines.append((kind, resource.id, node.name, row[node.index]))
+        names, scores = self._names, tuple(row)
+        if self.scores.opted_out:
+            seen = [at for at in range(len(row)) if (resource, at) not in self.scores.opted_out]
+            names, scores = tuple(names[at] for at in seen), tuple(row[at] for at in seen)
+        self.lines.append(ScoreRow(kind, resource.id, names, scores))
 
     def would_choose(self, resource: Resource, *, without: set[int]) -> NodeView | None:
         """Where an unplaced instance would go as things stand, some nodes left out; nothing is changed. Of equals it
@@ -183,7 +186,10 @@ class Assigner:
     # -- following others
 
     def _open(self, row: Row) -> bool:
-        return any(node.usable and row[node.index] >= 0 for node in self.situation.nodes)
+        for at in self._open_at:
+            if row[at] >= 0:
+                return True
+        return False
 
     def apply(self, resource: Resource, link: Link) -> None:
         """Let the place of the link's primary count for the resource."""
@@ -256,11 +262,12 @@ class Assigner:
             return
         before = self.scores.rows[resource]
         after = self._with_wishes(before, link.dependent, link, factor=link.factor, following=False)
-        for node in self.situation.nodes:
-            delta = after[node.index] - before[node.index]
-            self.scores.journal.note(
-                resource.id, node.name, reason=Reason.DEPENDENT, source=link.dependent.id, score=delta
-            )
+        if after is before:
+            return
+        note, source = self.scores.journal.note, link.dependent.id
+        for name, new, old in zip(self._names, after, before, strict=True):
+            if new != old:
+                note(resource.id, name, reason=Reason.DEPENDENT, source=source, score=new - old)
         self.scores.rows[resource] = after
 
     def merged(self, resource: Resource, *, following: bool) -> Row:
@@ -317,8 +324,15 @@ class Assigner:
         return row
 
     def _added(self, row: Row, wishes: Row, *, link: Link, factor: float) -> Row:
+        if link.attribute is None and factor > 0:  # the common case: every node is a place of its own
+            return [
+                add(score, _scaled(wish, factor) if usable else _scaled(-INFINITY, factor))
+                if wish or not usable
+                else score
+                for score, wish, usable in zip(row, wishes, self._usable, strict=True)
+            ]
         best = self._best_by_place(wishes, link.attribute)
-        cornered = sum(1 for node in self.situation.nodes if node.usable and wishes[node.index] >= 0) == 1
+        cornered = sum(1 for at in self._open_at if wishes[at] >= 0) == 1
         result = list(row)
         for node in self.situation.nodes:
             wish = best.get(self._place(node, link.attribute), -INFINITY)

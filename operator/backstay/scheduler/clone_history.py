@@ -20,9 +20,18 @@ def assign_histories(
 ) -> Iterator[tuple[Resource, NodeView, ResourceHistory]]:
     """Every history with the instance it belongs to, in the order in which the state has them."""
     claims = _Claims(situation, is_active)
+    alone = {
+        name: instances[0]
+        for name, instances in situation.instances_of.items()
+        if len(instances) == 1 and instances[0].kind is Kind.PRIMITIVE and instances[0].clone is None
+    }
     for history in situation.state.histories:
         node = situation.node_by_name.get(history.node)
         if node is None:
+            continue
+        single = alone.get(history.resource)
+        if single is not None:
+            yield single, node, history
             continue
         found = claims.find(history, node, orphan)
         if found is not None:

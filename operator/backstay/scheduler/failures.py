@@ -38,10 +38,16 @@ class FailureLedger:
     def __init__(self, state: ClusterState) -> None:
         self._state = state
         self._by_place: dict[tuple[str, str], list[FailCount]] = {}
+        self._nodes: dict[str, list[str]] = {}
         self._blocked: set[tuple[Resource, str]] = set()
         for one in state.fail_counts:
             name = one.resource.partition(":")[0]
             self._by_place.setdefault((name, one.node), []).append(one)
+            self._nodes.setdefault(name, []).append(one.node)
+
+    def nodes_of(self, name: str) -> list[str]:
+        """The nodes with counts of a configured resource."""
+        return self._nodes.get(name, [])
 
     def tally(self, resource: Resource, node: str) -> Tally:
         """Counts of a resource on a node, whether or not they expired. Anonymous clone instances share

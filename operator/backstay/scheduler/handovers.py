@@ -21,12 +21,12 @@ from backstay.state.history import OpRecord
 
 
 def settle_handovers(situation: Situation, leaf: Resource) -> list[Activity]:
-    """Correct what the nodes' own histories say of a primitive. Returns its activities in the order in which the
+    """Correct what the nodes' own histories say of a primitive. Returns those that say something, in the order in which the
     places where it is active are to be named: those found first, with what they imply before them."""
     order: list[Activity] = []
-    if not any(one.left is not None or one.arrived is not None for one in leaf.activities.values()):
-        return list(leaf.activities.values())
-    for activity in list(leaf.activities.values()):
+    if not any(one.left is not None or one.arrived is not None for one in leaf.noted):
+        return leaf.noted
+    for activity in leaf.noted:
         if activity.left is not None and activity.role is not Role.UNKNOWN:
             order += _implied(situation, leaf, activity, activity.left)
         elif activity.arrived is not None and activity.failed:

@@ -196,7 +196,10 @@ def stickiness_of(resource: Resource) -> int:
 
 def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) -> None:
     threshold = resource.meta.migration_threshold
-    for node in scores.situation.nodes:
+    suspects = _suspects(scores.situation, resource, ledger)
+    for node in scores.situation.nodes if suspects else ():
+        if node.name not in suspects:
+            continue
         if threshold > 0 and (count := _counted(scores.situation, resource, node, ledger)) >= threshold:
             assert count > 0
             for one in _banned_with(resource):
@@ -211,6 +214,22 @@ def _banned_with(resource: Resource) -> list[Resource]:
     if clone is None or clone.meta.raw.globally_unique or resource.parent is clone or resource.parent is None:
         return [resource]
     return list(resource.parent.leaves())
+
+
+def _suspects(situation: Situation, resource: Resource, ledger: FailureLedger) -> set[str]:
+    """The nodes where a failure may count against a resource: few, so only these are looked at closely."""
+    if resource.is_container:
+        return {node.name for node in situation.nodes}
+    found = set(ledger.nodes_of(resource.base_id))
+    for one in (
+        situation.instances_of.get(resource.base_id, ()) if resource.clone is not None else (resource,)
+    ):
+        found.update(
+            activity.node.name
+            for activity in one.noted
+            if activity.stop_failed or activity.hard_error is not None or activity.fatal_error is not None
+        )
+    return found
 
 
 def _activities(situation: Situation, resource: Resource, node: NodeView) -> list[Activity]:

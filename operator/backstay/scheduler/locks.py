@@ -21,7 +21,7 @@ def recall_locks(situation: Situation) -> None:
     for leaf in situation.leaves():
         if not _is_lockable(leaf) or leaf.active_on:
             continue
-        held = [one for one in leaf.activities.values() if _holds(situation, one)]
+        held = [one for one in leaf.noted if _holds(situation, one)]
         newest = max(held, key=_locked_at, default=None)
         if newest is not None:
             leaf.lock_node = newest.node
@@ -49,7 +49,7 @@ def plan_lock_removal(plan: Plan) -> None:
     if not plan.situation.properties.shutdown_lock:
         return
     for leaf in plan.situation.leaves():
-        for activity in leaf.activities.values():
+        for activity in leaf.noted:
             if not _is_lockable(leaf) or activity.history.shutdown_lock_at is None:
                 continue
             if _has_run_out(plan.situation, activity):

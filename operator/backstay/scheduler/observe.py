@@ -38,6 +38,9 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
 
     for resource, node, history in assign_histories(situation, _orphan, is_active):
         activity = activity_of(state, resource=resource, node=node, history=history, ledger=ledger)
+        if activity.plain and resource.clone is None and node.name not in resource.activities:
+            resource.activities[node.name] = activity
+            continue
         if activity.active or history.resource == resource.base_id:
             resource.known_as = history.resource
         _react(situation, resource, activity)
@@ -132,7 +135,12 @@ def _find_containers(situation: Situation) -> None:
 
 def _react(situation: Situation, resource: Resource, activity: Activity) -> None:
     node = activity.node
+    before = resource.activities.get(node.name)
     resource.activities[node.name] = activity
+    if before is None or before.plain:
+        resource.noted.append(activity)
+    else:  # what is read last counts
+        resource.noted[resource.noted.index(before)] = activity
     if not _tells(situation, node):
         activity.role = Role.STOPPED
         activity.failed = False

@@ -167,7 +167,7 @@ def _plan_delete(plan: Plan, resource: Resource) -> None:
     everywhere."""
     if not resource.managed:
         return
-    for activity in resource.activities.values():
+    for activity in resource.noted:
         node = activity.node
         stays = plan.target(resource) is node or node not in resource.active_on
         if not node.online or node.unclean or not (resource.orphan or (activity.obsolete and stays)):

@@ -16,10 +16,14 @@ def plan_probes(plan: Plan, scores: Scores) -> None:
     """A probe of every resource on every node that needs one, before its start."""
     if not plan.situation.properties.enable_startup_probes:
         return
+    leaves = list(plan.situation.leaves())
     for node in plan.situation.nodes:
         if not _can_probe(node):
             continue
-        for leaf in plan.situation.leaves():
+        for leaf in leaves:
+            activity = leaf.activities.get(node.name)
+            if activity is not None and activity.known:
+                continue
             if _needs_probe(plan, scores, leaf, node):
                 _probe(plan, leaf, node)
 

@@ -29,7 +29,7 @@ def plan_recurring(
                 _watch_stopped(plan, resource, operation, target, stops=stops)
             elif target is not None and start is not None and _fits_role(plan, resource, operation):
                 _watch(plan, resource, operation, target, start=start)
-    for activity in resource.activities.values():
+    for activity in resource.noted:
         _cancel_unwanted(plan, resource, activity, target, wanted=wanted)
 
 

@@ -34,7 +34,7 @@ from backstay.scheduler.settle import settle
 from backstay.scheduler.situation import Kind, Resource, Situation
 from backstay.scheduler.summary import summarize
 from backstay.scheduler.tickets import ban_without_tickets
-from backstay.scheduler.transition import Blocked, Placed, PromotionScore, ScoreLine, Transition
+from backstay.scheduler.transition import Blocked, Placed, PromotionScore, Transition
 from backstay.scheduler.tree import every
 from backstay.scheduler.unfencing import plan_unfencing
 from backstay.state.choices import Role
@@ -69,9 +69,9 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
         graph=emit(plan),
         placements=_placed(plan),
         changes=summarize(plan),
-        scores=tuple(ScoreLine(*line) for line in assigner.lines),
+        score_rows=tuple(assigner.lines),
         promotion_scores=tuple(PromotionScore(*line) for line in assigner.promotion_lines),
-        contributions=journal.entries(),
+        reasons=journal.entries(),
         blocked=_blocked(plan),
         next_check=_next_check(situation, ledger),
     )

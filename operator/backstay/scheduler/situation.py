@@ -111,6 +111,7 @@ class Activity:
     left: OpRecord | None = None  # the latest `migrate_to`, unless it was started here anew since
     stopped_since: bool = False  # a stop succeeded after that
     arrived: OpRecord | None = None  # the latest `migrate_from` that ended
+    plain: bool = False  # says just that it was probed, and is not there
     obsolete: bool = False  # recorded of another kind of resource by the same name
 
     @property
@@ -145,6 +146,7 @@ class Resource:
     index: int = 0  # in configuration order
     # observed (primitives only)
     activities: dict[str, Activity] = field(default_factory=dict)  # by node name
+    noted: list[Activity] = field(default_factory=list)  # those that say more than "probed, and not there"
     active_on: list[NodeView] = field(default_factory=list)
     role: Role = Role.STOPPED
     failed: bool = False

@@ -6,7 +6,7 @@ Everything here is frozen and typed; words are made of it elsewhere.
 from dataclasses import dataclass
 from enum import Enum
 
-from backstay.scheduler.contributions import Contribution
+from backstay.scheduler.contributions import Contribution, Reason
 from backstay.state.choices import Role
 from backstay.transition.graph import Graph
 
@@ -78,20 +78,46 @@ class Blocked:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """The scores of an instance on all `nodes` at that moment: ScoreLines, unwritten."""
+
+    stage: str
+    resource: str
+    nodes: tuple[str, ...]
+    scores: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """The answer of `schedule`. `next_check` is when time alone may change it (a failure expires); None:
-    never."""
+    """The answer of `schedule`. `next_check` is when time alone may change it (a failure expires); None: never.
+
+    Scores and reasons are kept as they fell (there are as many as resources times nodes) and written out when asked
+    for: a failover does not wait for them."""
 
     graph: Graph
     placements: tuple[Placed, ...]
     changes: tuple[Change, ...]
-    scores: tuple[ScoreLine, ...]
+    score_rows: tuple[ScoreRow, ...]
     promotion_scores: tuple[PromotionScore, ...]
-    contributions: tuple[Contribution, ...]
+    reasons: tuple[tuple[str, str, Reason, str, int], ...]
     blocked: tuple[Blocked, ...]
     next_check: float | None = None
 
     def contributions_for(self, resource: str, node: str) -> tuple[Contribution, ...]:
         """Why a resource has its score on a node."""
-        return tuple(one for one in self.contributions if (one.resource, one.node) == (resource, node))
+        return tuple(Contribution(*one) for one in self.reasons if one[0] == resource and one[1] == node)
+
+    @property
+    def contributions(self) -> tuple[Contribution, ...]:
+        """What every score is made of, in the order in which it came about."""
+        return tuple(Contribution(*one) for one in self.reasons)
+
+    @property
+    def scores(self) -> tuple[ScoreLine, ...]:
+        """Every score when its resource was placed, and when its group or clone was."""
+        return tuple(
+            ScoreLine(row.stage, row.resource, node, score)
+            for row in self.score_rows
+            for node, score in zip(row.nodes, row.scores, strict=True)
+        )

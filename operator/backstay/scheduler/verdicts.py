@@ -28,6 +28,8 @@ def activity_of(
     ledger: FailureLedger,
 ) -> Activity:
     """Judge a history."""
+    if is_plain_absence(resource, history):
+        return Activity(node=node, history=history, known=True, plain=True, records=history.operations)
     records = tuple(sorted(history.operations, key=_run_order))
     activity = Activity(node=node, history=history, records=records)
     agent = history.agent
@@ -39,6 +41,21 @@ def activity_of(
             continue
         _Reader(state, resource, ledger).step(activity, record)
     return activity
+
+
+def is_plain_absence(resource: Resource, history: ResourceHistory) -> bool:
+    """Whether all that a node has to say is that it was asked once and does not have it: of most resources most nodes
+    say just this, so it must cost next to nothing."""
+    if len(history.operations) != 1 or history.shutdown_lock_at is not None or resource.orphan:
+        return False
+    record = history.operations[0]
+    return (
+        record.rc == OCF_NOT_RUNNING
+        and record.operation == "monitor"
+        and record.interval_ms == 0
+        and record.status is OpStatus.DONE
+        and (history.agent is None or history.agent is resource.agent or history.agent == resource.agent)
+    )
 
 
 def _blocks(resource: Resource, record: OpRecord) -> bool:
