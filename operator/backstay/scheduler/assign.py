@@ -186,10 +186,7 @@ class Assigner:
     # -- following others
 
     def _open(self, row: Row) -> bool:
-        for at in self._open_at:
-            if row[at] >= 0:
-                return True
-        return False
+        return any(row[at] >= 0 for at in self._open_at)
 
     def apply(self, resource: Resource, link: Link) -> None:
         """Let the place of the link's primary count for the resource."""
