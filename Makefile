@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test simulate test-hosts-uml test-cluster demo soak bench-failover bench-idle bench-scheduler clean
+.PHONY: help venv system lint crds test simulate simulate-mutants model test-hosts-uml test-cluster demo soak bench-failover bench-idle bench-scheduler clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -18,6 +18,8 @@ help:
 	@echo "                     SEED=123 replays one and tells its story (TALK=1: every operation and write)"
 	@echo "make images  the operator's and the node agent's image, with buildah (as root)"
 	@echo "make helm    obtain helm 3 and 4 for the tests of the chart (once)"
+	@echo "make simulate-mutants  the same with one thing broken at a time: each must be caught by a checker"
+	@echo "make model   search the model of lease and takeover with spin"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
@@ -63,6 +65,12 @@ images:
 
 helm: venv
 	@PYTHONPATH=tests $(BIN)/python -m harness.helm
+
+simulate-mutants: $(VENV)/.ready
+	@PYTHONPATH=tests $(BIN)/python -m simulation.mutants $(if $(SEEDS),--seeds $(SEEDS))
+
+model: venv
+	@$(BIN)/python tools/check_model.py
 
 demo: venv
 	@$(BIN)/python -m backstay_sandbox.demo $(if $(HOSTS),--hosts $(HOSTS)) $(if $(API),--api $(API))

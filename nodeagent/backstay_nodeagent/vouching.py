@@ -145,7 +145,7 @@ class Vouching:
         if asked_at is None or not self.peers or peer not in self.peers or answer.kind != "promise":
             return
         plain_at = now - answer.plain_age_s
-        if plain_at > lapse.expires_at - LEAD_PER_LEASE * lapse.lease_s:
+        if plain_at >= lapse.expires_at - LEAD_PER_LEASE * lapse.lease_s:
             return
         until = asked_at + answer.promise_s * (1 - CLOCK_ERROR)
         self._promises[peer] = max(until, self._promises.get(peer, until))

@@ -71,6 +71,8 @@ ALL = HOSTS + AGENTS
 TESTS = (
     Requirement("promtool", "prometheus", "tests: alert rules"),
     Requirement("prometheus", "prometheus", "tests: a scrape of the sandbox"),
+    Requirement("spin", "spin", "tests: searching the model of lease and takeover"),
+    Requirement("gcc", "gcc", "tests: searching the model of lease and takeover"),
 )
 """What only tests use; they skip where it is missing."""
 PEERS = (

@@ -68,6 +68,7 @@ class Administrator:
     def fence(self) -> None:
         name = self.dice.choice(sorted(self.world.hosts))
         if self.world.read(kinds.HANODE, name) is not None:
+            self.world.hosts[name].asked_for = True
             self._ask("HANode", name, {"type": "fence"})
 
     # -- resources

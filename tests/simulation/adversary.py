@@ -6,7 +6,7 @@ A seed has a temperament: which kinds of faults it knows, and how fast they come
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from simulation.truth import Habit
@@ -29,7 +29,9 @@ Fault = Callable[[], tuple[str, float, Undo] | None]
 class Adversary:
     """`strike` begins one fault; `heal` ends all."""
 
-    def __init__(self, world: World, administrator: Administrator, dice: random.Random) -> None:
+    def __init__(
+        self, world: World, administrator: Administrator, dice: random.Random, *, faults: Sequence[str] = ()
+    ) -> None:
         self.world = world
         self.administrator = administrator
         self.dice = dice
@@ -38,7 +40,7 @@ class Adversary:
         self._serial = 0
         kinds = self._kinds()
         count = dice.choice([1, 2, 3, 5, 8, len(kinds)])
-        self.temperament = sorted(dice.sample(sorted(kinds), min(count, len(kinds))))
+        self.temperament = list(faults) or sorted(dice.sample(sorted(kinds), min(count, len(kinds))))
         self._faults = [kinds[name] for name in self.temperament]
         self.pause_s = dice.choice([1.5, 3.0, 6.0])
         for host in world.hosts.values():
@@ -98,6 +100,11 @@ class Adversary:
             else self.dice.uniform(low, low + (high - low) / 5)
         )
 
+    def _trouble_all(self, seconds: float) -> None:
+        """What makes the DC see or hear badly, or keepers' renewals fail, may get anybody fenced."""
+        for host in self.world.hosts.values():
+            host.trouble(seconds)
+
     def _resources(self) -> list[str]:
         return sorted(
             {one for host in self.world.hosts.values() for one in host.active}
@@ -124,6 +131,7 @@ class Adversary:
             return None
         boot = host.boot_id
         host.freeze()
+        host.trouble(14.0)
 
         def thaw() -> None:
             if host.boot_id == boot:
@@ -137,6 +145,7 @@ class Adversary:
         if host is None or process is None or not process.alive or process.paused:
             return None
         seconds = self._seconds(0.2, 9.0)
+        host.trouble(seconds)
         if excuse:
             host.excuse(seconds + 3.0)
         loop = self.world.loop
@@ -176,6 +185,7 @@ class Adversary:
 
     def do_cut_api(self) -> tuple[str, float, Undo] | None:
         link = self._link()
+        self.world.hosts[link.name].trouble(20.0)
         way = self.dice.choice(["both", "requests", "answers"])
         breaks = self.dice.random() < 0.5
         if way in ("both", "requests"):
@@ -195,6 +205,7 @@ class Adversary:
         link = self._link()
         link.loss = self.dice.choice([0.05, 0.3, 0.7])
         link.jitter_s = self.dice.choice([0.05, 0.5, 1.5])
+        self._trouble_all(20.0)
 
         def again() -> None:
             link.loss, link.jitter_s = 0.0, 0.003
@@ -237,6 +248,7 @@ class Adversary:
         apart = [(a, b) for a in names for b in names if (a in cut) != (b in cut)]
         for link in links:
             link.up = link.back_up = False
+            self.world.hosts[link.name].trouble(20.0)
         for a, b in apart:
             self.world.hosts[a].peers_up[b] = False
 
@@ -268,6 +280,7 @@ class Adversary:
         weather.slow_s = self.dice.choice([0.0, 0.2, 1.0, 2.5])
         weather.failing = self.dice.choice([0.0, 0.2, 0.5, 0.9])
         weather.losing = self.dice.choice([0.0, 0.2, 0.5])
+        self._trouble_all(20.0)
 
         def again() -> None:
             weather.slow_s = weather.failing = weather.losing = 0.0
@@ -325,6 +338,7 @@ class Adversary:
         if "stop" in habit.fails | habit.hangs and resource == "vip":
             host.excuse(seconds + 15.0)
         host.behaviour.habits[resource] = habit
+        host.trouble(seconds + 20.0)
 
         def again() -> None:
             host.behaviour.habits.pop(resource, None)

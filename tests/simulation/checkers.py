@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstay.liveness import has_quorum
 from backstay_kube import kinds
 from backstay_nodeagent.operation import Operation, Origin
 from backstay_nodeagent.orders import Order, Verb
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 FREE = ("quorum", "nothing")
 STARTS_PER_MINUTE_MAX = 30
+QUORUM_SLACK_S = 10.0
+"""A renewal counts so long after it was taken in: a lease, and the way of an order."""
+TROUBLE_PASSES_S = 8.0
+LOOK_SLACK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Checkers:
         self._begun: dict[str, set[str]] = {}
         self._starts: dict[str, list[float]] = {}
         self._busy: dict[tuple[str, str], int] = {}
+        self._renewed: dict[str, float] = {}
 
     def violation(self, rule: str, what: str) -> None:
         self._world.story(f"VIOLATION: {rule}: {what}")
@@ -80,6 +86,43 @@ class Checkers:
                 )
             begun.add(order.id)
 
+        if operation.origin is Origin.ORDER and host.acked_at is not None:
+            late = host.clock.monotonic() - host.acked_at - host.lease_s
+            if late > 0.0:
+                self.violation(
+                    "nothing is begun without a lease",
+                    f"{order.id} on {host.name}, {late:.3f} s after its lease ran out",
+                )
+
+    def fences(self, executor: Host, order: Order) -> None:
+        """A fencing begins. Only the first try counts: those that follow it are the same decision."""
+        world, target = self._world, self._world.hosts[order.target]
+        if not order.id.endswith("-f0") or target.asked_for:
+            return
+        now = world.loop.time()
+        alive = [name for name, at in self._renewed.items() if now - at < QUORUM_SLACK_S]
+        if not has_quorum(members=len(self._renewed), alive=len(alive)):
+            self.violation(
+                "fences only with a quorum", f"{target.name}, with {alive} of {sorted(self._renewed)}"
+            )
+        healthy = target.up and not target.frozen and now > target.trouble_until + TROUBLE_PASSES_S
+        if healthy and order.target in self._up and not self._broken.get(target.name):
+            self.violation("a healthy host is not fenced", f"{target.name} by {executor.name}")
+
+    def look(self) -> None:
+        """Now and then: has each host that may have lost its lease let go of what others may take over?"""
+        for host in self._world.hosts.values():
+            if not host.up or host.acked_at is None or self._is_excused(host):
+                continue
+            over = host.clock.monotonic() - max(host.acked_at + host.lease_s, host.vouched_until)
+            left = sorted(one for one, requires in host.active.items() if requires in FREE)
+            if left and over > LOOK_SLACK_S:
+                self.violation(
+                    "what needs no fencing ends with the lease",
+                    f"{' '.join(left)} on {host.name}, {over:.2f} s after it",
+                )
+                host.excuse(5.0)
+
     def begins(self, host: Host, order: Order) -> None:
         """An operation on a resource begins, whoever ordered it."""
         verb, resource = order.verb, order.resource
@@ -101,7 +144,9 @@ class Checkers:
 
     def _check_overlap(self, host: Host, order: Order) -> None:
         key = (host.boot_id, order.resource)
-        if self._busy.get(key):
+        # An agent that was paused while its keeper released in its stead may begin its own release before it has read so.
+        twice_released = not order.id and order.verb is Verb.STOP and self._is_excused(host)
+        if self._busy.get(key) and not twice_released:
             self.violation(
                 "operations of one resource do not overlap",
                 f"{order.verb.value} {order.resource} on {host.name}",
@@ -221,6 +266,8 @@ class Checkers:
     def written(self, process: str, method: str, target: Target, status: int) -> None:
         """After each write that reached the server."""
         self._world.detail(f"{process} {method} {target.plural}/{target.name}/{target.subresource}: {status}")
+        if status < 300 and target.plural == kinds.LEASE.plural and "/keeper" in process:
+            self._renewed[process.partition("/")[0]] = self._world.loop.time()
         if (
             status >= 300
             or target.plural != kinds.HANODEPLAN.plural

@@ -72,6 +72,13 @@ class Host:
         self.fence_way_up = True
         self.excuse_from = float("-inf")
         self.excuse_until = float("-inf")
+        self.trouble_until = float("-inf")
+        self.asked_for = False
+        """An administrator wants it fenced."""
+        self.acked_at: float | None = None
+        """By its own clock: when the last acknowledged renewal of this boot was sent."""
+        self.lease_s = 3.0
+        self.vouched_until = float("-inf")
 
     @property
     def boot_id(self) -> str:
@@ -88,6 +95,8 @@ class Host:
         self.clock = Clock(self.world.loop, rate=rate)
         self.system = Process(f"{self.name}/os", self.clock)
         self.run = RunDirectory()
+        self.acked_at, self.vouched_until, self.asked_for = None, float("-inf"), False
+        self.trouble(2.0)
         self.world.story(f"{self.name} boots ({self.boot_id})")
         self.world.checkers.booted(self)
         self.start_agent()
@@ -135,6 +144,10 @@ class Host:
         if now > self.excuse_until:
             self.excuse_from = now
         self.excuse_until = max(self.excuse_until, now + seconds)
+
+    def trouble(self, seconds: float) -> None:
+        """For so long something is wrong with this host that may get it fenced."""
+        self.trouble_until = max(self.trouble_until, self.world.loop.time() + seconds)
 
     # -- programs
 

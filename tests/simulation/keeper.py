@@ -166,6 +166,7 @@ class Keeper:
         return status
 
     def _renewed(self, attempt: dict[str, Any]) -> None:
+        self.host.acked_at = max(attempt["sent_at"], self.host.acked_at or 0.0)
         self.logic.renewed(attempt["sent_at"], attempt["lease_s"])
         self.vouching.renewed(attempt["sent_at"])
         was_kept, self._kept_told = self._kept_told is not None, None
@@ -202,6 +203,7 @@ class Keeper:
             return
         if kept is None or self._kept_told is None or abs(kept - self._kept_told) > KEPT_STEP_S:
             self._kept_told = kept
+            self.host.vouched_until = max(self.host.vouched_until, kept or 0.0)
             self._write_renewal()
             self._tell("vouched", kept)
 

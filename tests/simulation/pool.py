@@ -10,7 +10,7 @@ import selectors
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,8 +40,13 @@ class _Child:
 
 
 def run_all(
-    seeds: Iterable[int], *, processes: int, talk: bool = False, before: Callable[[], None] | None = None
-) -> Iterator[Result]:
+    seeds: Iterable[int],
+    *,
+    processes: int,
+    talk: bool = False,
+    before: Callable[[], None] | None = None,
+    faults: Sequence[str] = (),
+) -> Generator[Result, None, None]:
     """Results as they come. `before` is called in each child before it begins."""
     _warm_up()
     waiting = list(seeds)
@@ -49,7 +54,7 @@ def run_all(
     running = 0
     while waiting or running:
         while waiting and running < processes:
-            child = _start(waiting.pop(0), talk=talk, before=before)
+            child = _start(waiting.pop(0), talk=talk, before=before, faults=faults)
             selector.register(child.pipe, selectors.EVENT_READ, child)
             running += 1
         for key, _ in selector.select(5.0):
@@ -76,18 +81,20 @@ def _warm_up() -> None:
     gc.freeze()
 
 
-def _start(seed: int, *, talk: bool, before: Callable[[], None] | None) -> _Child:
+def _start(seed: int, *, talk: bool, before: Callable[[], None] | None, faults: Sequence[str]) -> _Child:
     read, write = os.pipe()
     pid = os.fork()
     if pid:
         os.close(write)
         return _Child(seed, pid, read, time.monotonic())
     os.close(read)
-    _live_as_child(seed, write, talk=talk, before=before)
+    _live_as_child(seed, write, talk=talk, before=before, faults=faults)
     raise AssertionError("a child does not return")
 
 
-def _live_as_child(seed: int, pipe: int, *, talk: bool, before: Callable[[], None] | None) -> None:
+def _live_as_child(
+    seed: int, pipe: int, *, talk: bool, before: Callable[[], None] | None, faults: Sequence[str]
+) -> None:
     """Runs the seed, writes its report and is gone: nothing is tidied up, since programs that were killed must not be closed."""
     gc.disable()
     try:
@@ -95,7 +102,7 @@ def _live_as_child(seed: int, pipe: int, *, talk: bool, before: Callable[[], Non
 
         if before is not None:
             before()
-        report = vars(run_seed(seed, talk=talk))
+        report = vars(run_seed(seed, talk=talk, faults=faults))
         if not report["violations"] and not talk:
             report["story"] = report["story"][-1:]
         text = json.dumps({"report": report})

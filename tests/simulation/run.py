@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,8 +32,10 @@ class Report:
     story: list[str] = field(default_factory=list)
 
 
-def run_seed(seed: int, *, talk: bool = False) -> Report:
-    """For a process that does nothing else: the programs' clocks and dice are replaced in it."""
+def run_seed(seed: int, *, talk: bool = False, faults: Sequence[str] = ()) -> Report:
+    """For a process that does nothing else: the programs' clocks and dice are replaced in it.
+
+    `faults`: only these, instead of what the seed chooses."""
     use_virtual_time(seed)
     dice = random.Random(f"{seed}/plan")
     world = World(seed, hosts=dice.choice([2, 3, 3, 3, 3, 4, 5]), talk=talk)
@@ -41,7 +44,7 @@ def run_seed(seed: int, *, talk: bool = False) -> Report:
         logging.getLogger().setLevel(logging.INFO)
         logging.getLogger().handlers[:] = [LogLines(world)]
     administrator = Administrator(world, random.Random(f"{seed}/administrator"))
-    adversary = Adversary(world, administrator, random.Random(f"{seed}/adversary"))
+    adversary = Adversary(world, administrator, random.Random(f"{seed}/adversary"), faults=faults)
     world.story(f"seed {seed}: {len(world.hosts)} hosts; faults: {', '.join(adversary.temperament)}")
     set_up(world)
     world.run(BOOT_S)

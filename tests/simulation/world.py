@@ -129,6 +129,11 @@ class World:
     def boot_all(self) -> None:
         for host in self.hosts.values():
             self.loop.post(host.system, host.boot, delay=host.dice.uniform(0, 0.5))
+        self._look()
+
+    def _look(self) -> None:
+        self.checkers.look()
+        self.loop.call_later(0.2, self._look, context=self.api.context)
 
     # -- networks
 
@@ -185,12 +190,19 @@ class PowerSwitch:
         self.fenced: dict[str, str] = {}
         """Boots that it ended: boot id -> by whom."""
 
+    def _switch_on(self, target: str) -> int:
+        boot_if_down(self._world.hosts[target])
+        return 0
+
     def plan(self, executor: Host, order: Order) -> tuple[float, Callable[[], int]]:
         """How long this fencing takes, and what it does at its end."""
         world, mode = self._world, self.mode
         if order.fence_action == "monitor":
             reached = mode in ("works", "denies") and executor.fence_way_up
             return (0.1, lambda: 0) if reached else (float("inf"), lambda: 1)
+        if order.fence_action == "on":
+            return self._dice.uniform(0.2, 1.0), lambda: self._switch_on(order.target)
+        world.checkers.fences(executor, order)
         took = self._dice.uniform(0.2, 1.5)
         world.story(f"{executor.name} asks the power switch to end {order.target} ({order.id}); it {mode}")
         if mode == "hangs" or not executor.fence_way_up:

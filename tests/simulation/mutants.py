@@ -1,0 +1,335 @@
+"""`make simulate-mutants`: the same simulation with one thing broken on purpose. A checker that never fails proves nothing.
+
+Each mutant replaces a function of the real modules, in the process of its seed only. It names the rules that may catch it, and the
+faults that bring it out; the unbroken programs pass the very same seeds (`--sound` shows it). Ends with {"mutants":, "caught":}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backstay.coordinator import Coordinator, membership, orders
+from backstay.fencing import fencer
+from backstay.liveness import leases, takeover
+from backstay.liveness.leases import LeaseTracker
+from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
+from backstay_nodeagent import brain, history, keeper_logic, lease_guard, lease_term, resources, vouching
+from backstay_nodeagent.operation import Origin
+from backstay_nodeagent.orders import Orders, Verb
+from backstay_operator import dc
+from backstay_operator.drive import PlanDriver
+from simulation import virtual_time
+from simulation.pool import run_all
+
+ALONE = "never active on two nodes"
+PROOF = "no start before the proof of death"
+ONE_DC = "at most one DC acts per epoch"
+QUORUM = "fences only with a quorum"
+HEALTHY = "a healthy host is not fenced"
+ORDER = "a group starts in order"
+ONCE = "an order runs at most once"
+COUNTS = "no fail count is lost"
+STORM = "no action storm"
+LEASE = "what needs no fencing ends with the lease"
+BEGUN = "nothing is begun without a lease"
+OVERLAP = "operations of one resource do not overlap"
+CUTS = ("isolate", "cut_api", "cut_peers", "bad_link")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is broken, by which faults it shows, and which rules may say so."""
+
+    name: str
+    break_it: Callable[[], None]
+    faults: tuple[str, ...]
+    rules: tuple[str, ...]
+
+
+# -- the operator
+
+
+def no_wait_for_death() -> None:
+    """A silent node counts as dead."""
+
+    def judge(facts: NodeFacts) -> NodeVerdict:
+        found = judge_node(facts)
+        if found.condition is NodeCondition.UNCLEAN:
+            return NodeVerdict(condition=NodeCondition.OFFLINE, reason="surely dead", released=True)
+        return found
+
+    membership.judge_node = judge  # type: ignore[attr-defined]
+
+
+def fencing_assumed() -> None:
+    """A fencing without an answer in time, or with a bad one, counts as done."""
+    fencer.Fencer.failed = lambda self, step, executors: self.succeeded(step)  # type: ignore[method-assign]
+
+
+def epoch_never_raised() -> None:
+    """Each DC acts in epoch 1."""
+    real = dc.ClusterTask._begin_term
+
+    async def begin(self: Any, cluster: Any) -> Any:
+        term = await real(self, cluster)
+        number = term.coordinator.number
+        coordinator = Coordinator(
+            cluster=self.name, epoch=1, number=number, tracker=self._world.tracker, homes={}
+        )
+        driver = PlanDriver(self._client, self._world.plans, epoch=1, may_write=self._elector.leads)
+        return dc.Term(coordinator, driver, since=term.since)
+
+    dc.ClusterTask._begin_term = begin  # type: ignore[method-assign]
+
+
+def stale_leases_count() -> None:
+    """Whoever ever had a Lease counts in every quorum."""
+    takeover.TakeoverJudge._is_plain = lambda self, node, beat, now: self._tracker.lease(node) is not None  # type: ignore[method-assign]
+    membership.has_quorum = lambda *, members, alive: members > 0  # type: ignore[attr-defined]
+
+
+def quorum_not_needed() -> None:
+    """The DC acts alone too."""
+    membership.has_quorum = lambda *, members, alive: members > 0  # type: ignore[attr-defined]
+
+
+def ages_not_reset() -> None:
+    """After a gap in the DC's own reads the ages go on."""
+
+    def succeeded(self: LeaseTracker, now: float, *, sent_at: float | None = None) -> bool:
+        self._advance(now)
+        self._read_at = max(self._read_at or 0.0, now if sent_at is None else sent_at)
+        return False
+
+    leases.LeaseTracker.read_succeeded = succeeded  # type: ignore[method-assign]
+    takeover.TakeoverJudge.may_take = lambda self, node, voters, now: True  # type: ignore[method-assign]
+
+
+def chain_dropped() -> None:
+    """Orders of a chain go out without what they have to wait for."""
+    real = orders.ActionWriter.plan_action
+    orders.ActionWriter.plan_action = lambda self, action, after: real(self, action, ())  # type: ignore[method-assign]
+
+
+# -- the agent
+
+
+def order_for_another_boot() -> None:
+    """What was meant for the boot before is run."""
+    real = brain.Brain._take_orders
+
+    def take(self: Any, orders_: Orders) -> None:
+        real(self, replace(orders_, boot_id=self.boot_id))
+
+    brain.Brain._take_orders = take  # type: ignore[method-assign]
+    membership.MembershipKeeper._follow_sync = _follow_any_boot  # type: ignore[method-assign]
+    orders.PlanBook.forget_node = lambda self, node: None  # type: ignore[method-assign]
+
+
+def _follow_any_boot(self: Any, name: str, plan: Any, pulse: Any, epoch: int) -> None:
+    lease = self._tracker.lease(name)
+    if plan is not None and lease is not None:
+        self._synced[name] = lease.boot_id
+        self._stale.discard(name)
+
+
+def ledger_forgotten() -> None:
+    """A restarted agent does not know which orders it has run."""
+    real = brain.Brain._recover
+
+    def recover(self: Any, event: Any, instant: Any) -> None:
+        kept = {
+            key: value for key, value in event.journal.items() if not key.startswith(("result/", "pending/"))
+        }
+        real(self, replace(event, journal=kept), instant)
+
+    brain.Brain._recover = recover  # type: ignore[method-assign]
+
+
+def fail_counts_forgotten() -> None:
+    """A restarted agent begins to count anew."""
+    real = history.History.load
+
+    def load(self: Any, journal: Any) -> None:
+        real(self, {key: value for key, value in journal.items() if not key.startswith("failure/")})
+
+    history.History.load = load  # type: ignore[method-assign]
+
+
+def failures_not_counted() -> None:
+    """No operation ever fails as far as the counts go."""
+    history.counts_as_failure = lambda operation, outcome: False  # type: ignore[assignment]
+
+
+def stop_failure_ignored() -> None:
+    """A stop that failed is told as done."""
+    real = brain.Brain._finish
+
+    def finish(self: Any, call_id: int, outcome: Any, instant: Any) -> None:
+        running = self.dispatch._running.get(call_id)
+        if running is not None and running.order.verb is Verb.STOP:
+            outcome = replace(outcome, rc=0, status=brain.OpStatus.DONE)
+        real(self, call_id, outcome, instant)
+
+    brain.Brain._finish = finish  # type: ignore[method-assign]
+
+
+def active_forgotten() -> None:
+    """A restarted agent does not know what runs, and lets go of nothing."""
+    real = resources.ResourceBook.load
+
+    def load(self: Any, journal: Any, now: float) -> None:
+        real(self, {key: value for key, value in journal.items() if not key.startswith("resource/")}, now)
+
+    resources.ResourceBook.load = load  # type: ignore[method-assign]
+
+
+def nothing_released() -> None:
+    """A node that is cut off goes on."""
+    brain.release_chains = lambda states: []  # type: ignore[assignment]
+    keeper_logic.KeeperLogic.must_release = lambda self, now: False  # type: ignore[method-assign]
+
+
+def orders_survive_a_cut() -> None:
+    """Orders from before a cut are run after it, and the plan is not read again first."""
+    brain.Brain._void_orders = lambda self: None  # type: ignore[method-assign]
+    lease_guard.LeaseGuard.needs_read = property(lambda self: False)  # type: ignore[assignment, method-assign]
+    lease_guard.LeaseGuard.orders_hold = property(lambda self: True)  # type: ignore[assignment, method-assign]
+
+
+def operations_overlap() -> None:
+    """A second operation of a resource does not wait for the first."""
+    real = brain.Brain._begin
+
+    def begin(self: Any, order: Any, *, origin: Origin, ready: Any, instant: Any) -> None:
+        real(self, order, origin=origin, ready=ready, instant=instant)
+        if order.verb.on_resource:
+            self.resources.of(order).running = None
+
+    brain.Brain._begin = begin  # type: ignore[method-assign]
+
+
+# -- the keeper
+
+
+def deadline_from_the_answer() -> None:
+    """The lease is counted from when the answer came, not from before the renewal was sent."""
+    real = keeper_logic.KeeperLogic.renewed
+
+    def renewed(self: Any, sent_at: float, lease_s: float) -> None:
+        real(self, virtual_time.local_now(), lease_s)
+
+    keeper_logic.KeeperLogic.renewed = renewed  # type: ignore[method-assign]
+
+
+def no_margin() -> None:
+    """It begins to stop only when the lease has run out."""
+    lease_term.LeaseTerm.stop_at = lease_term.LeaseTerm.expires_at  # type: ignore[method-assign, assignment]
+
+
+def keeper_never_releases() -> None:
+    """Nobody stops anything while the agent is away."""
+    keeper_logic.KeeperLogic.must_release = lambda self, now: False  # type: ignore[method-assign]
+
+
+def promise_not_marked() -> None:
+    """Who has promised renews as if nothing were."""
+    vouching.Vouching.attempted = lambda self, now: 0.0  # type: ignore[method-assign]
+
+
+def promise_never_ends() -> None:
+    """A promise once given holds for ever."""
+
+    def keep_until(self: Any, now: float) -> float | None:
+        if self.peers is None:
+            return None
+        needed = (len(self.peers) + 1) // 2
+        return now + self.lease_s if len(self._promises) >= needed else None
+
+    vouching.Vouching.keep_until = keep_until  # type: ignore[method-assign]
+
+
+def one_promise_is_enough() -> None:
+    """Any peer's promise will do."""
+
+    def keep_until(self: Any, now: float) -> float | None:
+        standing = [until for until in self._promises.values() if until > now]
+        return max(standing, default=None) if self.peers else None
+
+    vouching.Vouching.keep_until = keep_until  # type: ignore[method-assign]
+
+
+MUTANTS = (
+    Mutant("no wait for death", no_wait_for_death, ("freeze", "isolate", "crash"), (ALONE, PROOF)),
+    Mutant("fencing assumed", fencing_assumed, ("bad_fencing", "freeze", "crash", "isolate"), (ALONE, PROOF)),
+    Mutant("epoch never raised", epoch_never_raised, ("kill", "pause_operator"), (ONE_DC,)),
+    Mutant("stale leases count", stale_leases_count, ("isolate", "cut_api"), (ALONE, QUORUM)),
+    Mutant("quorum not needed", quorum_not_needed, ("isolate", "crash", "cut_api"), (QUORUM,)),
+    Mutant("ages not reset after a gap", ages_not_reset, ("api_outage",), (HEALTHY, ALONE)),
+    Mutant("group started in parallel", chain_dropped, ("crash",), (ORDER,)),
+    Mutant("orders for another boot", order_for_another_boot, ("crash", "people"), (ALONE, PROOF, ORDER)),
+    Mutant("ledger forgotten", ledger_forgotten, ("kill", "people"), (ONCE,)),
+    Mutant("fail counts forgotten", fail_counts_forgotten, ("kill", "bad_agent"), (COUNTS,)),
+    Mutant("failures not counted", failures_not_counted, ("bad_agent",), (STORM,)),
+    Mutant("stop failure ignored", stop_failure_ignored, ("bad_agent", "people"), (ALONE, PROOF)),
+    Mutant("what runs forgotten", active_forgotten, ("kill", *CUTS), (ALONE, LEASE)),
+    Mutant("nothing released", nothing_released, CUTS, (ALONE, LEASE)),
+    Mutant("orders survive a cut", orders_survive_a_cut, (*CUTS, "people"), (ALONE, PROOF, BEGUN)),
+    Mutant("operations overlap", operations_overlap, ("people", "bad_agent"), (OVERLAP,)),
+    Mutant("deadline from the answer", deadline_from_the_answer, ("bad_link", "isolate"), (ALONE, LEASE)),
+    Mutant("no margin to stop in", no_margin, ("isolate", "cut_api"), (ALONE, LEASE)),
+    Mutant("keeper never releases", keeper_never_releases, ("kill", "isolate", "cut_api"), (ALONE, LEASE)),
+    Mutant("promise not marked", promise_not_marked, ("isolate", "cut_api"), (ALONE,)),
+    Mutant("promise never ends", promise_never_ends, ("isolate", "cut_api", "cut_peers"), (ALONE, LEASE)),
+    Mutant("one promise is enough", one_promise_is_enough, ("isolate", "cut_api", "cut_peers"), (ALONE,)),
+)
+
+
+def main() -> int:
+    """Exit status 1 if one was not caught."""
+    parser = argparse.ArgumentParser(prog="simulation.mutants", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=60, help="tries for each mutant")
+    parser.add_argument("--only", action="append", help="a mutant by its name")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--sound", action="store_true", help="run the same seeds unbroken: nothing may be found"
+    )
+    options = parser.parse_args()
+    chosen = [one for one in MUTANTS if not options.only or one.name in options.only]
+    caught = 0
+    for mutant in chosen:
+        began = time.monotonic()
+        told = hunt(mutant, options)
+        caught += bool(told)
+        print(f"{mutant.name}: {told or 'NOT CAUGHT'} ({time.monotonic() - began:.0f} s)")
+        sys.stdout.flush()
+    print(json.dumps({"mutants": len(chosen), "caught": caught}))
+    return 0 if (caught == 0 if options.sound else caught == len(chosen)) else 1
+
+
+def hunt(mutant: Mutant, options: argparse.Namespace) -> str:
+    """By which rule, and at which seed; empty if by none."""
+    before = (lambda: None) if options.sound else mutant.break_it
+    seeds = range(options.seeds)
+    results = run_all(seeds, processes=options.processes, before=before, faults=mutant.faults)
+    for result in results:
+        for one in result.report.get("violations", []):
+            if one["rule"] in mutant.rules or options.sound:
+                results.close()
+                return f"{one['rule']} (seed {result.seed}: {one['what']})"
+        if result.crash and options.sound:
+            return result.crash
+    return ""
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)
