@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 
 from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
 from backstay.api.quantities import timestamp, timestamp_seconds
@@ -149,6 +150,8 @@ class ClusterTask:
         cluster = self._cluster()
         if cluster is None:
             return 1.0
+        if self._term is not None and self._is_outdated(self._term):
+            self._term = None
         if self._term is None:
             self._term = await self._begin_term(cluster)
             self._grants.forget()
@@ -161,6 +164,16 @@ class ClusterTask:
         if self._world.lease_was_stale():
             await self._world.read_leases()
         return await self._step(self._term)
+
+    def _is_outdated(self, term: Term) -> bool:
+        """Whether hosts remember a newer epoch, though we hold the Lease and nobody newer has written: theirs is of a cluster that once
+        had this name, or etcd went back in time. They refuse us until our epoch is above what they know."""
+        remembered = highest_epoch(self._world.plans.objects(), of_cluster=self.name)
+        ours = term.coordinator.epoch
+        if remembered > ours:
+            facts = {"cluster": self.name, "epoch": remembered, "ours": ours}
+            log.warning("hosts remember a newer epoch than ours; a new term begins above it", extra=facts)
+        return remembered > ours
 
     async def _grant_secrets(self) -> None:
         """Before the step: the order to start something must not come before the right to read its Secrets."""
@@ -183,11 +196,7 @@ class ClusterTask:
         async with asyncio.timeout(PATH_TIMEOUT_S):
             fresh = await self._client.get(kinds.HACLUSTER, self.name)
             status = fresh.get("status") or {}
-            highest_plan = max(
-                (int((obj.get("spec") or {}).get("epoch", 0)) for obj in self._world.plans.objects()),
-                default=0,
-            )
-            epoch = max(int(status.get("epoch", 0)), highest_plan) + 1
+            epoch = max(int(status.get("epoch", 0)), highest_epoch(self._world.plans.objects())) + 1
             body = {
                 "metadata": {"resourceVersion": fresh["metadata"]["resourceVersion"]},
                 "status": {"epoch": epoch, "dc": host_of(self.identity), "dcSince": timestamp(time.time())},
@@ -390,6 +399,16 @@ def _is_young(lease: Obj, now: float) -> bool:
     spec = lease["spec"]
     age = now - timestamp_seconds(spec.get("renewTime") or "1970-01-01T00:00:00Z")
     return age < float(spec.get("leaseDurationSeconds") or 30)
+
+
+def highest_epoch(plans: Iterable[Obj], *, of_cluster: str | None = None) -> int:
+    """The highest that a plan carries, or that an agent says it knows of; 0 where there is none."""
+    known = [0]
+    for plan in plans:
+        spec, status = plan.get("spec") or {}, plan.get("status") or {}
+        if of_cluster in (None, spec.get("cluster")):
+            known += [int(spec.get("epoch", 0)), int(status.get("observedEpoch", 0))]
+    return max(known)
 
 
 def host_of(identity: str) -> str:

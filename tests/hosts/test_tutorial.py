@@ -5,12 +5,14 @@ Times asserted are bounds that hold on a loaded machine, not what is usually mea
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from backstay.api import API_VERSION
 from backstay_sandbox import background
 from backstay_sandbox.options import SandboxOptions
 from backstay_sandbox.outages import OutageWatch
@@ -159,3 +161,30 @@ def test_power_cut_of_the_dc_elects_another_which_fences_it(cluster: ClusterUnde
     wait_for(lambda: cluster.boots()[node] == boots[node] + 1, timeout_s=20.0, what=f"{node} was fenced")
     cluster.settle()
     assert cluster.status_of("hacluster/sandbox")["epoch"] > before["epoch"]
+
+
+def test_cluster_made_again_under_its_name_is_obeyed_though_hosts_remember_its_epochs(
+    cluster: ClusterUnderTest,
+) -> None:
+    """Deleted with all its plans; the hosts' memory of epochs is on their disks."""
+    for node in cluster.sandbox.layout.nodes:
+        assert cluster.sandbox.on_host(node, "pkill", "-f", "backstay_operator").returncode == 0
+    cluster.await_started()
+    made = cluster.run("kubectl", "get", "hacluster", "sandbox", "-o", "json")
+    spec = json.loads(made.stdout)["spec"]
+    known = cluster.status_of("hacluster/sandbox")["epoch"]
+    assert known > 1
+    assert cluster.run("kubectl", "delete", "hacluster", "sandbox").returncode == 0
+    assert cluster.run("kubectl", "delete", "hanodeplans", "--all").returncode == 0
+    again = {"apiVersion": API_VERSION, "kind": "HACluster", "metadata": {"name": "sandbox"}, "spec": spec}
+    path = cluster.sandbox.layout.state_dir / "again.json"
+    path.write_text(json.dumps(again))
+    assert cluster.run("kubectl", "create", "-f", str(path)).returncode == 0
+    wait_for(
+        lambda: cluster.status_of("hacluster/sandbox").get("epoch", 0) > known,
+        timeout_s=30.0,
+        what="the new cluster's DC is above what the hosts remember",
+    )
+    cluster.settle()
+    moved = cluster.run("kubectl-ha", "resource", "move", "ClusterIP")
+    assert moved.returncode == 0, moved.stdout + moved.stderr
