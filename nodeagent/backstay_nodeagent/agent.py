@@ -105,6 +105,7 @@ class Hands:
         if self._stepping:
             return
         self._stepping = True
+        self._hear_keeper_first()
         try:
             while self._inbox:
                 for command in self.brain.step(self._inbox.popleft(), instant()):
@@ -112,6 +113,23 @@ class Hands:
         finally:
             self._stepping = False
         self._after_step()
+
+    def _hear_keeper_first(self) -> None:
+        """An agent that was held up finds its lease run out by its timer, while what the keeper said waits unread in the socket. The
+        keeper's file has its newest word."""
+        due_at = self.brain.guard.judge_at
+        if due_at is None or instant().at < due_at:
+            return
+        settings = self.settings
+        renewal, kept = (
+            last_renewal(settings.run_dir, settings.boot_id),
+            kept_until(settings.run_dir, settings.boot_id),
+        )
+        if renewal is not None:
+            self._inbox.appendleft(ev.LeaseRenewed(renewal))
+        if kept is not None:
+            # Before the renewal, which is old where promises count: the first event that comes in is judged by.
+            self._inbox.appendleft(ev.Vouched(kept))
 
     def _after_step(self) -> None:
         if self.brain.resources.revision != self._release_revision:

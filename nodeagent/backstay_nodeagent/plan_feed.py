@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -25,9 +26,15 @@ class PlanFeed:
         self._uid = ""
         self._unreadable = 0
         self.on_new_plan: Callable[[], None] = _nothing
+        self.heard = asyncio.Event()
+        """Set once it is known what the plan says. A status from before would lack the results of what the plan still names."""
 
     def take(self, plan: dict[str, Any] | None, read_at: float | None) -> None:
         """A plan as read (None: there is none)."""
+        self._take(plan, read_at)
+        self.heard.set()
+
+    def _take(self, plan: dict[str, Any] | None, read_at: float | None) -> None:
         if plan is None:
             if self._hands.brain.book.orders is not None:
                 log.warning("there is no plan for this node")

@@ -29,6 +29,8 @@ from backstay_nodeagent.status_view import status_of
 
 if TYPE_CHECKING:
     from backstay_kube.client import KubeClient
+    from backstay_nodeagent.plan_feed import PlanFeed
+    from backstay_nodeagent.status_writer import StatusWriter
 
 log = logging.getLogger(__name__)
 LOCK_PAUSE_S = 0.05
@@ -131,13 +133,19 @@ class Program:
         writer.kick()
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run())
-            group.create_task(writer.run())
+            group.create_task(self._report(feed, writer))
             group.create_task(self._look_again(writer.kick))
             group.create_task(self._refresh_access(hands.keeper, client))
             if self._options.host_namespaces:
                 group.create_task(self._keep_token(hands.keeper, client))
             if self._options.metrics_port:
                 group.create_task(self._expose(hands, hands.keeper))
+
+    @staticmethod
+    async def _report(feed: PlanFeed, writer: StatusWriter) -> None:
+        """From when the plan has been read; until then the status of the agent before stands."""
+        await feed.heard.wait()
+        await writer.run()
 
     async def _expose(self, hands: Hands, keeper: KeeperLink) -> None:
         """Metrics, once the plan is followed. A port that is taken is told, and costs nothing but the metrics."""

@@ -251,6 +251,20 @@ async def test_outage_shorter_than_the_lease_touches_nothing(bed: Bed) -> None:
     assert "cut off" not in bed.log
 
 
+async def test_agent_that_hung_while_its_keeper_renewed_takes_nothing_for_cut_off(bed: Bed) -> None:
+    """What the keeper said meanwhile waits unread when the agent goes on, and its timer is long past."""
+    await group_runs(bed)
+    assert bed.agent is not None
+    for _ in range(3):
+        bed.agent.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(4.0)
+        bed.agent.send_signal(signal.SIGCONT)
+        await asyncio.sleep(0.5)
+    assert bed.runs("fs")
+    assert bed.runs("vip")
+    assert "cut off" not in bed.log
+
+
 async def test_cut_off_node_has_stopped_before_its_lease_expires(bed: Bed) -> None:
     await group_runs(bed)
     await bed.order(bed.action("1-1-4", "start", "fenced", requires="fencing"))
