@@ -51,6 +51,25 @@ def run_all(
     _warm_up()
     waiting = list(seeds)
     selector = selectors.DefaultSelector()
+    try:
+        yield from _results(waiting, selector, processes=processes, talk=talk, before=before, faults=faults)
+    finally:
+        for key in list(selector.get_map().values()):
+            os.kill(key.data.pid, signal.SIGKILL)
+            os.waitpid(key.data.pid, 0)
+            os.close(key.data.pipe)
+        selector.close()
+
+
+def _results(
+    waiting: list[int],
+    selector: selectors.BaseSelector,
+    *,
+    processes: int,
+    talk: bool,
+    before: Callable[[], None] | None,
+    faults: Sequence[str],
+) -> Generator[Result, None, None]:
     running = 0
     while waiting or running:
         while waiting and running < processes:
@@ -109,9 +128,11 @@ def _live_as_child(
     except BaseException:  # noqa: BLE001 - whatever it was, the parent tells of it
         text = json.dumps({"crash": traceback.format_exc()})
     data = text.encode()
-    while data:
-        data = data[os.write(pipe, data) :]
-    os._exit(0)
+    try:
+        while data:
+            data = data[os.write(pipe, data) :]
+    finally:  # also where the parent has stopped listening: a child never goes on as its parent
+        os._exit(0)
 
 
 def _reap(child: _Child) -> Result:
