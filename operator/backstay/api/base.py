@@ -118,13 +118,9 @@ class KindInfo:
         return self.kind.lower()
 
 
-def cel(
-    rule: str, message: str, *, field_path: str | None = None, worded: str | None = None
-) -> dict[str, str]:
-    """One x-kubernetes-validations entry. `worded` is an expression for the message, where numbers belong into it."""
+def cel(rule: str, message: str, *, field_path: str | None = None) -> dict[str, str]:
+    """One x-kubernetes-validations entry."""
     entry = {"rule": rule, "message": message}
-    if worded:
-        entry["messageExpression"] = worded
     if field_path:
         entry["fieldPath"] = field_path
     return entry

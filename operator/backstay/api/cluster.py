@@ -134,10 +134,10 @@ class Watchdog(Model):
     model_config = rules(
         cel(
             f"{_WAIT} >= {_BOUND}",
-            "unsafe: L(1-rho) < (D+3W+R)(1+rho); raise takeoverDelayMilliseconds",
-            worded=f"'unsafe: L(1-rho) = ' + string({_WAIT}) + ' is less than (D+3W+R)(1+rho) = ' + string({_BOUND})"
-            " + ' (both in ms/1000); raise takeoverDelayMilliseconds to '"
-            f" + string({_BOUND} / (1000 - self.clockErrorPermille) + 1) + ' or more'",
+            # Static: a message put together from numbers is over the API server's cost budget, since it can't bound their spelling.
+            "unsafe: takeoverDelayMilliseconds x (1000 - clockErrorPermille) must be at least (deadlineMilliseconds + 3000 x "
+            "timeoutSeconds + resetMilliseconds) x (1000 + clockErrorPermille), L(1-rho) >= (D+3W+R)(1+rho); "
+            "raise takeoverDelayMilliseconds",
         )
     )
 
