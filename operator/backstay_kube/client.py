@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 
@@ -103,6 +104,11 @@ class KubeClient:
                 )
         except (kube_config.ConfigException, OSError) as error:
             raise ApiError(f"no usable kubeconfig: {error}") from error
+        except (TypeError, ValueError, yaml.YAMLError) as error:
+            # What the library does with a file that is empty, or holds no kubeconfig.
+            raise ApiError(
+                f"no usable kubeconfig: {kubeconfig or 'the default one'} is not one ({error})"
+            ) from error
         api = kube.ApiClient(configuration)
         path = SERVICE_ACCOUNT_TOKEN if in_pod else token_file_of(kubeconfig, context)
         token_file = TokenFile(path) if path else None

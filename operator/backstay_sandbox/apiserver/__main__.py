@@ -64,9 +64,12 @@ def kubeconfig_text(server: str, token: str, *, authority: bytes = b"") -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Whole or not at all: whoever waits for the file must never read half of it."""
+    fresh = path.with_name(f".{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+    fresh.replace(path)
 
 
 def _open_store(arguments: argparse.Namespace) -> ObjectStore:
