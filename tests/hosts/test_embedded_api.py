@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KUBECTL = Path(sys.executable).parent / "kubectl"
 ASK_AS_A_HOST = """
 import json, ssl, sys, urllib.request, yaml
-config = yaml.safe_load(open("/run/backstay-host/kubeconfig"))
+config = yaml.safe_load(open("/run/backstay-host/agent.kubeconfig"))
 import base64
 cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
 trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())

@@ -64,7 +64,9 @@ def test_a_host_with_two_supplies_is_off_only_when_both_are(sandbox: SandboxUnde
     assert sandbox.fence("n1", action="off", plug="n2.b").returncode == OK
     assert sandbox.host_status("n2")["power"] == "off"
     assert sandbox.fence("n1", action="on", plug="n2.a").returncode == OK
-    assert sandbox.host_status("n2")["boots"] == boots + 1
+    wait_for(
+        lambda: sandbox.host_status("n2")["boots"] == boots + 1, timeout_s=5.0, what="n2 has booted once more"
+    )
 
 
 def test_list_and_monitor_answer(sandbox: SandboxUnderTest) -> None:

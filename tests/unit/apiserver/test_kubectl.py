@@ -173,7 +173,7 @@ count: 3
     server.kubectl("create", "-f", "-", given=event)
     assert "it moved" in server.kubectl("describe", "gz", "told")
     assert "it moved" in server.kubectl("events", "--for", "gizmo/told")
-    columns = server.kubectl("get", "events").splitlines()
+    columns = server.kubectl("get", "events", "--field-selector", "involvedObject.name=told").splitlines()
     assert columns[0].split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
     assert columns[1].split()[-3:] == ["gizmo/told", "it", "moved"]
 
