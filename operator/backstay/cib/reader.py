@@ -6,25 +6,27 @@ falls back to its default, because Pacemaker runs clusters that have such, and a
 Pacemaker would do.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from backstay.cib.absences import read_document
 from backstay.cib.constraints import ConstraintReader
 from backstay.cib.options import read_properties
 from backstay.cib.resources import ResourceReader, meta_of, meta_sets_of, operation_of, operation_sets_of
 from backstay.cib.rules import merged, read_sets
 from backstay.cib.status import read_status
-from backstay.cib.tree import Element, Index, label, parse_xml, read
+from backstay.cib.tree import Element, Index, label, read
 from backstay.cib.values import CibError, boolean, date, integer
 from backstay.state.cluster import ClusterState, FencingLevel
 from backstay.state.resource import Resource
 
 
 def parse_cib(
-    xml: str | bytes, *, now: float | None = None, override_now: float | None = None
+    xml: str | bytes | Iterable[bytes], *, now: float | None = None, override_now: float | None = None
 ) -> ClusterState:
-    """Read a whole CIB. `now` (epoch seconds) is used unless the CIB carries an execution-date; with
+    """Read a whole CIB, at once or in pieces. `now` (epoch seconds) is used unless the CIB carries an execution-date; with
     neither, CibError, as is every other fault. `override_now` wins over both."""
-    root = parse_xml(xml)
+    root, absences = read_document(xml)
     if root.tag != "cib":
         raise CibError(f"not a CIB: the root is {root.tag!r}")
     recorded = execution_date(root)
@@ -34,7 +36,7 @@ def parse_cib(
         raise CibError("no execution-date, and no other time given", element="cib")
     index = Index(root)
     properties = read_properties(root.find("configuration/crm_config"), index, now=now)
-    status = read_status(root, index, properties, now=now)
+    status = read_status(root, index, properties, now=now, absences=absences)
     state = ClusterState(
         now=now,
         nodes=status.nodes,

@@ -108,7 +108,7 @@ class ResourceReader:
             utilization[name] = parsed(value, integer, element=label(element), attribute=name)
         return Primitive(
             id=required(element, "id"),
-            agent=Agent(
+            agent=Agent.shared(
                 standard=required(source, "class"),
                 provider=source.get("provider") or "",
                 type=required(source, "type"),

@@ -1,16 +1,18 @@
 """The status section: node states, operation histories, fail counts, tickets."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from backstay.cib.absences import Run
 from backstay.cib.membership import standing_of
+from backstay.cib.records import agent_of, date_or_number, record_of
 from backstay.cib.rules import read_sets
 from backstay.cib.tree import Element, Index, label, parsed, read, required
-from backstay.cib.values import CibError, boolean, date, duration_ms, integer, score
-from backstay.state.choices import NodeKind, OpStatus
+from backstay.cib.values import CibError, boolean, date, integer, score
+from backstay.state.choices import NodeKind
 from backstay.state.cluster import ClusterProperties
-from backstay.state.history import FailCount, OpRecord, ResourceHistory, Ticket
+from backstay.state.history import FailCount, ResourceHistory, Ticket
 from backstay.state.node import Node
-from backstay.state.resource import Agent
 from backstay.state.rule_match import Facts, matches
 from backstay.state.score import INFINITY
 
@@ -23,7 +25,9 @@ class Status:
     tickets: tuple[Ticket, ...]
 
 
-def read_status(root: Element, index: Index, properties: ClusterProperties, *, now: float) -> Status:
+def read_status(
+    root: Element, index: Index, properties: ClusterProperties, *, now: float, absences: Mapping[Element, Run]
+) -> Status:
     """Nodes in the order in which their states stand, then those without; and everything recorded about them. Raises CibError."""
     states = _states(root)
     nodes: list[Node] = []
@@ -44,7 +48,7 @@ def read_status(root: Element, index: Index, properties: ClusterProperties, *, n
     for state in root.iterfind("status/node_state"):
         if id(state) in names:
             reported.setdefault(names[id(state)], len(reported))
-            histories += _histories(state, names[id(state)])
+            histories += _histories(state, names[id(state)], absences)
     # Of several copies the first reported counts as the one that is meant, so nodes are in that order.
     nodes.sort(key=lambda node: reported.get(node.name, len(reported)))
     tickets = tuple(_ticket(one) for one in root.iterfind("status/tickets/ticket_state"))
@@ -122,107 +126,25 @@ def _flag(pairs: dict[str, str], name: str) -> bool:
         return False
 
 
-def _histories(state: Element, node: str) -> list[ResourceHistory]:
-    found = []
+def _histories(state: Element, node: str, absences: Mapping[Element, Run]) -> Iterator[ResourceHistory]:
     for element in state.iterfind("lrm/lrm_resources/lrm_resource"):
-        standard, kind = element.get("class"), element.get("type")
-        agent = (
-            Agent(standard=standard, provider=element.get("provider") or "", type=kind)
-            if standard and kind
-            else None
-        )
-        found.append(
-            ResourceHistory(
-                resource=required(element, "id"),
-                node=node,
-                agent=agent,
-                operations=tuple(_record(op) for op in element.findall("lrm_rsc_op")),
-                container=element.get("container"),
-                shutdown_lock_at=read(element, "shutdown-lock", date),
-            )
-        )
-    return found
+        run = absences.get(element)
+        if run is None:
+            yield _history(element, node)
+        else:
+            for agent, probe in run:
+                yield ResourceHistory(resource=probe.resource, node=node, agent=agent, operations=probe)
 
 
-def _record(element: Element) -> OpRecord:
-    attributes = element.attrib
-    key = attributes.get("transition-key", "")
-    rc = read(element, "rc-code", integer)
-    status = read(element, "op-status", integer)
-    if rc is None or status is None:
-        magic_status, magic_rc = _magic(attributes.get("transition-magic", ""))
-        rc = magic_rc if rc is None else rc
-        status = magic_status if status is None else status
-    force = attributes.get("op-force-restart")
-    secure = attributes.get("op-secure-params")
-    identity = attributes.get("id", "")
-    return OpRecord(
-        id=identity,
-        key=attributes.get("operation_key", identity),
-        operation=required(element, "operation"),
-        interval_ms=_interval(element),
-        call_id=read(element, "call-id", integer) or 0,
-        rc=rc,
-        status=_op_status(status),
-        target_rc=_target_rc(key),
-        last_run=read(element, "last-run", date_or_number),
-        last_rc_change=read(element, "last-rc-change", date_or_number),
-        exec_ms=read(element, "exec-time", integer),
-        queue_ms=read(element, "queue-time", integer),
-        exit_reason=attributes.get("exit-reason", ""),
-        digest=attributes.get("op-digest"),
-        restart_digest=attributes.get("op-restart-digest"),
-        restart_params=None if force is None else tuple(force.split()),
-        secure_digest=attributes.get("op-secure-digest"),
-        secure_params=None if secure is None else tuple(secure.split()),
-        transition_key=key,
-        failure_record="_last_failure_" in identity,
-        migrate_source=attributes.get("migrate_source") or attributes.get("migrate_from"),
-        migrate_target=attributes.get("migrate_target"),
+def _history(element: Element, node: str) -> ResourceHistory:
+    return ResourceHistory(
+        resource=required(element, "id"),
+        node=node,
+        agent=agent_of(element.attrib),
+        operations=tuple(record_of(op) for op in element.findall("lrm_rsc_op")),
+        container=element.get("container"),
+        shutdown_lock_at=read(element, "shutdown-lock", date),
     )
-
-
-def date_or_number(text: str) -> float | None:
-    """Epoch seconds; 0 means "unknown"."""
-    word = text.strip()
-    seconds = float(word) if word.isdigit() else date(word)
-    return seconds or None
-
-
-def _interval(element: Element) -> int:
-    text = element.get("interval") or "0"
-    if text.isdigit():
-        return int(text)  # recorded intervals are milliseconds already
-    return parsed(text, duration_ms, element=label(element), attribute="interval")
-
-
-def _op_status(number: int) -> OpStatus:
-    try:
-        return OpStatus(number)
-    except ValueError:
-        return OpStatus.UNKNOWN
-
-
-def _magic(text: str) -> tuple[int, int]:
-    """`status:rc;key`"""
-    head = text.partition(";")[0].split(":")
-    if len(head) != 2:
-        return OpStatus.UNKNOWN.value, 1
-    try:
-        return int(head[0]), int(head[1])
-    except ValueError:
-        return OpStatus.UNKNOWN.value, 1
-
-
-def _target_rc(key: str) -> int | None:
-    """`action:transition:target:uuid`"""
-    parts = key.split(":")
-    if len(parts) != 4:
-        return None
-    try:
-        return int(parts[2])
-    except ValueError:
-        return None
 
 
 _COUNT, _LAST = "fail-count-", "last-failure-"

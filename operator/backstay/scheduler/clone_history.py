@@ -8,6 +8,7 @@ surplus instance, which will be stopped. Histories of unknown resources become o
 from collections.abc import Callable, Iterator
 
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
+from backstay.scheduler.verdicts import is_plain_absence
 from backstay.state.choices import NodeKind, Requires
 from backstay.state.history import ResourceHistory
 
@@ -18,7 +19,8 @@ Activeness = Callable[[Resource, NodeView, ResourceHistory], bool]
 def assign_histories(
     situation: Situation, orphan: Orphan, is_active: Activeness
 ) -> Iterator[tuple[Resource, NodeView, ResourceHistory]]:
-    """Every history with the instance it belongs to, in the order in which the state has them."""
+    """Every history with the instance it belongs to, in the order in which the state has them; but what says just that a
+    node does not have a resource, as most do, is put down at once."""
     claims = _Claims(situation, is_active)
     alone = {
         name: instances[0]
@@ -31,12 +33,22 @@ def assign_histories(
             continue
         single = alone.get(history.resource)
         if single is not None:
-            yield single, node, history
+            if not _put_down(single, history):
+                yield single, node, history
             continue
         found = claims.find(history, node, orphan)
-        if found is not None:
+        if found is not None and (found.clone is not None or not _put_down(found, history)):
             yield found, node, history
     claims.name_the_unknown()
+
+
+def _put_down(resource: Resource, history: ResourceHistory) -> bool:
+    """Whether the history says just that its node does not have the resource, and is the first from there."""
+    node = history.node
+    if not is_plain_absence(resource, history) or node in resource.absent or node in resource.activities:
+        return False
+    resource.absent[node] = history
+    return True
 
 
 class _Claims:

@@ -81,8 +81,7 @@ def _after_fencing(plan: Plan, leaf: Resource, start: Act, unclean: list[NodeVie
                 else:
                     plan.actions.relate(fence, start, Bond.NEEDS)
             case Requires.QUORUM:
-                activity = leaf.activities.get(node.name)
-                if fence is not None and (activity is None or not activity.known):
+                if fence is not None and not leaf.is_known_on(node):
                     plan.actions.relate(fence, start, Bond.NEEDS)
             case Requires.NOTHING:
                 continue

@@ -16,6 +16,7 @@ and transition numbers tell what is newer between nodes; call ids only count on 
 """
 
 from backstay.scheduler.situation import Activity, Handover, NodeView, Resource, Situation
+from backstay.scheduler.verdicts import absence
 from backstay.state.choices import OnFail, OpStatus, Role
 from backstay.state.history import OpRecord
 
@@ -42,6 +43,8 @@ def _implied(situation: Situation, leaf: Resource, here: Activity, left: OpRecor
     if target is None or left.status is OpStatus.PENDING or not _counts(situation, here.node):
         return []
     there = leaf.activities.get(target.name)
+    if there is None and target.name in leaf.absent:
+        there = leaf.activities[target.name] = absence(target, leaf.absent.pop(target.name))
     arrived = None if there is None else there.arrived
     if arrived is not None and arrived.migrate_source != here.node.name:
         arrived = None

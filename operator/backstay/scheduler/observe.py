@@ -38,9 +38,7 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
 
     for resource, node, history in assign_histories(situation, _orphan, is_active):
         activity = activity_of(state, resource=resource, node=node, history=history, ledger=ledger)
-        if activity.plain and resource.clone is None and node.name not in resource.activities:
-            resource.activities[node.name] = activity
-            continue
+        resource.absent.pop(node.name, None)  # this says more
         if activity.active or history.resource == resource.base_id:
             resource.known_as = history.resource
         _react(situation, resource, activity)

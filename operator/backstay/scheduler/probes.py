@@ -21,10 +21,7 @@ def plan_probes(plan: Plan, scores: Scores) -> None:
         if not _can_probe(node):
             continue
         for leaf in leaves:
-            activity = leaf.activities.get(node.name)
-            if activity is not None and activity.known:
-                continue
-            if _needs_probe(plan, scores, leaf, node):
+            if node.name not in leaf.absent and _needs_probe(plan, scores, leaf, node):
                 _probe(plan, leaf, node)
 
 
@@ -91,8 +88,7 @@ def _can_probe(node: NodeView) -> bool:
 def _needs_probe(plan: Plan, scores: Scores, leaf: Resource, node: NodeView) -> bool:
     if leaf.orphan or leaf.container is not None:
         return False
-    activity = leaf.activities.get(node.name)
-    if activity is not None and activity.known:
+    if leaf.is_known_on(node):
         return False
     discovery = scores.discovery.get((leaf, node.index)) or scores.discovery.get((leaf.top, node.index))
     if leaf in scores.exclusive or leaf.top in scores.exclusive:
@@ -107,7 +103,7 @@ def _needs_probe(plan: Plan, scores: Scores, leaf: Resource, node: NodeView) -> 
 def _is_prober(plan: Plan, leaf: Resource, node: NodeView) -> bool:
     """One instance of an anonymous clone asks for all: the one placed on the node, else the first."""
     siblings = plan.situation.instances_of[leaf.base_id]
-    if any(one.activities.get(node.name) is not None and one.activities[node.name].known for one in siblings):
+    if any(one.is_known_on(node) for one in siblings):
         return False
     for one in siblings:
         if plan.target(one) is node:

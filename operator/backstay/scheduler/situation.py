@@ -145,7 +145,12 @@ class Resource:
     surplus: bool = False  # an instance beyond the clone's number, found running
     index: int = 0  # in configuration order
     # observed (primitives only)
-    activities: dict[str, Activity] = field(default_factory=dict)  # by node name
+    activities: dict[str, Activity] = field(
+        default_factory=dict
+    )  # by node name; not those that are just absent
+    absent: dict[str, ResourceHistory] = field(
+        default_factory=dict
+    )  # by node name: asked once, and not there
     noted: list[Activity] = field(default_factory=list)  # those that say more than "probed, and not there"
     active_on: list[NodeView] = field(default_factory=list)
     role: Role = Role.STOPPED
@@ -196,6 +201,13 @@ class Resource:
         while one is not None and one.kind is not Kind.CLONE:
             one = one.parent
         return one
+
+    def is_known_on(self, node: NodeView) -> bool:
+        """Whether the node was asked, or anything else tells whether it runs there."""
+        if node.name in self.absent:
+            return True
+        activity = self.activities.get(node.name)
+        return activity is not None and activity.known
 
     def leaves(self) -> Iterator["Resource"]:
         """The primitives in it, in order."""

@@ -61,6 +61,8 @@ class _Telling:
         return self.plan.actions.find(self.leaf, operation, node=node)
 
     def _role_on(self, node: NodeView) -> Role:
+        if node.name in self.leaf.absent:
+            return Role.STOPPED
         activity = self.leaf.activities.get(node.name)
         return self.leaf.role if activity is None else activity.role
 

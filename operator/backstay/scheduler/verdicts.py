@@ -10,7 +10,7 @@ from backstay.scheduler.operations import configured, on_fail_of, worse
 from backstay.scheduler.situation import Activity, NodeView, Resource
 from backstay.state.choices import OnFail, OpStatus, Role
 from backstay.state.cluster import ClusterState
-from backstay.state.history import OpRecord, ResourceHistory
+from backstay.state.history import Absence, OpRecord, ResourceHistory
 
 OCF_OK, OCF_NOT_RUNNING, OCF_PROMOTED, OCF_FAILED_PROMOTED = 0, 7, 8, 9
 OCF_DEGRADED, OCF_DEGRADED_PROMOTED = 190, 191
@@ -29,7 +29,7 @@ def activity_of(
 ) -> Activity:
     """Judge a history."""
     if is_plain_absence(resource, history):
-        return Activity(node=node, history=history, known=True, plain=True, records=history.operations)
+        return absence(node, history)
     records = tuple(sorted(history.operations, key=_run_order))
     activity = Activity(node=node, history=history, records=records)
     agent = history.agent
@@ -43,18 +43,28 @@ def activity_of(
     return activity
 
 
+def absence(node: NodeView, history: ResourceHistory) -> Activity:
+    """What a plain absence says, written out."""
+    return Activity(node=node, history=history, known=True, plain=True, records=tuple(history.operations))
+
+
 def is_plain_absence(resource: Resource, history: ResourceHistory) -> bool:
     """Whether all that a node has to say is that it was asked once and does not have it: of most resources most nodes
     say just this, so it must cost next to nothing."""
-    if len(history.operations) != 1 or history.shutdown_lock_at is not None or resource.orphan:
+    operations, agent = history.operations, history.agent
+    if len(operations) != 1 or history.shutdown_lock_at is not None or resource.orphan:
         return False
-    record = history.operations[0]
+    return (isinstance(operations, Absence) or _is_absence(operations[0])) and (
+        agent is None or agent is resource.agent or agent == resource.agent
+    )
+
+
+def _is_absence(record: OpRecord) -> bool:
     return (
         record.rc == OCF_NOT_RUNNING
         and record.operation == "monitor"
         and record.interval_ms == 0
         and record.status is OpStatus.DONE
-        and (history.agent is None or history.agent is resource.agent or history.agent == resource.agent)
     )
 
 

@@ -16,6 +16,7 @@ from backstay import state as state_module
 from backstay.state import choices
 from backstay.state import resource as resource_module
 from backstay.state.cluster import ClusterState
+from backstay.state.history import Absence
 
 _CLASS = "$class"
 _ENUM = "$enum"
@@ -53,7 +54,7 @@ def _plain(value: Any) -> Any:
         return out
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, Absence)):
         return [_plain(item) for item in value]
     return value
 

@@ -4,8 +4,9 @@ One ResourceHistory per (node, resource) that was ever touched there, holding th
 operation (recurring ones per interval). Call ids grow with time on one node; -1 means the order is unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from backstay.state.choices import OpStatus
 from backstay.state.resource import Agent
@@ -39,6 +40,40 @@ class OpRecord:
     key: str = ""  # operation key as recorded; usually resource_operation_interval
 
 
+class Absence(Sequence[OpRecord]):
+    """The one record of a history that says just that a node was asked once and does not have the resource: a probe
+    that ended, with OCF code 7. Of most resources most nodes say just this, so the record is read only when somebody
+    looks at it; it equals a tuple that holds it."""
+
+    __slots__ = ()
+
+    def read(self) -> tuple[OpRecord, ...]:
+        """The record, alone in a tuple."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[OpRecord]:
+        return iter(self.read())
+
+    @overload
+    def __getitem__(self, index: int) -> OpRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[OpRecord, ...]: ...
+    def __getitem__(self, index: int | slice) -> OpRecord | tuple[OpRecord, ...]:
+        return self.read()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return self.read() == (other.read() if isinstance(other, Absence) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.read())
+
+    def __repr__(self) -> str:
+        return repr(self.read())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceHistory:
     """All results of one resource on one node."""
@@ -46,7 +81,7 @@ class ResourceHistory:
     resource: str  # as known on the node: a clone instance may carry its number
     node: str  # node name
     agent: Agent | None = None
-    operations: tuple[OpRecord, ...] = ()
+    operations: Sequence[OpRecord] = ()  # a tuple, or an Absence
     container: str | None = None
     shutdown_lock_at: float | None = None
 

@@ -8,6 +8,7 @@ it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 
 from backstay.state.choices import MultipleActive, OnFail, Requires, Role
 from backstay.state.rule import AttributeSet, Rule
@@ -39,6 +40,12 @@ class Agent:
     @property
     def is_fencing(self) -> bool:
         return self.standard == "stonith"
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def shared(*, standard: str, type: str, provider: str) -> "Agent":
+        """One and the same for everything that names it, so that comparing two costs nothing."""
+        return Agent(standard=standard, type=type, provider=provider)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
