@@ -8,6 +8,7 @@ from backstay.cib.tree import Element, Index, label, parsed, read, required
 from backstay.cib.values import CibError, boolean, choice, date, duration_ms, integer, role, score
 from backstay.state.choices import MultipleActive, OnFail, Requires, Role
 from backstay.state.resource import (
+    NOTHING_SET,
     Agent,
     Bundle,
     Clone,
@@ -53,6 +54,8 @@ _OLD_META = {"master_max": "promoted_max", "master_node_max": "promoted_node_max
 def meta_of(raw: Mapping[str, str]) -> ResourceMeta:
     """Typed meta attributes; what is unknown or unreadable stays in `extra`, where the default then
     applies."""
+    if not raw:
+        return NOTHING_SET
     typed: dict[str, object] = {}
     extra: dict[str, str] = {}
     for name, value in raw.items():

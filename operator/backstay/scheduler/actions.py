@@ -72,6 +72,7 @@ class Relation:
     first: Act
     then: Act
     bond: Bond
+    bits: int  # the bond as a number: `settle` asks for its flags again and again
 
 
 Key = tuple[str, str, int, str]
@@ -134,7 +135,7 @@ class ActionSet:
         if old is not None and (old | bond) == old:
             return
         self._related[(first, then)] = bond if old is None else old | bond
-        relation = Relation(first, then, bond)
+        relation = Relation(first, then, bond, bond.value)
         first.after.append(relation)
         then.before.append(relation)
 

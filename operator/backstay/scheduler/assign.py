@@ -39,9 +39,9 @@ class Assigner:
         self.placed: dict[Resource, NodeView | None] = {}
         self.roles: dict[Resource, Role] = {}  # of promotable instances
         self.lines: list[ScoreRow] = []
-        self._names = tuple(node.name for node in situation.nodes)
-        self._usable = [node.usable for node in situation.nodes]
+        self._names = scores.names
         self._open_at = [node.index for node in situation.nodes if node.usable]
+        self._shut_at = [node.index for node in situation.nodes if not node.usable]
         self.promotion_lines: list[tuple[str, str, int]] = []  # instance, node ("": not placed), score
         self.settled: set[Resource] = set()  # instances that stay where they are among equal nodes
         self.everywhere: set[Resource] = set()  # clones with an instance for every node that can be used
@@ -146,7 +146,12 @@ class Assigner:
         room: NodeRoom | None = self.capacity.preference if self.capacity is not None else None
         if resource in self.settled:
             room = _no_room
-        return best_node(self.situation.nodes, row, current=current, room=room)
+        return best_node(self._best_of(row), row, current=current, room=room)
+
+    def _best_of(self, row: Row) -> list[NodeView]:
+        """The nodes that have the highest score, if that allows to use them: mostly one."""
+        top = max([row[at] for at in self._open_at], default=-1)
+        return [self.situation.nodes[at] for at in self._open_at if row[at] == top] if top >= 0 else []
 
     def log(self, kind: str, resource: Resource) -> None:
         """Keep the scores as they stand, for whoever asks."""
@@ -198,6 +203,9 @@ class Assigner:
         if not nodes:
             if link.score >= INFINITY:
                 self.scores.ban(resource, reason=Reason.COLOCATION, source=link.id)
+            return
+        if link.score >= INFINITY and link.attribute is None and len(nodes) == 1:
+            self.scores.ban_elsewhere(resource, nodes[0], reason=Reason.COLOCATION, source=link.id)
             return
         places = dict.fromkeys(self._place(node, link.attribute) for node in nodes)
         if link.score >= INFINITY:
@@ -259,7 +267,7 @@ class Assigner:
             return
         before = self.scores.rows[resource]
         after = self._with_wishes(before, link.dependent, link, factor=link.factor, following=False)
-        if after is before:
+        if after is before or after == before:
             return
         note, source = self.scores.journal.note, link.dependent.id
         for name, new, old in zip(self._names, after, before, strict=True):
@@ -322,12 +330,12 @@ class Assigner:
 
     def _added(self, row: Row, wishes: Row, *, link: Link, factor: float) -> Row:
         if link.attribute is None and factor > 0:  # the common case: every node is a place of its own
-            return [
-                add(score, _scaled(wish, factor) if usable else _scaled(-INFINITY, factor))
-                if wish or not usable
-                else score
-                for score, wish, usable in zip(row, wishes, self._usable, strict=True)
-            ]
+            result = list(row)
+            for at in self._shut_at:
+                result[at] = add(row[at], _scaled(-INFINITY, factor))
+            for at in [at for at in self._open_at if wishes[at]]:
+                result[at] = add(row[at], _scaled(wishes[at], factor))
+            return result
         best = self._best_by_place(wishes, link.attribute)
         cornered = sum(1 for at in self._open_at if wishes[at] >= 0) == 1
         result = list(row)

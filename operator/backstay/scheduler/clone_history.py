@@ -27,8 +27,9 @@ def assign_histories(
         for name, instances in situation.instances_of.items()
         if len(instances) == 1 and instances[0].kind is Kind.PRIMITIVE and instances[0].clone is None
     }
+    node_by_name = situation.node_by_name
     for history in situation.state.histories:
-        node = situation.node_by_name.get(history.node)
+        node = node_by_name.get(history.node)
         if node is None:
             continue
         single = alone.get(history.resource)

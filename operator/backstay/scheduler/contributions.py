@@ -3,6 +3,7 @@
 Kept as they are added during placement, so that an explanation costs no second computation.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -41,16 +42,28 @@ class Contribution:
     score: int
 
 
+Entry = tuple[
+    str, str | tuple[str, ...], Reason, str, int
+]  # as a Contribution, but of one node or of several
+
+
 class Journal:
     """Collects contributions in the order they were made."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[str, str, Reason, str, int]] = []
+        self._entries: list[Entry] = []
 
     def note(self, resource: str, node: str, *, reason: Reason, source: str, score: int) -> None:
         """Remember one contribution; zero is not worth it."""
         if score:
             self._entries.append((resource, node, reason, source, score))
+
+    def note_all(
+        self, resource: str, nodes: tuple[str, ...], *, reason: Reason, source: str, score: int
+    ) -> None:
+        """Remember one and the same contribution to several nodes."""
+        if score and nodes:
+            self._entries.append((resource, nodes, reason, source, score))
 
     def mark(self) -> int:
         """A position to come back to."""
@@ -60,6 +73,13 @@ class Journal:
         """Forget what was noted since."""
         del self._entries[mark:]
 
-    def entries(self) -> tuple[tuple[str, str, Reason, str, int], ...]:
+    def entries(self) -> tuple[Entry, ...]:
         """All of them, bare: who wants to read them makes Contributions of them."""
         return tuple(self._entries)
+
+
+def written_out(entries: Iterable[Entry]) -> Iterator[Contribution]:
+    """What a journal holds, a Contribution for every node."""
+    for resource, nodes, reason, source, score in entries:
+        for node in (nodes,) if isinstance(nodes, str) else nodes:
+            yield Contribution(resource, node, reason, source, score)

@@ -27,6 +27,8 @@ class Scores:
     def __init__(self, situation: Situation, journal: Journal) -> None:
         self.situation = situation
         self.journal = journal
+        self.names = tuple(node.name for node in situation.nodes)
+        self._others: dict[int, tuple[str, ...]] = {}  # by position: all other names
         self.rows: dict[Resource, Row] = {}
         self.discovery: dict[tuple[Resource, int], Discovery] = {}
         self.exclusive: set[Resource] = set()
@@ -42,8 +44,20 @@ class Scores:
 
     def ban(self, resource: Resource, *, reason: Reason, source: str = "") -> None:
         """-INFINITY everywhere."""
-        for node in self.situation.nodes:
-            self.add(resource, node, -INFINITY, reason=reason, source=source)
+        self.rows[resource][:] = [-INFINITY] * len(self.names)
+        self.journal.note_all(resource.id, self.names, reason=reason, source=source, score=-INFINITY)
+
+    def ban_elsewhere(self, resource: Resource, node: NodeView, *, reason: Reason, source: str = "") -> None:
+        """-INFINITY everywhere but there."""
+        row = self.rows[resource]
+        kept = row[node.index]
+        row[:] = [-INFINITY] * len(row)
+        row[node.index] = kept
+        others = self._others.get(node.index)
+        if others is None:
+            others = self.names[: node.index] + self.names[node.index + 1 :]
+            self._others[node.index] = others
+        self.journal.note_all(resource.id, others, reason=reason, source=source, score=-INFINITY)
 
 
 def base_scores(situation: Situation, ledger: FailureLedger, journal: Journal) -> Scores:

@@ -29,6 +29,9 @@ def effective(state: ClusterState, resource: Resource, name: str, interval_ms: i
     return _with_defaults(state, resource, own or Operation(name=name, interval_ms=interval_ms))
 
 
+_NOTHING = Operation(name="")  # what the defaults are if none are set
+
+
 def _with_defaults(state: ClusterState, resource: Resource, own: Operation) -> Operation:
     defaults = state.operation_defaults
     if state.operation_default_sets:
@@ -40,6 +43,8 @@ def _with_defaults(state: ClusterState, resource: Resource, own: Operation) -> O
 
 
 def _over(own: Operation, base: Operation) -> Operation:
+    if base is _NOTHING or base == _NOTHING:
+        return own
     return replace(
         own,
         timeout_ms=base.timeout_ms if own.timeout_ms is None else own.timeout_ms,

@@ -9,6 +9,14 @@ from collections import deque
 from backstay.scheduler.actions import Act, ActionSet, Bond, Relation
 from backstay.transition.graph import ActionKind
 
+_NEEDS, _PULLS_THEN, _PULLS_FIRST = Bond.NEEDS.value, Bond.PULLS_THEN.value, Bond.PULLS_FIRST.value
+_RESTART, _PAIR, _NEW_ONLY, _SILENT = (
+    Bond.RESTART.value,
+    Bond.PAIR.value,
+    Bond.NEW_ONLY.value,
+    Bond.SILENT.value,
+)
+
 
 def settle(actions: ActionSet) -> None:
     """Let every relation act until nothing changes."""
@@ -35,7 +43,7 @@ def _announce(actions: ActionSet) -> None:
     while pulling:
         for relation in pulling.pop().before:
             first = relation.first
-            if Bond.PULLS_FIRST in relation.bond and first.pseudo and not (first.required or first.inhibited):
+            if relation.bits & _PULLS_FIRST and first.pseudo and not (first.required or first.inhibited):
                 first.required = first.announced = True
                 first.reason = f"required {_spoken(relation.then)}"
                 pulling.append(first)
@@ -43,46 +51,41 @@ def _announce(actions: ActionSet) -> None:
 
 def _is_doomed(act: Act) -> bool:
     """Whether it needs something that was never going to happen."""
-    return any(one.first.placeholder and Bond.NEEDS in one.bond for one in act.before)
+    return any(one.first.placeholder and one.bits & _NEEDS for one in act.before)
 
 
 def _act_on(relation: Relation) -> list[Act]:
-    first, then, bond = relation.first, relation.then, relation.bond
-    if Bond.RESTART in bond:
+    first, then, bits = relation.first, relation.then, relation.bits
+    if bits & _RESTART:
         return _restart(first, then)
     changed: list[Act] = []
     if then.inhibited:
         return []
-    follows = Bond.PAIR in bond or (Bond.NEEDS in bond and first.resource is then.resource)
-    if follows and (first.inhibited or (Bond.PAIR in bond and first.placeholder)):
+    follows = bits & _PAIR or (bits & _NEEDS and first.resource is then.resource)
+    if follows and (first.inhibited or (bits & _PAIR and first.placeholder)):
         then.inhibited = True
         then.required = then.runnable = False
         return [then]
-    if Bond.NEEDS in bond and _stands_in_the_way(first, then, bond):
-        _make_impossible(then, first, bond)
+    if bits & _NEEDS and _stands_in_the_way(first, then, bits):
+        _make_impossible(then, first, bits)
         changed.append(then)
-    if Bond.PULLS_THEN in bond and first.required and first.runnable and not then.required:
+    if bits & _PULLS_THEN and first.required and first.runnable and not then.required:
         then.required = True
         then.reason = then.reason or f"required {_spoken(first)}"
         changed.append(then)
-    if (
-        Bond.PULLS_FIRST in bond
-        and then.required
-        and then.runnable
-        and not (first.required or first.inhibited)
-    ):
+    if bits & _PULLS_FIRST and then.required and then.runnable and not (first.required or first.inhibited):
         first.required = True
         first.reason = first.reason or f"required {_spoken(then)}"
         changed.append(first)
     return changed
 
 
-def _stands_in_the_way(first: Act, then: Act, bond: Bond) -> bool:
+def _stands_in_the_way(first: Act, then: Act, bits: int) -> bool:
     if not first.required or first.runnable or not then.runnable:
         return False
     if then.needs_any and _able(then) >= then.needs_any:
         return False
-    return Bond.NEW_ONLY not in bond or then.required
+    return not bits & _NEW_ONLY or then.required
 
 
 def _able(act: Act) -> int:
@@ -90,13 +93,13 @@ def _able(act: Act) -> int:
     return sum(
         1
         for relation in act.before
-        if Bond.NEEDS in relation.bond and (relation.first.runnable or not relation.first.required)
+        if relation.bits & _NEEDS and (relation.first.runnable or not relation.first.required)
     )
 
 
-def _make_impossible(then: Act, first: Act, bond: Bond) -> None:
+def _make_impossible(then: Act, first: Act, bits: int) -> None:
     then.runnable = False
-    if Bond.SILENT in bond:
+    if bits & _SILENT:
         then.barred = True
         then.reason = f"colocation with {first.resource.id if first.resource else ''}"
     else:

@@ -6,7 +6,7 @@ Everything here is frozen and typed; words are made of it elsewhere.
 from dataclasses import dataclass
 from enum import Enum
 
-from backstay.scheduler.contributions import Contribution, Reason
+from backstay.scheduler.contributions import Contribution, Entry, written_out
 from backstay.state.choices import Role
 from backstay.transition.graph import Graph
 
@@ -100,18 +100,19 @@ class Transition:
     changes: tuple[Change, ...]
     score_rows: tuple[ScoreRow, ...]
     promotion_scores: tuple[PromotionScore, ...]
-    reasons: tuple[tuple[str, str, Reason, str, int], ...]
+    reasons: tuple[Entry, ...]
     blocked: tuple[Blocked, ...]
     next_check: float | None = None
 
     def contributions_for(self, resource: str, node: str) -> tuple[Contribution, ...]:
         """Why a resource has its score on a node."""
-        return tuple(Contribution(*one) for one in self.reasons if one[0] == resource and one[1] == node)
+        own = (one for one in self.reasons if one[0] == resource)
+        return tuple(one for one in written_out(own) if one.node == node)
 
     @property
     def contributions(self) -> tuple[Contribution, ...]:
         """What every score is made of, in the order in which it came about."""
-        return tuple(Contribution(*one) for one in self.reasons)
+        return tuple(written_out(self.reasons))
 
     @property
     def scores(self) -> tuple[ScoreLine, ...]:

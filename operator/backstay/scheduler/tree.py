@@ -108,6 +108,8 @@ class _Builder:
             for one in state.resources
             for leaf in primitives_of(one)
         )
+        self._over: dict[tuple[int, int], tuple[ResourceMeta, ...]] = {}  # by identity, which it keeps
+        self._effects: dict[tuple[int, bool], tuple[Effective, ResourceMeta]] = {}
         self._members = sum(1 for node in state.nodes if node.kind is NodeKind.MEMBER)
 
     def build(self, configured: Configured) -> Resource | None:
@@ -187,16 +189,30 @@ class _Builder:
     def _meta(self, one: Primitive | Group | Clone, parents: tuple[ResourceMeta, ...]) -> ResourceMeta:
         meta = self._own_meta(one)
         for parent in parents:
-            meta = meta.over(parent)
+            meta = self._merged(meta, parent)
         agent = one.agent if isinstance(one, Primitive) else None
         defaults = _conditional(
             self.state.resource_defaults,
             self.state.resource_default_sets,
             Facts(now=self.state.now, agent=agent),
         )
-        return meta.over(defaults)
+        return self._merged(meta, defaults)
+
+    def _merged(self, meta: ResourceMeta, base: ResourceMeta) -> ResourceMeta:
+        """Most resources set nothing, or what others set too: the same over the same is worked out once."""
+        found = self._over.get((id(meta), id(base)))
+        if found is None:
+            found = self._over[(id(meta), id(base))] = (meta.over(base), meta, base)
+        return found[0]
 
     def _effective(self, meta: ResourceMeta, primitive: Primitive | None) -> Effective:
+        key = (id(meta), primitive is not None and primitive.agent.is_fencing)
+        found = self._effects.get(key)
+        if found is None:
+            found = self._effects[key] = (self._made_effective(meta, primitive), meta)
+        return found[0]
+
+    def _made_effective(self, meta: ResourceMeta, primitive: Primitive | None) -> Effective:
         properties = self.state.properties
         managed = True if meta.is_managed is None else meta.is_managed
         return Effective(

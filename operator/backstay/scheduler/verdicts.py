@@ -51,12 +51,13 @@ def absence(node: NodeView, history: ResourceHistory) -> Activity:
 def is_plain_absence(resource: Resource, history: ResourceHistory) -> bool:
     """Whether all that a node has to say is that it was asked once and does not have it: of most resources most nodes
     say just this, so it must cost next to nothing."""
-    operations, agent = history.operations, history.agent
-    if len(operations) != 1 or history.shutdown_lock_at is not None or resource.orphan:
+    operations = history.operations
+    if not isinstance(operations, Absence) and not (len(operations) == 1 and _is_absence(operations[0])):
         return False
-    return (isinstance(operations, Absence) or _is_absence(operations[0])) and (
-        agent is None or agent is resource.agent or agent == resource.agent
-    )
+    if history.shutdown_lock_at is not None or resource.orphan or resource.primitive is None:
+        return False
+    agent, expected = history.agent, resource.primitive.agent
+    return agent is expected or agent is None or agent == expected
 
 
 def _is_absence(record: OpRecord) -> bool:

@@ -7,17 +7,27 @@ never security.
 
 import hashlib
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from xml.sax.saxutils import quoteattr
 
 
 def params_digest(params: Mapping[str, str]) -> str:
     """Digest of all given parameters. Of the meta attributes (CRM_meta_*) only the timeout counts, which recurring
     operations carry."""
-    pairs = sorted(
-        (name, value)
-        for name, value in params.items()
-        if name == "CRM_meta_timeout" or not name.startswith("CRM_meta_")
+    return _digest(
+        tuple(
+            sorted(
+                (name, value)
+                for name, value in params.items()
+                if name == "CRM_meta_timeout" or not name.startswith("CRM_meta_")
+            )
+        )
     )
+
+
+@lru_cache(maxsize=16384)
+def _digest(pairs: tuple[tuple[str, str], ...]) -> str:
+    """Each is asked for once per record that holds one, and again in every scheduling."""
     text = "".join(f" {name}={_quoted(value)}" for name, value in pairs)
     return hashlib.md5(f" <parameters{text}/>\n".encode(), usedforsecurity=False).hexdigest()
 

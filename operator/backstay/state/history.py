@@ -4,7 +4,7 @@ One ResourceHistory per (node, resource) that was ever touched there, holding th
 operation (recurring ones per interval). Call ids grow with time on one node; -1 means the order is unknown.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import overload
 
@@ -40,7 +40,7 @@ class OpRecord:
     key: str = ""  # operation key as recorded; usually resource_operation_interval
 
 
-class Absence(Sequence[OpRecord]):
+class Absence:
     """The one record of a history that says just that a node was asked once and does not have the resource: a probe
     that ended, with OCF code 7. Of most resources most nodes say just this, so the record is read only when somebody
     looks at it; it equals a tuple that holds it."""
@@ -81,7 +81,7 @@ class ResourceHistory:
     resource: str  # as known on the node: a clone instance may carry its number
     node: str  # node name
     agent: Agent | None = None
-    operations: Sequence[OpRecord] = ()  # a tuple, or an Absence
+    operations: tuple[OpRecord, ...] | Absence = ()
     container: str | None = None
     shutdown_lock_at: float | None = None
 

@@ -81,6 +81,10 @@ class ResourceMeta:
 
     def over(self, base: "ResourceMeta") -> "ResourceMeta":
         """This one's values, and the base's where this one has none."""
+        if base == NOTHING_SET:
+            return self
+        if self == NOTHING_SET:
+            return base
         merged = {
             name: getattr(base, name) if getattr(self, name) is None else getattr(self, name)
             for name in _META_FIELDS
@@ -88,6 +92,7 @@ class ResourceMeta:
         return ResourceMeta(extra={**base.extra, **self.extra}, **merged)
 
 
+NOTHING_SET = ResourceMeta()
 _META_FIELDS = tuple(f.name for f in fields(ResourceMeta) if f.name != "extra")
 
 
