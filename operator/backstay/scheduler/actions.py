@@ -24,6 +24,20 @@ class Bond(Flag):
     RESTART = auto()  # stop and start of one instance on one node
     PAIR = auto()  # interleaved instances: without the first, then is left out altogether
     SILENT = auto()  # no order: the two only share their fate
+    DOWN = (
+        auto()
+    )  # then, if it comes back afterwards, can only happen while first is down: no migration will do
+    PLAIN = auto()  # means the start or stop as such, not a migration in its place
+
+
+@dataclass(slots=True, eq=False)
+class Handing:
+    """A move that may become a live migration: until something turns out to stand in the way (`on` never comes back)."""
+
+    stop: "Act"  # on the source
+    start: "Act"  # on the target
+    there: "Act | None" = None  # a stop on the target, of a migration found half-way
+    on: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +65,7 @@ class Act:
     placeholder: bool = False  # stands for something that will not happen
     recounted: bool = False  # a mark that is passed although no instance acts
     announced: bool = False  # a mark that is begun, even if it turns out that no member can act
+    handing: Handing | None = None  # it is the stop or the start of that move
     sequence: int = 0
     before: "list[Relation]" = field(default_factory=list)  # relations in which this is `then`
     after: "list[Relation]" = field(default_factory=list)  # relations in which this is `first`
@@ -59,6 +74,11 @@ class Act:
     def name(self) -> str:
         """`rsc1 start`, for reasons."""
         return f"{self.resource.id if self.resource else ''} {self.operation}".strip()
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether a migration takes its place, as far as is known."""
+        return self.handing is not None and self.handing.on
 
     def __repr__(self) -> str:
         where = f" on {self.node.name}" if self.node else ""

@@ -64,7 +64,9 @@ def _without_circles(chosen: list[Act]) -> dict[Act, list[Act]]:
     for act in chosen:
         for relation in act.before:
             if relation.first in members and Bond.SILENT not in relation.bond:
-                edges[act][relation.first] = edges[act].get(relation.first, Bond.ORDER) | relation.bond
+                edges[act][relation.first] = edges[act].get(relation.first, Bond.ORDER) | (
+                    relation.bond & ~Bond.PLAIN
+                )
     while circle := _circle(chosen, edges):
         then, first = min(
             circle, key=lambda pair: (edges[pair[0]][pair[1]] is not Bond.ORDER, -pair[0].sequence)

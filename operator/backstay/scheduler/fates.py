@@ -18,7 +18,7 @@ def order_containers(plan: Plan) -> None:
                 plan.actions.relate(first, then, Bond.NEEDS | Bond.PULLS_THEN)
         for first in plan.actions.of(leaf, "stop"):
             for then in plan.actions.of(leaf.container, "stop"):
-                plan.actions.relate(first, then, Bond.NEEDS | Bond.PULLS_FIRST)
+                plan.actions.relate(first, then, Bond.NEEDS | Bond.PULLS_FIRST | Bond.DOWN)
 
 
 def tie_fates(plan: Plan, links: Colocations) -> None:
@@ -58,4 +58,4 @@ def _make_way(plan: Plan, link: Link) -> None:
         for then in ends(plan, End(comer, _RISES.get(taken, OrderAction.START)), done=False):
             for first in firsts:
                 if first.node is None or then.node is None or first.node is then.node:
-                    plan.actions.relate(first, then)
+                    plan.actions.relate(first, then, Bond.PLAIN)

@@ -1,30 +1,67 @@
 """Live migration: instead of stopping here and starting there, hand a running resource over.
 
-Planned when it is settled what moves. A resource is handed over if its agent allows it, if it is healthy, and if
-nothing it depends on has to be started anew (handing that over as well is fine). The stop on the old node still
-follows, to clean up; the start on the new one becomes a mark that others can wait for.
+Before it is settled what happens, every move of a healthy resource whose agent allows it is marked as one that may be
+handed over. Then these rules hold:
+
+- What is handed over never stops running for those that depend on it: neither its start nor its stop makes anything
+  outside its own group or clone restart.
+- What must stop before something else does is not handed over if that something stops and comes back (and is not handed
+  over itself): both have to be down at the same time. That something only starts, only stops, or comes later in an
+  order without its inverse is no hindrance. A group comes back as a group, whether or not its members migrate.
+- An order for a group or a clone concerns its marks; its members are handed over in its shadow.
+
+The stop on the source still follows, to clean up; the start on the target becomes a mark that others can wait for.
+Whatever the start would have waited for the hand-over waits for, and likewise what would have stopped before the stop:
+except for others that are handed over, where the one's arrival comes before the other's leaving.
 """
 
-from backstay.scheduler.actions import Act, Bond
+from collections.abc import Iterator
+
+from backstay.scheduler.actions import Act, ActionSet, Bond, Handing
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.state.choices import Role
-from backstay.transition.graph import ActionKind
+
+_BACK = {"stop": "start", "demote": "promote"}
+
+
+def mark_handings(plan: Plan) -> None:
+    """Mark every move that may become a migration."""
+    for leaf in plan.situation.leaves():
+        if leaf.meta.allow_migrate:
+            _mark_handing(plan, leaf)
+
+
+def is_held_up(handing: Handing, actions: ActionSet) -> bool:
+    """Whether it has to be stopped and started after all."""
+    stop, start, there = handing.stop, handing.start, handing.there
+    if not (stop.runnable and start.runnable) or (there is not None and there.required):
+        return True
+    return any(
+        relation.then.required and not relation.then.handed_over and _comes_back(relation.then, actions)
+        for relation in stop.after
+        if Bond.DOWN in relation.bond and Bond.PLAIN not in relation.bond
+    )
+
+
+def _comes_back(act: Act, actions: ActionSet) -> bool:
+    back = _BACK.get(act.operation)
+    if act.resource is None or back is None or (act.handing is not None and act.handing.on):
+        return False
+    return any(one.required for one in actions.of(act.resource, back))
 
 
 def plan_migrations(plan: Plan) -> None:
-    """Turn moves into migrations where that is possible."""
-    moving = {leaf: acts for leaf in plan.situation.leaves() if (acts := _move_of(plan, leaf)) is not None}
-    while unfit := [leaf for leaf, (_, start) in moving.items() if _is_held_up(start, moving)]:
-        for leaf in unfit:
-            del moving[leaf]
-    for leaf, (stop, start) in moving.items():
-        _migrate(plan, leaf, stop, start)
-    for leaf, (stop, start) in moving.items():
-        _order(plan, leaf, stop, start, moving)
-
-
-Moves = dict[Resource, tuple[Act, Act]]
+    """Make the acts of what is handed over, when it is settled what is."""
+    handings = [
+        act.handing
+        for act in plan.actions.acts
+        if act.handed_over and act.handing is not None and act is act.handing.stop
+    ]
+    for handing in handings:
+        _migrate(plan, handing)
+    for handing in handings:
+        _order(plan, handing)
 
 
 def goes_on(leaf: Resource, target: NodeView | None) -> bool:
@@ -41,55 +78,36 @@ def goes_on(leaf: Resource, target: NodeView | None) -> bool:
     )
 
 
-def _move_of(plan: Plan, leaf: Resource) -> tuple[Act, Act] | None:
-    """The stop and the start of a healthy resource that goes from one node to another."""
+def _mark_handing(plan: Plan, leaf: Resource) -> None:
+    """Find the stop and the start of a healthy resource that goes from one node to another."""
     target = plan.target(leaf)
-    if not leaf.meta.allow_migrate or target is None or leaf.clone is not None or leaf.dangling:
-        return None
+    if target is None or leaf.dangling or leaf.failed or not leaf.managed or leaf.role is Role.STOPPED:
+        return
     half = goes_on(leaf, target)
     if not half and (len(leaf.active_on) != 1 or leaf.handover is not None):
-        return None
+        return
     source = leaf.active_on[0]
     if half and leaf.handover is not None and leaf.handover.source is not None:
         source = leaf.handover.source
-    if source is target or leaf.failed or leaf.role is not Role.STARTED or not leaf.managed:
-        return None
-    if source.unclean or not source.online or leaf.activities[source.name].pending not in ("", "migrate_to"):
-        return None
+    if source is target or source.unclean or not source.online:
+        return
+    if leaf.activities[source.name].pending not in ("", "migrate_to"):
+        return
     stop = plan.actions.find(leaf, "stop", node=source)
-    if half:
-        there = plan.actions.find(leaf, "stop", node=target)
-        if there is not None and there.required:
-            return None  # something it depends on is restarted: both copies are stopped
     start = plan.actions.find(leaf, "start", node=target)
-    if stop is None or start is None or not (stop.runnable and start.runnable):
-        return None
-    if not start.required and not half:
-        return None
-    return stop, start
+    if stop is None or start is None or not (start.required or half):
+        return
+    there = plan.actions.find(leaf, "stop", node=target) if half else None
+    stop.handing = start.handing = Handing(stop=stop, start=start, there=there)
 
 
-def _is_held_up(start: Act, moving: Moves) -> bool:
-    for relation in start.before:
-        first = relation.first
-        other = first.resource
-        if other is None or other is start.resource or first.operation not in ("start", "promote"):
-            continue
-        if (
-            first.required
-            and first.kind is ActionKind.RESOURCE
-            and other not in moving
-            and _ties(relation.bond)
-        ):
-            return True
-    return False
+def _leaf_of(handing: Handing) -> Resource:
+    assert handing.stop.resource is not None
+    return handing.stop.resource
 
 
-def _ties(bond: Bond) -> bool:
-    return Bond.NEEDS in bond and Bond.SILENT not in bond
-
-
-def _migrate(plan: Plan, leaf: Resource, stop: Act, start: Act) -> None:
+def _migrate(plan: Plan, handing: Handing) -> None:
+    leaf, stop, start = _leaf_of(handing), handing.stop, handing.start
     leave = plan.actions.make(leaf, "migrate_to", node=stop.node)
     arrive = plan.actions.make(leaf, "migrate_from", node=start.node)
     leave.required = leaf.handover is None  # else it has left already
@@ -101,22 +119,33 @@ def _migrate(plan: Plan, leaf: Resource, stop: Act, start: Act) -> None:
     plan.actions.relate(arrive, start, Bond.NEEDS)
 
 
-def _order(plan: Plan, leaf: Resource, stop: Act, start: Act, moving: Moves) -> None:
-    leave = plan.actions.make(leaf, "migrate_to", node=stop.node)
-    for relation in list(start.before):
-        first = relation.first
-        if Bond.SILENT in relation.bond or (first.resource is leaf and first.operation != "monitor"):
-            continue
-        if first.resource in moving and first.operation == "start":
+def _order(plan: Plan, handing: Handing) -> None:
+    """Let the hand-over wait for what the start and the stop would wait for. An order that is only a wish does not make
+    anything stop after it: the resource is not really stopped."""
+    leaf = _leaf_of(handing)
+    leave = plan.actions.make(leaf, "migrate_to", node=handing.stop.node)
+    for first in list(_awaited(handing.start, leaf)):
+        if first.handed_over and first.operation == "start" and first.resource is not None:
             arrived = plan.actions.find(first.resource, "migrate_from", node=first.node)
             if arrived is not None:
                 plan.actions.relate(arrived, leave)
-        elif first.operation == "monitor" or first.kind is ActionKind.FENCING:
-            plan.actions.relate(first, leave, Bond.NEEDS)
-        elif first.operation.startswith("load_stopped_"):
+        elif not first.handed_over:
             plan.actions.relate(first, leave)
-    for relation in list(stop.before):
+    for first in list(_awaited(handing.stop, leaf)):
+        if not first.handed_over and first.operation != "start":
+            plan.actions.relate(first, leave)
+    for relation in list(handing.stop.after):
+        then = relation.then
+        if then.operation in _BACK and Bond.NEEDS not in relation.bond and then.resource is not leaf:
+            handing.stop.after.remove(relation)
+            then.before.remove(relation)
+
+
+def _awaited(act: Act, leaf: Resource) -> Iterator[Act]:
+    for relation in act.before:
         first = relation.first
-        waits = first.operation == "stop" and first.kind is ActionKind.RESOURCE and first.required
-        if waits and first.resource is not leaf and first.resource not in moving:
-            plan.actions.relate(first, leave)
+        if (relation.bond & (Bond.SILENT | Bond.PLAIN)) or first is act:
+            continue
+        own = first.resource is not None and first.resource.holds(leaf)
+        if not own or (first.operation == "monitor" and first.resource is leaf):
+            yield first

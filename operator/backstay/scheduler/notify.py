@@ -130,13 +130,10 @@ class _Telling:
                     self.plan.actions.relate(other, noted)
 
     def _hold_followers(self, done: Act, confirmed: Act) -> None:
-        """What is ordered after the clone waits until everyone was told, and so do its monitors."""
-        changed = {(act.resource, act.node) for act in self.acts}
+        """What is ordered after the clone waits until everyone was told, and so do the monitors of all its instances."""
         for leaf in self.clone.leaves():
             for monitor in self.plan.actions.recurring(leaf):
-                # Who is promoted concerns every instance; the others' monitors wait for that as well.
-                concerned = self.operation == "promote" or (leaf, monitor.node) in changed
-                if concerned and monitor.required and monitor.target_rc != 7:
+                if monitor.required and monitor.target_rc != 7:
                     self.plan.actions.relate(confirmed, monitor)
         inside = {self.clone, *self.clone.leaves()}
         for relation in list(done.after):

@@ -5,8 +5,9 @@ are: "start the group, then X" waits for the mark that all members run, "X, then
 mark that begins it. Clones that interleave are related instance by instance, node by node.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.plan import Plan
@@ -89,8 +90,10 @@ def _tie_any(plan: Plan, order: Order, before: End, after: End, *, needed: int) 
             plan.actions.relate(one, act, Bond.NEEDS | Bond.PULLS_THEN)
     if len(act.before) < needed:
         act.required, act.runnable = True, False
-    for then in (*ends(plan, after, done=False), *inside(plan, after)):
+    for then in ends(plan, after, done=False):
         plan.actions.relate(act, then, Bond.NEEDS)
+    for then in inside(plan, after):
+        plan.actions.relate(act, then, Bond.NEEDS | Bond.PLAIN)
 
 
 def _tie_any_of_set(plan: Plan, constraint: OrderSet, earlier: ResourceSet, later: ResourceSet) -> None:
@@ -109,8 +112,10 @@ def _tie_any_of_set(plan: Plan, constraint: OrderSet, earlier: ResourceSet, late
         resource = plan.situation.by_id.get(member)
         if resource is not None:
             end = End(resource, later.action or OrderAction.START)
-            for then in (*ends(plan, end, done=False), *inside(plan, end)):
+            for then in ends(plan, end, done=False):
                 plan.actions.relate(act, then, bond)
+            for then in inside(plan, end):
+                plan.actions.relate(act, then, bond | Bond.PLAIN)
 
 
 class _Tie:
@@ -138,13 +143,17 @@ class _Tie:
             # An instance more or less is nothing to those that depend on the clone, but their own node's is.
             self._pull_by_node(first, then, bond)
             bond &= ~Bond.PULLS_THEN
+        elif then.resource.kind is Kind.CLONE and first.resource.kind is not Kind.CLONE:
+            bond &= ~Bond.PULLS_FIRST
         for one in firsts:
-            for other in (*thens, *inside(self.plan, then)):
+            for other in thens:
                 self.plan.actions.relate(one, other, bond)
-        if Bond.PULLS_FIRST in bond:
+            for other in inside(self.plan, then):
+                self.plan.actions.relate(one, other, bond | Bond.PLAIN)
+        if Bond.DOWN in bond:
             for one in inside(self.plan, first):
                 for other in thens:
-                    self.plan.actions.relate(one, other, bond)
+                    self.plan.actions.relate(one, other, bond | Bond.PLAIN)
 
     def _pull_by_node(self, first: End, then: End, bond: Bond) -> None:
         if Bond.PULLS_THEN not in bond:
@@ -177,9 +186,9 @@ class _Tie:
                 if Bond.NEEDS in bond and not falls:
                     bond |= Bond.PAIR
                 for one in partner:
-                    self.plan.actions.relate(one, act, bond)
+                    self.plan.actions.relate(one, act, bond | Bond.PLAIN)
                     for inner in inside(self.plan, End(child, then.action)):
-                        self.plan.actions.relate(one, inner, bond)
+                        self.plan.actions.relate(one, inner, bond | Bond.PLAIN)
 
     def _partner(self, first: End, node: NodeView | None, *, falls: bool) -> list[Act]:
         for child in first.resource.children:
@@ -194,7 +203,7 @@ class _Tie:
         if self.kind is not OrderKind.MANDATORY:
             return Bond.ORDER
         if self.inverse and not first.rises:
-            return Bond.PULLS_FIRST | Bond.NEEDS
+            return Bond.PULLS_FIRST | Bond.NEEDS | Bond.DOWN
         if not self.symmetrical:
             return Bond.NEEDS | Bond.NEW_ONLY
         return Bond.NEEDS | Bond.PULLS_THEN
@@ -245,6 +254,12 @@ def inside(plan: Plan, end: End) -> list[Act]:
     return [act for leaf in end.resource.leaves() for act in plan.actions.of(leaf, end.action.value)]
 
 
+def _neighbours(kind: OrderKind, members: tuple[str, ...]) -> Iterable[tuple[str, str]]:
+    """Each member with the next; those that must not act at the same time with every later one, as the one between the
+    two may have nothing to do."""
+    return combinations(members, 2) if kind is OrderKind.SERIALIZE else pairwise(members)
+
+
 def expand_set(constraint: OrderSet) -> list[Order]:
     """Pairs of a set constraint: inside a sequential set each member after the one before it; of two neighbouring
     sets, the members of the second after those of the first."""
@@ -267,7 +282,7 @@ def expand_set(constraint: OrderSet) -> list[Order]:
 
     for one in constraint.sets:
         if one.sequential:
-            for first, then in pairwise(one.members):
+            for first, then in _neighbours(constraint.kind, one.members):
                 pair(first, then, one.action, one.action)
     for earlier, later in pairwise(constraint.sets):
         if not earlier.require_all:

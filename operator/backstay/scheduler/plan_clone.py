@@ -3,7 +3,7 @@
 A clone counts as running when one instance runs; those that can not start do not stand in its way.
 """
 
-from itertools import pairwise
+from itertools import combinations
 
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.plan import Plan
@@ -54,7 +54,8 @@ def _acts(plan: Plan, child: Resource, operation: str) -> bool:
 
 
 def _in_order(plan: Plan, clone: Resource) -> None:
-    for earlier, later in pairwise(clone.children):
+    """Every pair, as what is between two instances may have nothing to do."""
+    for earlier, later in combinations(clone.children, 2):
         for first in finishes(plan, earlier, "start"):
             for then in begins(plan, later, "start"):
                 plan.actions.relate(first, then)

@@ -85,7 +85,7 @@ def _fall_in_order(plan: Plan, earlier: Resource, later: Resource, operation: st
     """The later member stops before the earlier may."""
     for first in plan.actions.of(later, operation):
         for then in plan.actions.of(earlier, operation):
-            plan.actions.relate(first, then, Bond.PULLS_FIRST | Bond.NEEDS)
+            plan.actions.relate(first, then, Bond.PULLS_FIRST | Bond.NEEDS | Bond.DOWN)
 
 
 def placeholder(plan: Plan, resource: Resource, operation: str) -> Act:

@@ -20,7 +20,7 @@ from backstay.scheduler.fencing import (
 from backstay.scheduler.load import Capacity, plan_load
 from backstay.scheduler.locations import Scores, base_scores
 from backstay.scheduler.locks import apply_locks, lock_ends, plan_lock_removal
-from backstay.scheduler.migrate import plan_migrations
+from backstay.scheduler.migrate import mark_handings, plan_migrations
 from backstay.scheduler.notify import plan_notifications
 from backstay.scheduler.observe import judge_tickets, observe
 from backstay.scheduler.orders import plan_orders
@@ -61,6 +61,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     assigner.assign_all()
     plan = Plan(situation=situation, placement=_placement(assigner), ledger=ledger)
     _plan_actions(plan, scores, links)
+    mark_handings(plan)
     settle(plan.actions)
     plan_recounts(plan)
     plan_migrations(plan)

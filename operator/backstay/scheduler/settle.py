@@ -7,6 +7,7 @@ ends, and the order in which relations are looked at is the order in which actio
 from collections import deque
 
 from backstay.scheduler.actions import Act, ActionSet, Bond, Relation
+from backstay.scheduler.migrate import is_held_up
 from backstay.transition.graph import ActionKind
 
 _NEEDS, _PULLS_THEN, _PULLS_FIRST = Bond.NEEDS.value, Bond.PULLS_THEN.value, Bond.PULLS_FIRST.value
@@ -22,8 +23,16 @@ def settle(actions: ActionSet) -> None:
     """Let every relation act until nothing changes."""
     _announce(actions)
     # Fencing first: where it is one of several causes it is the one to be told.
-    queue = deque(sorted(actions.acts, key=lambda act: act.kind is not ActionKind.FENCING))
-    queued = set(actions.acts)
+    _settle_from(sorted(actions.acts, key=lambda act: act.kind is not ActionKind.FENCING))
+    handings = [act.handing for act in actions.acts if act.handing is not None and act is act.handing.stop]
+    while unfit := [one for one in handings if one.on and is_held_up(one, actions)]:
+        for one in unfit:
+            one.on = False
+        _settle_from([act for one in unfit for act in (one.stop, one.start)])
+
+
+def _settle_from(acts: list[Act]) -> None:
+    queue, queued = deque(acts), set(acts)
     while queue:
         act = queue.popleft()
         queued.discard(act)
@@ -69,15 +78,34 @@ def _act_on(relation: Relation) -> list[Act]:
     if bits & _NEEDS and _stands_in_the_way(first, then, bits):
         _make_impossible(then, first, bits)
         changed.append(then)
-    if bits & _PULLS_THEN and first.required and first.runnable and not then.required:
+    if (
+        bits & _PULLS_THEN
+        and first.required
+        and first.runnable
+        and not then.required
+        and not _goes_unnoticed(first, then)
+    ):
         then.required = True
         then.reason = then.reason or f"required {_spoken(first)}"
         changed.append(then)
-    if bits & _PULLS_FIRST and then.required and then.runnable and not (first.required or first.inhibited):
+    if (
+        bits & _PULLS_FIRST
+        and then.required
+        and then.runnable
+        and not (first.required or first.inhibited)
+        and not _goes_unnoticed(then, first)
+    ):
         first.required = True
         first.reason = first.reason or f"required {_spoken(then)}"
         changed.append(first)
     return changed
+
+
+def _goes_unnoticed(act: Act, other: Act) -> bool:
+    """Whether what is handed over alive pulls nothing else along. Its own group and clone do take note."""
+    if not act.handed_over or other.resource is None or act.resource is None:
+        return False
+    return not other.resource.holds(act.resource)
 
 
 def _stands_in_the_way(first: Act, then: Act, bits: int) -> bool:

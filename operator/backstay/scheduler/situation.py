@@ -209,6 +209,13 @@ class Resource:
         activity = self.activities.get(node.name)
         return activity is not None and activity.known
 
+    def holds(self, other: "Resource") -> bool:
+        """Whether it is that resource, or the group or clone that it is in."""
+        one: Resource | None = other
+        while one is not None and one is not self:
+            one = one.parent
+        return one is self
+
     def leaves(self) -> Iterator["Resource"]:
         """The primitives in it, in order."""
         if self.kind is Kind.PRIMITIVE:

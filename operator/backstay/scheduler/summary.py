@@ -100,7 +100,7 @@ class _Telling:
             current = self.leaf.handover.source or current
         stop = self._act("stop", current)
         verb = Verb.RECOVER if self.leaf.failed else Verb.MOVE
-        if self._act("migrate_to", current) is not None:
+        if self._act("migrate_to", current) is not None and self._role_on(current) is self.role:
             verb = Verb.MIGRATE
         return Change(
             verb=verb,
