@@ -54,6 +54,8 @@ class Reflector:
         self._on_heard = on_heard or (lambda _now, _sent: None)
         self._relist_s = relist_s
         self._objects: dict[Key, Obj] = {}
+        self.token = object()
+        """Another one whenever the objects may be others: what was made of them can be kept until then."""
 
     def get(self, name: str, namespace: str = "") -> Obj | None:
         return self._objects.get((namespace, name))
@@ -69,6 +71,7 @@ class Reflector:
         present = self._objects.get(key)
         if present is None or _version(obj) > _version(present):
             self._objects[key] = obj
+            self.token = object()
 
     async def run(self) -> None:
         """For ever: list, watch, list again. Cancelled from outside."""
@@ -101,11 +104,14 @@ class Reflector:
         as_of = int(listed.resource_version) if listed.resource_version.isdigit() else 0
         for key in sorted(self._objects.keys() - fresh.keys()):
             if _version(self._objects[key]) <= as_of:
-                self._on_change("DELETED", self._objects.pop(key))
+                gone = self._objects.pop(key)
+                self.token = object()
+                self._on_change("DELETED", gone)
         for key, obj in fresh.items():
             present = self._objects.get(key)
             if present is None or _version(present) < _version(obj):
                 self._objects[key] = obj
+                self.token = object()
                 self._on_change("ADDED" if present is None else "MODIFIED", obj)
         self.heard_at = time.monotonic()
         self._on_heard(self.heard_at, sent_at)
@@ -146,6 +152,7 @@ class Reflector:
             self._objects.pop(key, None)
         else:
             self._objects[key] = obj
+        self.token = object()
         self._on_change(type_, obj)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
 from backstay.api.quantities import timestamp, timestamp_seconds
@@ -17,6 +17,7 @@ from backstay.coordinator import (
     Fenced,
     LetIn,
     Orders,
+    Picture,
     StoryItem,
     Tale,
     View,
@@ -26,6 +27,7 @@ from backstay.coordinator import (
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_resources import ObjectRef
+from backstay.state.kept import Kept
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiConflict, ApiError
@@ -37,7 +39,7 @@ from backstay_operator.history import HistoryWriter
 from backstay_operator.members import ensure_members, remove_strangers, strays_of
 from backstay_operator.metrics import Metrics
 from backstay_operator.publish import Publisher, uid_of
-from backstay_operator.secret_grants import SecretGrants, wanted_grants
+from backstay_operator.secret_grants import Grants, SecretGrants, wanted_grants
 from backstay_operator.statuses import Scene
 from backstay_operator.validation import Stray, cautious, conditions_of, untold
 from backstay_operator.vouch_key import ensure_vouch_key
@@ -88,6 +90,9 @@ class ClusterTask:
         self._members_at = float("-inf")
         self._vouch_key = ""
         self._grants = SecretGrants(client)
+        self._wanted_grants: Kept[Grants] = Kept()
+        self._known_epoch: Kept[int] = Kept()
+        self._why: Kept[Mapping[str, str]] = Kept()
 
     def wake(self) -> None:
         """Something changed."""
@@ -168,7 +173,10 @@ class ClusterTask:
     def _is_outdated(self, term: Term) -> bool:
         """Whether hosts remember a newer epoch, though we hold the Lease and nobody newer has written: theirs is of a cluster that once
         had this name, or etcd went back in time. They refuse us until our epoch is above what they know."""
-        remembered = highest_epoch(self._world.plans.objects(), of_cluster=self.name)
+        plans = self._world.plans
+        remembered = self._known_epoch.of(
+            (plans.token,), lambda: highest_epoch(plans.objects(), of_cluster=self.name)
+        )
         ours = term.coordinator.epoch
         if remembered > ours:
             facts = {"cluster": self.name, "epoch": remembered, "ours": ours}
@@ -180,13 +188,16 @@ class ClusterTask:
         clusters = self._world.clusters()
         if clusters[0].metadata.name != self.name:
             return
-        wanted = wanted_grants(
+        wanted = self._wanted_grants.of((self._world.token[0],), lambda: self._find_wanted_grants(clusters))
+        await self._grants.ensure(wanted, clusters)
+
+    def _find_wanted_grants(self, clusters: list[HACluster]) -> Grants:
+        return wanted_grants(
             clusters,
             self._world.parsed(kinds.HARESOURCE, HAResource),
             self._world.parsed(kinds.RESOURCEGROUP, ResourceGroup),
             self._world.parsed(kinds.FENCEDEVICE, FenceDevice),
         )
-        await self._grants.ensure(wanted, clusters)
 
     def _members_missing(self, cluster: HACluster) -> bool:
         return any(self._world.get(kinds.HANODE, name) is None for name in self._world.nodes_of(cluster))
@@ -366,13 +377,12 @@ class ClusterTask:
             (type(item).info.kind, item.metadata.namespace or "", item.metadata.name)
             for item in (*objects.resources, *objects.groups, *objects.nodes)
         }
-        transition = orders.picture.transition
         return Scene(
             picture=orders.picture,
             objects=objects,
             problems=(*orders.picture.assembly.problems, *unreadable),
             acks={owner: coordinator.desk.acks(owner) for owner in sorted(owners)},
-            why=reason_lines(transition, orders.picture.assembly) if transition is not None else {},
+            why=self._reasons(orders.picture),
             epoch=coordinator.epoch,
             number=coordinator.number,
             dc=host_of(self.identity),
@@ -382,6 +392,14 @@ class ClusterTask:
             now=time.time(),
             strays=self._strays(),
         )
+
+    def _reasons(self, picture: Picture) -> Mapping[str, str]:
+        """Why everything is where it is: as many sentences as resources, so made once per scheduling."""
+        transition, assembly = picture.transition, picture.assembly
+        if transition is None:
+            return {}
+        parts = (transition, assembly.state.resources)
+        return self._why.of(parts, lambda: reason_lines(transition, assembly))
 
     def _operators(self) -> tuple[str, ...]:
         """Hosts or pods of the replicas whose presence is young; one that was killed fades after three of its own periods."""

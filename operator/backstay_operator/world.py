@@ -37,6 +37,7 @@ from backstay.api import (
 from backstay.liveness import LeaseTracker, NodeLease, WatchdogClaim
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
+from backstay.state.kept import Kept
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError, ApiNotFound
@@ -72,6 +73,10 @@ class World:
         self.tracker = LeaseTracker(read_gap_s=1.0)
         self.api_gaps = 0
         self._objects: dict[Kind, dict[Key, Obj]] = {kind: {} for kind in WATCHED}
+        self._token = object()
+        self._clusters: Kept[list[HACluster]] = Kept()
+        self._nodes_of: dict[str, Kept[list[str]]] = {}
+        self._objects_of: dict[str, Kept[tuple[Objects, list[Problem]]]] = {}
         self._parsed: dict[tuple[Kind, str, str], Resource | Problem] = {}
         self._relist_s = relist_s
         self._listeners: list[Callable[[], None]] = []
@@ -110,8 +115,10 @@ class World:
         if type_ == "DELETED":
             if present is None or present["metadata"].get("uid") == metadata.get("uid"):
                 self._objects[kind].pop(key, None)
+                self._token = object()
         elif present is None or _version(present) != _version(obj):
             self._objects[kind][key] = dict(obj)
+            self._token = object()
         else:
             return
         if kind is kinds.NODE and present is not None and _labels(present) == _labels(obj):
@@ -196,11 +203,17 @@ class World:
         for key in [one for one in self._objects[kind] if one not in fresh]:
             if _version(self._objects[kind][key]) <= version:
                 del self._objects[kind][key]
+                self._token = object()
                 self._wake()
         for obj in fresh.values():
             self.accept(kind, "MODIFIED", obj)
 
     # -- reading
+
+    @property
+    def token(self) -> tuple[object, object]:
+        """Of what is known now: while its parts stay the very same, so does everything below."""
+        return self._token, self.plans.token
 
     def raw(self, kind: Kind) -> Iterable[Obj]:
         """All objects of a kind, in order of namespace and name."""
@@ -234,11 +247,18 @@ class World:
 
     def clusters(self) -> list[HACluster]:
         """Oldest first."""
+        return self._clusters.of((self._token,), self._find_clusters)
+
+    def _find_clusters(self) -> list[HACluster]:
         found = self.parsed(kinds.HACLUSTER, HACluster)
         return sorted(found, key=lambda one: (one.metadata.creation_timestamp or "", one.metadata.name))
 
     def nodes_of(self, cluster: HACluster) -> list[str]:
         """Names of the Kubernetes Nodes that belong to the cluster: an older cluster's claim wins."""
+        kept = self._nodes_of.setdefault(cluster.metadata.name, Kept())
+        return kept.of((self._token,), lambda: self._find_nodes_of(cluster))
+
+    def _find_nodes_of(self, cluster: HACluster) -> list[str]:
         taken: set[str] = set()
         for other in self.clusters():
             mine = {
@@ -269,6 +289,10 @@ class World:
 
     def objects_of(self, cluster: HACluster) -> tuple[Objects, list[Problem]]:
         """Everything that the cluster's DC needs, and what could not be read."""
+        kept = self._objects_of.setdefault(cluster.metadata.name, Kept())
+        return kept.of((cluster, *self.token), lambda: self._find_objects_of(cluster))
+
+    def _find_objects_of(self, cluster: HACluster) -> tuple[Objects, list[Problem]]:
         problems: list[Problem] = []
         members = set(self.nodes_of(cluster))
 

@@ -17,7 +17,7 @@ from backstay.api import FencingRecord, HANodePlanSpec
 from backstay.api.quantities import duration_ms
 from backstay.coordinator.device_watch import Check
 from backstay.coordinator.fencings import Fenced
-from backstay.coordinator.fingerprint import Fingerprint, fingerprint
+from backstay.coordinator.fingerprint import Fingerprint, Printer
 from backstay.coordinator.gate import Gate
 from backstay.coordinator.guards import FencingDesk, LetIn, priority_delays_ms
 from backstay.coordinator.membership import FencedBoot, Membership, MembershipKeeper
@@ -26,16 +26,16 @@ from backstay.coordinator.orders import PlanBook
 from backstay.coordinator.peers import vouching_of
 from backstay.coordinator.requests import RequestDesk
 from backstay.coordinator.run import Run, RunContext
-from backstay.coordinator.story import StoryItem, Tale, Whereabouts, active_map
+from backstay.coordinator.sight import Sight
+from backstay.coordinator.story import StoryItem, Tale, Whereabouts
 from backstay.coordinator.watchdogs import watchdog_of, watchdog_rule
 from backstay.coordinator.words import condition_of, placed_nodes
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition
 from backstay.liveness.quorum import storm
 from backstay.scheduler import Transition, schedule
-from backstay.scheduler.observe import observe
 from backstay.scheduler.situation import Situation
-from backstay.state.assemble import Assembly, Objects, assemble
+from backstay.state.assemble import Assembly, Memory, Objects, assemble
 from backstay.state.choices import Requires
 from backstay.transition.runner import Verdict
 
@@ -124,6 +124,9 @@ class Coordinator:
         self._transition: Transition | None = None
         self._trigger = ""
         self._assembly: Assembly | None = None
+        self._memory = Memory()
+        self._sight = Sight()
+        self._prints = Printer()
         self._membership: Membership | None = None
         self._fenced: dict[str, FencedBoot] = {}
         self._guards = FencingDesk(epoch=epoch)
@@ -148,8 +151,7 @@ class Coordinator:
         if not self._requires:
             # `requires` comes out of the assembly, and judging needs it: the first step judges twice.
             membership, assembly = self._judge(view, orders)
-        situation, _ = observe(assembly.state)
-        active = active_map(situation)
+        situation, active = self._sight.look(assembly.state)
         asked = (self.desk.moves, self.desk.fence_requested)
         heard = [name for name, node in membership.nodes.items() if node.pulse is Pulse.FRESH]
         confirmed = self.desk.take(view.objects, active, view.now, view.wall, heard)
@@ -162,7 +164,7 @@ class Coordinator:
         assembly = gated.assembly
         if self._run is not None:
             self._drive(view, membership, orders)
-        look = fingerprint(
+        look = self._prints.fingerprint(
             view.objects, membership, tuple(move.key for move in self.desk.moves), held=gated.held
         )
         if self._run is not None and self._run.verdict is None:
@@ -237,6 +239,7 @@ class Coordinator:
             now=view.wall,
             quorum=membership.quorum,
             extra=extra,
+            memory=self._memory,
         )
         self._requires = assembly.requires
         return membership, assembly

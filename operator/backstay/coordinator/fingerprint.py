@@ -9,6 +9,7 @@ from backstay.api import HANode, HANodePlan, Resource
 from backstay.coordinator.membership import Membership
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Objects
+from backstay.state.kept import Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +71,57 @@ class Fingerprint:
         return ""
 
 
-def fingerprint(
+class Printer:
+    """Takes fingerprints. Of a plan, and of the configuration, that is the very same as before it keeps the last."""
+
+    def __init__(self) -> None:
+        self._configuration: Kept[dict[str, tuple[str, int]]] = Kept()
+        self._histories: dict[str, Kept[tuple[tuple[str, str, int, int, int], ...]]] = {}
+
+    def fingerprint(
+        self,
+        objects: Objects,
+        membership: Membership,
+        moves: tuple[str, ...],
+        *,
+        held: Mapping[str, str] | None = None,
+    ) -> Fingerprint:
+        """Of this moment."""
+        everything = everything_in(objects)
+        for gone in self._histories.keys() - objects.plans.keys():
+            del self._histories[gone]
+        return _fingerprint(
+            objects,
+            membership,
+            configuration=self._configuration.of(
+                tuple(one.metadata for one in everything), lambda: _configuration(everything)
+            ),
+            histories={name: self._history(name, plan) for name, plan in objects.plans.items()},
+            moves=moves,
+            held=dict(held or {}),
+        )
+
+    def _history(self, name: str, plan: HANodePlan) -> tuple[tuple[str, str, int, int, int], ...]:
+        kept = self._histories.setdefault(name, Kept())
+        return kept.of(tuple(plan.status.history), lambda: _history(plan))
+
+
+def _fingerprint(
     objects: Objects,
     membership: Membership,
-    moves: tuple[str, ...],
     *,
-    held: Mapping[str, str] | None = None,
+    configuration: Mapping[str, tuple[str, int]],
+    histories: Mapping[str, tuple[tuple[str, str, int, int, int], ...]],
+    moves: tuple[str, ...],
+    held: Mapping[str, str],
 ) -> Fingerprint:
-    """Of this moment."""
     plans = {
         name: plan
         for name, plan in objects.plans.items()
         if name in membership.nodes and membership.nodes[name].history_counts
     }
     return Fingerprint(
-        configuration=_configuration(objects),
+        configuration=configuration,
         labels=objects.node_labels,
         nodes={
             name: (view.verdict.condition, view.boot_id, view.stale)
@@ -98,15 +135,16 @@ def fingerprint(
             for one in plan.status.failures
         },
         released=tuple(name for name, plan in sorted(plans.items()) if plan.status.released),
-        histories={name: _history(plan) for name, plan in plans.items()},
+        histories={name: histories[name] for name in plans},
         moves=moves,
         given_up=tuple(name for name, view in membership.nodes.items() if view.given_up),
-        held=dict(held or {}),
+        held=held,
     )
 
 
-def _configuration(objects: Objects) -> dict[str, tuple[str, int]]:
-    everything: list[Resource] = [
+def everything_in(objects: Objects) -> list[Resource]:
+    """All that people wrote."""
+    return [
         objects.cluster,
         *objects.nodes,
         *objects.resources,
@@ -114,6 +152,9 @@ def _configuration(objects: Objects) -> dict[str, tuple[str, int]]:
         *objects.constraints,
         *objects.devices,
     ]
+
+
+def _configuration(everything: list[Resource]) -> dict[str, tuple[str, int]]:
     return {
         f"{type(item).info.kind} {item.key}": (item.metadata.uid, item.metadata.generation)
         for item in everything

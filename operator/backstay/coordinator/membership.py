@@ -17,6 +17,7 @@ from backstay.liveness.takeover import TakeoverJudge
 from backstay.liveness.watchdog import WatchdogClaim, WatchdogRule
 from backstay.state.assemble import NodeJudgement
 from backstay.state.choices import Requires
+from backstay.state.kept import Kept
 
 _INACTIVE_RC = 7
 _FREE = (Requires.NOTHING, Requires.QUORUM)
@@ -103,6 +104,7 @@ class MembershipKeeper:
         self._sync: dict[str, int] = {}
         self._stale: set[str] = set()
         self._absent_since: dict[str, float] = {}
+        self._footprints: dict[str, Kept[Footprint]] = {}
 
     def sync_of(self, node: str) -> int:
         """The sync number that the node's plan shall carry."""
@@ -238,6 +240,13 @@ class MembershipKeeper:
         lease, age_s = self._tracker.lease(name), self._tracker.age_s(name, now)
         return lease is not None and age_s is not None and now - age_s <= fenced.at + lease.duration_s
 
+    def _footprint(self, name: str, plan: HANodePlan | None, requires: Mapping[str, Requires]) -> Footprint:
+        if plan is None:
+            return footprint_of(None, requires)
+        status, actions = plan.status, plan.spec.actions
+        parts = (requires, *status.history, None, *status.pending, None, *status.results, None, *actions)
+        return self._footprints.setdefault(name, Kept()).of(parts, lambda: footprint_of(plan, requires))
+
     def _facts(
         self,
         node: HANode,
@@ -251,7 +260,7 @@ class MembershipKeeper:
         name = node.metadata.name
         recorded = node.status.fenced.boot_id if node.status.fenced else ""
         lease = self._tracker.lease(name)
-        footprint = footprint_of(plan, requires)
+        footprint = self._footprint(name, plan, requires)
         return NodeFacts(
             pulse=pulse,
             lease_boot=lease.boot_id if lease else "",

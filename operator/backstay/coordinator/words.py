@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from backstay.api.quantities import score_text
 from backstay.explain import short_reason
 from backstay.liveness.nodes import NodeCondition
-from backstay.scheduler import Change, Transition, Verb
+from backstay.scheduler import Change, Contribution, Transition, Verb
+from backstay.scheduler.transition import ScoreRow
 from backstay.state.assemble import Assembly
 from backstay.state.resource import primitives_of
 from backstay.state.score import INFINITY
@@ -61,17 +62,18 @@ def placed_nodes(transition: Transition, assembly: Assembly) -> Mapping[str, tup
 def reason_lines(transition: Transition, assembly: Assembly) -> Mapping[str, str]:
     """Resource or group id -> a sentence: where it shall run, its score there, and what that is made of."""
     blocked = {one.resource: one.reason for one in transition.blocked}
-    scores: dict[tuple[str, str], int] = {}
-    for line in transition.scores:
-        scores[(line.resource, line.node)] = line.score
+    rows = {row.resource: row for row in transition.score_rows}  # of several the last counts
+    notes: dict[str, list[Contribution]] = defaultdict(list)
+    for one in transition.contributions:
+        notes[one.resource].append(one)
     lines: dict[str, str] = {}
     for placed in transition.placements:
         if placed.resource in blocked:
             lines[placed.resource] = f"blocked: {blocked[placed.resource]}"
         elif placed.node is None:
-            lines[placed.resource] = _nowhere(placed.resource, transition)
+            lines[placed.resource] = _nowhere(notes[placed.resource])
         else:
-            lines[placed.resource] = _here(placed.resource, placed.node, transition, scores)
+            lines[placed.resource] = _here(placed.node, notes[placed.resource], rows.get(placed.resource))
     for top in assembly.state.resources:
         members = [item.id for item in primitives_of(top)]
         if members and members != [top.id]:
@@ -84,29 +86,23 @@ def reason_lines(transition: Transition, assembly: Assembly) -> Mapping[str, str
     return lines
 
 
-def _here(resource: str, node: str, transition: Transition, scores: Mapping[tuple[str, str], int]) -> str:
+def _here(node: str, notes: Sequence[Contribution], row: ScoreRow | None) -> str:
     parts = [
-        f"{short_reason(one)} {score_text(one.score)}"
-        for one in transition.contributions_for(resource, node)
-        if one.score
+        f"{short_reason(one)} {score_text(one.score)}" for one in notes if one.node == node and one.score
     ]
-    score = scores.get((resource, node))
+    known = row is not None and node in row.nodes
+    score = row.scores[row.nodes.index(node)] if row is not None and known else None
     total = f" with score {score_text(score)}" if score is not None else ""
     if not parts:
-        parts = _banned_elsewhere(resource, transition)
+        parts = _banned_elsewhere(notes)
     return f"{node}{total}" + (f": {', '.join(parts[:6])}" if parts else ": no preference, any node would do")
 
 
-def _banned_elsewhere(resource: str, transition: Transition) -> list[str]:
+def _banned_elsewhere(notes: Sequence[Contribution]) -> list[str]:
     """What leaves a resource no other place, such as the group that it is kept with."""
-    bans = [one for one in transition.contributions if one.resource == resource and one.score <= -INFINITY]
-    return list(dict.fromkeys(short_reason(one) for one in bans))
+    return list(dict.fromkeys(short_reason(one) for one in notes if one.score <= -INFINITY))
 
 
-def _nowhere(resource: str, transition: Transition) -> str:
-    bans = [
-        f"{one.node}: {short_reason(one)}"
-        for one in transition.contributions
-        if one.resource == resource and one.score <= -INFINITY
-    ]
+def _nowhere(notes: Sequence[Contribution]) -> str:
+    bans = [f"{one.node}: {short_reason(one)}" for one in notes if one.score <= -INFINITY]
     return f"can run nowhere: {'; '.join(bans[:6])}" if bans else "can run nowhere: no node is able to"

@@ -17,9 +17,10 @@ from backstay.scheduler.fencing import (
     plan_starts_after_fencing,
     plan_stops_by_fencing,
 )
+from backstay.scheduler.horizon import next_check
 from backstay.scheduler.load import Capacity, plan_load
 from backstay.scheduler.locations import Scores, base_scores
-from backstay.scheduler.locks import apply_locks, lock_ends, plan_lock_removal
+from backstay.scheduler.locks import apply_locks, plan_lock_removal
 from backstay.scheduler.migrate import mark_handings, plan_migrations
 from backstay.scheduler.notify import plan_notifications
 from backstay.scheduler.observe import judge_tickets, observe
@@ -74,7 +75,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
         promotion_scores=tuple(PromotionScore(*line) for line in assigner.promotion_lines),
         reasons=journal.entries(),
         blocked=_blocked(plan),
-        next_check=_next_check(situation, ledger),
+        next_check=next_check(situation, ledger),
     )
 
 
@@ -138,14 +139,3 @@ def _blocked_reason(plan: Plan, leaf: Resource) -> str:
             if act.required and not act.runnable and not act.placeholder:
                 return act.reason or act.obstacle or "a node can not yet be asked whether it runs there"
     return ""
-
-
-def _next_check(situation: Situation, ledger: FailureLedger) -> float | None:
-    """When the next failure expires, or the next shutdown lock."""
-    times = [end for leaf in situation.leaves() if (end := lock_ends(situation, leaf)) is not None]
-    for name, node in ledger.places():
-        for resource in situation.instances_of.get(name, [])[:1]:
-            last = ledger.tally(resource, node).last_failure
-            if last is not None and resource.meta.failure_timeout_ms > 0:
-                times.append(last + resource.meta.failure_timeout_ms / 1000)
-    return min((one for one in times if one > situation.state.now), default=None)

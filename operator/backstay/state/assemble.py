@@ -22,7 +22,7 @@ from backstay.api import (
 )
 from backstay.api.quantities import duration_ms, score_value, timestamp_seconds
 from backstay.state.assemble_constraints import constraints_of
-from backstay.state.assemble_history import fail_counts_of, histories_of
+from backstay.state.assemble_history import Shelf, fail_counts_of
 from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_resources import (
     ResourceIndex,
@@ -40,8 +40,9 @@ from backstay.state.choices import (
 from backstay.state.cluster import ClusterProperties, ClusterState
 from backstay.state.constraint import Constraint
 from backstay.state.history import Ticket
+from backstay.state.kept import Kept
 from backstay.state.node import UNFENCED, Node
-from backstay.state.resource import MetaSet, OperationSet, Primitive, ResourceMeta, primitives_of
+from backstay.state.resource import MetaSet, Operation, OperationSet, Primitive, ResourceMeta, primitives_of
 from backstay.state.seniority import position_of
 
 
@@ -99,22 +100,25 @@ def assemble(
     quorum: bool,
     extra: tuple[Constraint, ...] = (),
     unfencing: tuple[str, ...] = (),
+    memory: Memory | None = None,
 ) -> Assembly:
     """The scheduler's input. `now` is epoch seconds; `extra` are constraints that stand in no object (moves in progress);
-    `unfencing` names the devices that nodes must be let in by."""
+    `unfencing` names the devices that nodes must be let in by. With the `memory` of an earlier call only what was made of other
+    objects then is made anew; the answer is the same."""
+    memory = Memory() if memory is None else memory
     spec = objects.cluster.spec
-    properties = _properties(spec.properties)
-    defaults = resource_meta(spec.resource_defaults)
-    resource_sets, operation_sets, default_problems = _defaults_under_rules(objects.cluster)
-    index = ResourceIndex.build(objects.resources, objects.groups, objects.devices)
-    constraints, constraint_problems = constraints_of(objects.constraints, index)
-    primitives = {item.id: item for resource in index.resources for item in primitives_of(resource)}
-    requires = {
-        name: effective_requires(
-            primitive, index=index, defaults=defaults, properties=properties, unfencing=bool(unfencing)
-        )
-        for name, primitive in primitives.items()
-    }
+    settings = memory.settings.of((objects.cluster,), lambda: _settings(objects.cluster))
+    properties, defaults = settings.properties, settings.defaults
+    index = memory.index.of(
+        (*objects.resources, None, *objects.groups, None, *objects.devices),
+        lambda: ResourceIndex.build(objects.resources, objects.groups, objects.devices),
+    )
+    constraints, constraint_problems = memory.constraints.of(
+        (index, *objects.constraints), lambda: constraints_of(objects.constraints, index)
+    )
+    requires = memory.requires.of(
+        (index, settings, bool(unfencing)), lambda: _requires(index, settings, unfencing=bool(unfencing))
+    )
     state = ClusterState(
         now=now,
         nodes=tuple(
@@ -123,7 +127,7 @@ def assemble(
         ),
         resources=index.resources,
         constraints=(*constraints, *extra),
-        histories=histories_of(objects.plans, judgements=judgements, requires=requires),
+        histories=memory.shelf.histories_of(objects.plans, judgements=judgements, requires=requires),
         fail_counts=fail_counts_of(
             objects.plans, judgements=judgements, fatal_start=properties.start_failure_is_fatal
         ),
@@ -131,9 +135,9 @@ def assemble(
         unfencing_devices=unfencing,
         properties=properties,
         resource_defaults=defaults,
-        operation_defaults=operation_defaults(spec.operation_defaults),
-        resource_default_sets=resource_sets,
-        operation_default_sets=operation_sets,
+        operation_defaults=settings.operation_defaults,
+        resource_default_sets=settings.resource_sets,
+        operation_default_sets=settings.operation_sets,
         tickets=tuple(
             Ticket(
                 id=ticket.id,
@@ -149,10 +153,59 @@ def assemble(
     )
     return Assembly(
         state=state,
-        problems=(*index.problems, *constraint_problems, *default_problems),
+        problems=(*index.problems, *constraint_problems, *settings.problems),
         index=index,
         requires=requires,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """What the HACluster says."""
+
+    properties: ClusterProperties
+    defaults: ResourceMeta
+    operation_defaults: Operation
+    resource_sets: tuple[MetaSet, ...]
+    operation_sets: tuple[OperationSet, ...]
+    problems: tuple[Problem, ...]
+
+
+class Memory:
+    """What one assembling leaves for the next: parts of it, by what they were made of."""
+
+    def __init__(self) -> None:
+        self.settings: Kept[_Settings] = Kept()
+        self.index: Kept[ResourceIndex] = Kept()
+        self.constraints: Kept[tuple[tuple[Constraint, ...], tuple[Problem, ...]]] = Kept()
+        self.requires: Kept[Mapping[str, Requires]] = Kept()
+        self.shelf = Shelf()
+
+
+def _settings(cluster: HACluster) -> _Settings:
+    resource_sets, operation_sets, problems = _defaults_under_rules(cluster)
+    return _Settings(
+        properties=_properties(cluster.spec.properties),
+        defaults=resource_meta(cluster.spec.resource_defaults),
+        operation_defaults=operation_defaults(cluster.spec.operation_defaults),
+        resource_sets=resource_sets,
+        operation_sets=operation_sets,
+        problems=problems,
+    )
+
+
+def _requires(index: ResourceIndex, settings: _Settings, *, unfencing: bool) -> Mapping[str, Requires]:
+    return {
+        item.id: effective_requires(
+            item,
+            index=index,
+            defaults=settings.defaults,
+            properties=settings.properties,
+            unfencing=unfencing,
+        )
+        for resource in index.resources
+        for item in primitives_of(resource)
+    }
 
 
 def _defaults_under_rules(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from backstay.api import HANodePlan, OperationRecord
 from backstay.api.quantities import timestamp_seconds
 from backstay.state.choices import OpStatus, Requires
 from backstay.state.history import FailCount, OpRecord, ResourceHistory
+from backstay.state.kept import Kept
 from backstay.state.resource import Agent
 from backstay.state.score import INFINITY
 
@@ -32,51 +34,74 @@ _STATUS = {
 _FREE = (Requires.NOTHING, Requires.QUORUM)
 
 
-def histories_of(
-    plans: Mapping[str, HANodePlan],
-    *,
-    judgements: Mapping[str, NodeJudgement],
-    requires: Mapping[str, Requires],
-) -> tuple[ResourceHistory, ...]:
-    """One history per node and resource, sorted."""
-    found: list[ResourceHistory] = []
-    for node in sorted(plans):
-        verdict = judgements.get(node)
-        if verdict is None or not verdict.history_counts:
-            continue
-        by_resource: dict[str, list[OpRecord]] = defaultdict(list)
-        agents: dict[str, str] = {}
-        let_go = _let_go(requires) if verdict.released else frozenset()
-        for resource in sorted(let_go):
-            by_resource[resource].append(_KNOWN_STOPPED)
-        for record in plans[node].status.history:
-            if record.resource in let_go:
+class Shelf:
+    """Histories, made again only of plans that say something else than before."""
+
+    def __init__(self) -> None:
+        self._by_node: dict[str, Kept[tuple[ResourceHistory, ...]]] = {}
+        self._free: Kept[frozenset[str]] = Kept()
+        self._all: Kept[tuple[ResourceHistory, ...]] = Kept()
+
+    def histories_of(
+        self,
+        plans: Mapping[str, HANodePlan],
+        *,
+        judgements: Mapping[str, NodeJudgement],
+        requires: Mapping[str, Requires],
+    ) -> tuple[ResourceHistory, ...]:
+        """One history per node and resource, sorted."""
+        free = self._free.of((requires,), lambda: _let_go(requires))
+        found = []
+        for node in sorted(plans):
+            verdict = judgements.get(node)
+            if verdict is None or not verdict.history_counts:
                 continue
-            by_resource[record.resource].append(_record(record, node))
-            agents[record.resource] = record.agent or agents.get(record.resource, "")
-        for pending in plans[node].status.pending:
-            if pending.resource in let_go:
-                continue
-            if pending.resource and pending.verb in _RECORDED:
-                by_resource[pending.resource].append(
-                    OpRecord(
-                        operation=pending.verb,
-                        interval_ms=pending.interval_ms,
-                        status=OpStatus.PENDING,
-                        last_run=timestamp_seconds(pending.started),
-                        call_id=_NEWEST,
-                    )
-                )
-        found += [
-            ResourceHistory(
-                resource=resource,
-                node=node,
-                agent=Agent.parse(agents[resource]) if agents.get(resource) else None,
-                operations=tuple(by_resource[resource]),
+            status, let_go = plans[node].status, free if verdict.released else _NOTHING
+            kept = self._by_node.setdefault(node, Kept())
+            made = kept.of(
+                (let_go, *status.history, None, *status.pending), partial(_of_node, node, plans[node], let_go)
             )
-            for resource in sorted(by_resource)
-        ]
-    return tuple(found)
+            found.append(made)
+        for gone in self._by_node.keys() - plans.keys():
+            del self._by_node[gone]
+        return self._all.of(tuple(found), lambda: tuple(one for made in found for one in made))
+
+
+def _of_node(node: str, plan: HANodePlan, let_go: frozenset[str]) -> tuple[ResourceHistory, ...]:
+    by_resource: dict[str, list[OpRecord]] = defaultdict(list)
+    agents: dict[str, str] = {}
+    for resource in sorted(let_go):
+        by_resource[resource].append(_KNOWN_STOPPED)
+    for record in plan.status.history:
+        if record.resource in let_go:
+            continue
+        by_resource[record.resource].append(_record(record, node))
+        agents[record.resource] = record.agent or agents.get(record.resource, "")
+    for pending in plan.status.pending:
+        if pending.resource in let_go:
+            continue
+        if pending.resource and pending.verb in _RECORDED:
+            by_resource[pending.resource].append(
+                OpRecord(
+                    operation=pending.verb,
+                    interval_ms=pending.interval_ms,
+                    status=OpStatus.PENDING,
+                    last_run=timestamp_seconds(pending.started),
+                    call_id=_NEWEST,
+                )
+            )
+    return tuple(
+        ResourceHistory(
+            resource=resource,
+            node=node,
+            agent=Agent.parse(agents[resource]) if agents.get(resource) else None,
+            operations=tuple(by_resource[resource]),
+        )
+        for resource in sorted(by_resource)
+    )
+
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 def _let_go(requires: Mapping[str, Requires]) -> frozenset[str]:

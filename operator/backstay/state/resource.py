@@ -22,8 +22,9 @@ class Agent:
     type: str
     provider: str = ""
 
-    @classmethod
-    def parse(cls, spec: str) -> "Agent":
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def parse(spec: str) -> "Agent":
         """`standard:type` or `standard:provider:type`. Raises ValueError on anything else."""
         parts = spec.split(":")
         if len(parts) < 2 or not all(parts):
@@ -31,8 +32,8 @@ class Agent:
         if parts[0] == "ocf":
             if len(parts) != 3:
                 raise ValueError(f"an OCF agent is ocf:provider:type, not {spec!r}")
-            return cls(standard="ocf", provider=parts[1], type=parts[2])
-        return cls(standard=parts[0], type=":".join(parts[1:]))
+            return Agent.shared(standard="ocf", provider=parts[1], type=parts[2])
+        return Agent.shared(standard=parts[0], provider="", type=":".join(parts[1:]))
 
     def __str__(self) -> str:
         return ":".join(part for part in (self.standard, self.provider, self.type) if part)

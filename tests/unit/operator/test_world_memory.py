@@ -1,0 +1,79 @@
+"""What the operator makes of the API's objects is made again when one of them changed, however it came to be known, and only then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backstay_kube import kinds
+from backstay_operator.world import World
+
+Obj = dict[str, Any]
+CLUSTER = {"metadata": {"name": "c", "uid": "c", "resourceVersion": "1"}, "spec": {}}
+
+
+def node(name: str, version: int) -> Obj:
+    return {"metadata": {"name": name, "uid": name, "resourceVersion": str(version)}}
+
+
+def resource(version: int) -> Obj:
+    metadata = {
+        "name": "a",
+        "namespace": "x",
+        "uid": "a",
+        "resourceVersion": str(version),
+        "generation": version,
+    }
+    return {"metadata": metadata, "spec": {"agent": "ocf:heartbeat:Dummy"}}
+
+
+def plan(version: int) -> Obj:
+    metadata = {"name": "n1", "uid": "p", "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {"cluster": "c", "epoch": version}}
+
+
+@pytest.fixture
+def world() -> World:
+    made = World(None)  # type: ignore[arg-type]  # it is told everything by the test
+    made.accept(kinds.HACLUSTER, "ADDED", CLUSTER)
+    made.accept(kinds.NODE, "ADDED", node("n1", 2))
+    made.accept(kinds.HARESOURCE, "ADDED", resource(3))
+    made.plans.accept(plan(4))
+    return made
+
+
+def seen(world: World) -> tuple[object, object]:
+    """The objects of the only cluster, which are the very same as long as nothing changed, and what they say."""
+    objects, _ = world.objects_of(world.clusters()[0])
+    versions = [one.metadata.resource_version for one in (*objects.resources, *objects.plans.values())]
+    return objects, (versions, sorted(objects.node_labels))
+
+
+def test_nothing_is_made_again_while_nothing_changes(world: World) -> None:
+    before, _ = seen(world)
+    world.accept(kinds.HARESOURCE, "MODIFIED", resource(3))
+    world.plans.accept(plan(4))
+    assert seen(world)[0] is before
+
+
+@pytest.mark.parametrize(
+    ("change", "after"),
+    [
+        (lambda world: world.accept(kinds.HARESOURCE, "MODIFIED", resource(9)), (["9", "4"], ["n1"])),
+        (lambda world: world.accept(kinds.HARESOURCE, "DELETED", resource(9)), (["4"], ["n1"])),
+        (lambda world: world.accept(kinds.NODE, "ADDED", node("n2", 9)), (["3", "4"], ["n1", "n2"])),
+        (lambda world: world._replace(kinds.HARESOURCE, [], 9), (["4"], ["n1"])),
+        (lambda world: world.plans.accept(plan(9)), (["3", "9"], ["n1"])),
+        (lambda world: world.plans._apply("MODIFIED", plan(9)), (["3", "9"], ["n1"])),
+        (lambda world: world.plans._apply("DELETED", plan(9)), (["3"], ["n1"])),
+        (lambda world: world.accept(kinds.HACLUSTER, "DELETED", CLUSTER), None),
+    ],
+)
+def test_every_way_to_hear_of_a_change_is_heeded(world: World, change: Any, after: object) -> None:
+    seen(world)
+    change(world)
+    if after is None:
+        assert world.clusters() == []
+    else:
+        assert seen(world)[1] == after
