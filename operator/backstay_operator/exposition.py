@@ -282,6 +282,11 @@ def _votes(scene: Scene) -> Iterator[_Family]:
     yield _single(
         "ha_cluster_corosync_quorate", "Whether or not the cluster is quorate", float(membership.quorum)
     )
+    yield _single(
+        "backstay_storm_brake_nodes",
+        "Silent nodes that are left alone because too many fell silent together.",
+        float(len(membership.brake.nodes) if membership.brake.engaged else 0),
+    )
     votes = _Family("ha_cluster_corosync_quorum_votes", "Cluster quorum votes; one line per type", ("type",))
     expected = len(membership.voters)
     votes.put(float(expected), "expected_votes")

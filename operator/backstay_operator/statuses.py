@@ -21,7 +21,7 @@ from backstay.api import (
 )
 from backstay.api.quantities import duration_text, score_text, timestamp
 from backstay.api.resource import RequestAck
-from backstay.coordinator import Picture
+from backstay.coordinator import Picture, brake_words
 from backstay.coordinator.device_watch import Check
 from backstay.coordinator.gate import VERIFYING
 from backstay.coordinator.membership import NodeView
@@ -170,6 +170,20 @@ def _last_transition(scene: Scene) -> Status:
 
 
 def _cluster_condition(scene: Scene, cluster: HACluster) -> list[Status]:
+    membership = scene.picture.membership
+    brake = condition(
+        cluster,
+        cluster.status.conditions,
+        type_="StormBrake",
+        ok=membership.brake.engaged,
+        reason="NodesLostTogether" if membership.brake.engaged else "NoStorm",
+        message=brake_words(membership),
+        now=scene.now,
+    )
+    return [*_ready_of_cluster(scene, cluster), brake]
+
+
+def _ready_of_cluster(scene: Scene, cluster: HACluster) -> list[Status]:
     old = cluster.status.conditions
     nodes = scene.picture.membership.nodes
     unclean = [name for name, view in nodes.items() if view.verdict.condition is NodeCondition.UNCLEAN]

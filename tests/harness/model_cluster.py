@@ -52,6 +52,8 @@ class ModelNode:
     synced: int = 0
     promised: bool = False
     """It has promised not to count: its renewals are marked."""
+    unsent: list[str] = field(default_factory=list)
+    """What it stopped while it was cut off; its status will say so when it is back."""
     vouched: bool = False
     """Peers have promised: cut off, it goes on."""
 
@@ -219,12 +221,15 @@ class ModelCluster:
         free = [name for name, requires in node.active.items() if requires in ("quorum", "nothing")]
         for name in free:
             del node.active[name]
-            self._record(node, name, "stop", 0, 0)
+            node.unsent.append(name)
         node.released = bool(free)
 
     def _obey(self, node: ModelNode) -> None:
         plan = node.plan
         assert plan is not None
+        for name in node.unsent:
+            self._record(node, name, "stop", 0, 0)
+        node.unsent.clear()
         status = plan.status
         if status.boot_id != node.boot_id:
             status = type(status)(boot_id=node.boot_id, agent_version="model")

@@ -4,6 +4,7 @@ from backstay.coordinator.coordinator import Coordinator, Finished, Orders, Pict
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.guards import LetIn
 from backstay.coordinator.run import Run
+from backstay.coordinator.spared import brake_words
 from backstay.coordinator.story import StoryItem, Tale
 from backstay.coordinator.words import placed_nodes, reason_lines, summary_lines
 
@@ -18,6 +19,7 @@ __all__ = [
     "StoryItem",
     "Tale",
     "View",
+    "brake_words",
     "placed_nodes",
     "reason_lines",
     "summary_lines",

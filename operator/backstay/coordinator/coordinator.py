@@ -27,12 +27,12 @@ from backstay.coordinator.peers import vouching_of
 from backstay.coordinator.requests import RequestDesk
 from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.sight import Sight
+from backstay.coordinator.spared import brake_news, spared
 from backstay.coordinator.story import StoryItem, Tale, Whereabouts
 from backstay.coordinator.watchdogs import watchdog_of, watchdog_rule
 from backstay.coordinator.words import condition_of, placed_nodes
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition
-from backstay.liveness.quorum import storm
 from backstay.scheduler import Transition, schedule
 from backstay.scheduler.situation import Situation
 from backstay.state.assemble import Assembly, Memory, Objects, assemble
@@ -225,8 +225,13 @@ class Coordinator:
             watchdog=watchdog_rule(objects.cluster),
         )
         self._tell_nodes(membership, orders)
+        orders.story += brake_news(self._membership, membership)
         self._watchman.look(membership, self._tracker, view.now)
         self._membership = membership
+        for name, node in membership.nodes.items():
+            if not node.usable:
+                # An order that it may never have read must not reach it when it is back: others may have taken over since.
+                self._book.forget_node(name)
         extra = tuple(one for move in self.desk.moves for one in move.constraints())
         fences = self._guards.look(objects, self._gate.book.document)
         boots = {name: node.boot_id for name, node in membership.nodes.items()}
@@ -304,6 +309,7 @@ class Coordinator:
             view.objects,
             membership,
             awaits_bite=awaits_bite,
+            spared=spared(membership, view.objects.cluster, asked=self.desk.fence_requested),
             book=self._book,
             idle=self._run is None,
             now=view.now,
@@ -421,10 +427,9 @@ class Coordinator:
             self._hold_since = view.now
         lease_s = view.objects.cluster.spec.heartbeat.lease_duration_milliseconds / 1000
         waiting = self._hold_since is not None and view.now - self._hold_since < max(HOLD_MIN_S, lease_s)
-        lost = [node for node in membership.nodes.values() if node.verdict.condition is NodeCondition.UNCLEAN]
-        brake = not membership.quorum and storm(members=len(membership.nodes), lost_together=len(lost))
-        ignores = view.objects.cluster.spec.properties.no_quorum_policy == "ignore"
-        return waiting or (brake and ignores)
+        # The silent are left alone one by one; a policy that would fence those who are left must wait as a whole.
+        policy = view.objects.cluster.spec.properties.no_quorum_policy
+        return waiting or (membership.brake.engaged and policy in ("fence", "suicide"))
 
     def _maybe_schedule(
         self,

@@ -9,7 +9,7 @@ executor that is lost with an order of which nobody knows the end is not waited 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backstay.api import FencingRecord, HANodePlan, PlanAction
@@ -102,6 +102,8 @@ class CrewView:
     executors: Callable[[DeviceSettings], Sequence[str]]
     awaits_bite: Callable[[str], bool]
     """Whether the node's own watchdog will prove its death."""
+    spared: Collection[str]
+    """Nodes that must not be fenced now: a fencing that has begun goes on to no further command."""
     now: float
     wall: float
 
@@ -157,6 +159,7 @@ class FencingCrew:
         for fencing in list(self._fencings.values()):
             if fencing.order is not None:
                 self._feed(fencing, fencing.order, view, book, news)
+        self._spare(view, news)
         busy: list[str] = []
         for fencing in list(self._fencings.values()):
             # In the order in which they were wished for: the later ones of a target wait.
@@ -165,6 +168,19 @@ class FencingCrew:
             busy.append(fencing.wish.target)
             self._conclude(fencing, view, news)
         return news
+
+    def _spare(self, view: CrewView, news: CrewNews) -> None:
+        """End what must not go on. A target that is cut off already is still let in again."""
+        for fencing in list(self._fencings.values()):
+            wish = fencing.wish
+            if wish.target not in view.spared or wish.action == "on" or fencing.order or fencing.told:
+                continue
+            if fencing.fencer.dead:
+                continue
+            reason = "it must not be fenced now: without a quorum, or too many nodes were lost at once"
+            self._ended[wish.key] = Ended(False, reason)
+            news.records.append((wish.target, _record(wish, "", reason, view.wall)))
+            del self._fencings[wish.key]
 
     def _feed(self, fencing: _Fencing, order: _Order, view: CrewView, book: PlanBook, news: CrewNews) -> None:
         step = order.step

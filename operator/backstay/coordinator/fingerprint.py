@@ -30,11 +30,14 @@ class Fingerprint:
     """Silent nodes from which others may take over what needs no fencing."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Resources that verification holds back, and why."""
+    braked: tuple[str, ...] = ()
+    """Silent nodes that the storm brake leaves alone."""
 
     def surprise_since(self, older: Fingerprint) -> str:
         """Why a transition that began with `older` must be aborted; empty when there is no reason."""
         return (
             _node_changes(older.nodes, self.nodes)
+            or _brake_changes(older.braked, self.braked)
             or _wish_changes(older.wishes, self.wishes)
             or _configuration_changes(older.configuration, self.configuration)
             or ("node labels changed" if older.labels != self.labels else "")
@@ -139,6 +142,7 @@ def _fingerprint(
         moves=moves,
         given_up=tuple(name for name, view in membership.nodes.items() if view.given_up),
         held=held,
+        braked=membership.brake.nodes,
     )
 
 
@@ -238,6 +242,15 @@ def _failure_changes(
 def _given_up_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> str:
     fresh = [name for name in newer if name not in older]
     return f"a quorum stands behind a takeover from node {fresh[0]}" if fresh else ""
+
+
+def _brake_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> str:
+    changed = [name for name in (*newer, *older) if (name in newer) is not (name in older)]
+    if not changed:
+        return ""
+    return (
+        f"node {changed[0]} lost, and {'left alone' if changed[0] in newer else 'let go'} by the storm brake"
+    )
 
 
 def _held_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> str:

@@ -100,6 +100,7 @@ class FencingDesk:
         book: PlanBook,
         idle: bool,
         awaits_bite: Callable[[str], bool],
+        spared: Collection[str],
         now: float,
         wall: float,
     ) -> CrewNews:
@@ -120,6 +121,7 @@ class FencingDesk:
             plans=objects.plans,
             membership=membership,
             awaits_bite=awaits_bite,
+            spared=spared,
             executors=lambda device: self.watch.executors(device, membership, objects.plans),
             now=now,
             wall=wall,

@@ -10,10 +10,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from backstay.api import HANode, HANodePlan
+from backstay.liveness.brake import NO_BRAKE, Brake, StormBrake
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
 from backstay.liveness.quorum import has_quorum
-from backstay.liveness.takeover import TakeoverJudge
+from backstay.liveness.takeover import LEAD_PER_LEASE, TakeoverJudge
 from backstay.liveness.watchdog import WatchdogClaim, WatchdogRule
 from backstay.state.assemble import NodeJudgement
 from backstay.state.choices import Requires
@@ -58,6 +59,13 @@ class NodeView:
     """Of its last renewal."""
     bitten: bool = False
     """Its watchdog has reset it: what ran there does not run any more."""
+    braked: bool = False
+    """Silent, and left alone: it may be our view that is wrong (the storm brake)."""
+
+    @property
+    def fresh(self) -> bool:
+        """Its renewals are heard."""
+        return self.pulse is Pulse.FRESH
 
     @property
     def usable(self) -> bool:
@@ -75,6 +83,7 @@ class Membership:
     """Whose vote is expected."""
     votes: tuple[str, ...] = ()
     """Whose vote is counted now."""
+    brake: Brake = NO_BRAKE
 
     @property
     def online(self) -> tuple[str, ...]:
@@ -105,6 +114,7 @@ class MembershipKeeper:
         self._stale: set[str] = set()
         self._absent_since: dict[str, float] = {}
         self._footprints: dict[str, Kept[Footprint]] = {}
+        self._brake = StormBrake()
 
     def sync_of(self, node: str) -> int:
         """The sync number that the node's plan shall carry."""
@@ -125,14 +135,25 @@ class MembershipKeeper:
         """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet."""
         views: dict[str, NodeView] = {}
         self.judge.look([name for name in sorted(nodes) if _peers_of(plans.get(name)) is not None], now)
-        for name in sorted(nodes):
-            plan = plans.get(name)
-            pulse = self._patient(name, plan, self._tracker.pulse(name, now), now)
-            if pulse in (Pulse.EXPIRED, Pulse.ABSENT) and self._may_give_up(name, plans, now):
+
+        def facts_of(name: str, pulse: Pulse) -> NodeFacts:
+            return self._facts(
+                nodes[name], plans.get(name), pulse, now, requires, fencing_enabled, fenced.get(name)
+            )
+
+        pulses = {
+            name: self._patient(name, plans.get(name), self._tracker.pulse(name, now), now)
+            for name in sorted(nodes)
+        }
+        brake = self._look_for_storm({name: facts_of(name, pulse) for name, pulse in pulses.items()}, now)
+        for name, pulse in pulses.items():
+            plan, braked = plans.get(name), name in brake.nodes
+            silent = pulse in (Pulse.EXPIRED, Pulse.ABSENT)
+            if silent and not braked and self._may_give_up(name, plans, now):
                 self._given_up.add(name)
                 self._back(name, now)
             self._follow_sync(name, plan, pulse, epoch)
-            facts = self._facts(nodes[name], plan, pulse, now, requires, fencing_enabled, fenced.get(name))
+            facts = facts_of(name, pulse)
             verdict = judge_node(facts)
             self._before[name] = verdict.condition
             boot = facts.lease_boot or facts.status_boot
@@ -149,6 +170,7 @@ class MembershipKeeper:
                 beat=lease.beat if lease is not None else None,
                 watchdog=lease.watchdog if lease is not None else None,
                 bitten=verdict.condition is NodeCondition.UNCLEAN and self._is_bitten(name, watchdog, now),
+                braked=braked,
             )
         members = [view for view in views.values() if view.pulse is not Pulse.ABSENT or view.boot_id]
         alive = [view for view in members if view.pulse is Pulse.FRESH or self._trusted(view)]
@@ -157,6 +179,37 @@ class MembershipKeeper:
             quorum=has_quorum(members=len(members), alive=len(alive)),
             voters=tuple(view.name for view in members),
             votes=tuple(view.name for view in alive),
+            brake=brake,
+        )
+
+    def _look_for_storm(self, facts: Mapping[str, NodeFacts], now: float) -> Brake:
+        """Which of the silent nodes are to be left alone for now."""
+        members = [name for name, one in facts.items() if one.pulse is not Pulse.ABSENT or one.lease_boot]
+        members += [name for name, one in facts.items() if one.status_boot and name not in members]
+        alive = [
+            name
+            for name in members
+            if facts[name].pulse is Pulse.FRESH
+            or (facts[name].pulse is Pulse.WAITING and facts[name].before is NodeCondition.ONLINE)
+        ]
+        lost: dict[str, float] = {}
+        overdue: dict[str, float] = {}
+        window_s = 0.0
+        for name in members:
+            lease, age_s = self._tracker.lease(name), self._tracker.age_s(name, now)
+            lease_s = lease.duration_s if lease is not None else 0.0
+            window_s = max(window_s, lease_s)
+            if facts[name].pulse in (Pulse.EXPIRED, Pulse.ABSENT):
+                if judge_node(facts[name]).condition is NodeCondition.UNCLEAN:
+                    lost[name] = now - age_s if age_s is not None else self._absent_since.get(name, now)
+            elif name in alive and age_s is not None and age_s >= lease_s * (1 - LEAD_PER_LEASE):
+                overdue[name] = now - age_s
+        return self._brake.look(
+            lost=lost,
+            overdue=overdue,
+            members=len(members),
+            quorum=has_quorum(members=len(members), alive=len(alive)),
+            window_s=window_s,
         )
 
     def _is_bitten(self, name: str, rule: WatchdogRule | None, now: float) -> bool:
@@ -325,6 +378,19 @@ def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> F
 def _judgement(view: NodeView, fence_requested: str | None, *, let_in: bool) -> NodeJudgement:
     condition = view.verdict.condition
     unanswered = condition is NodeCondition.PENDING and view.history_counts
+    if view.braked:
+        # As if in maintenance: what it ran is left where it is, and nobody fences it unless an administrator asks for it.
+        return NodeJudgement(
+            name=view.name,
+            online=True,
+            frozen=True,
+            seen=True,
+            reason=f"{view.verdict.reason}; left alone by the storm brake",
+            history_counts=view.history_counts,
+            fence_requested=fence_requested is not None,
+            fence_action=fence_requested or "",
+            let_in=let_in,
+        )
     return NodeJudgement(
         name=view.name,
         online=condition in (NodeCondition.ONLINE, NodeCondition.PENDING)

@@ -27,6 +27,7 @@ class Tale(Enum):
     COMPLETE = "TransitionComplete"
     ABORTED = "TransitionAborted"
     QUORUM = "Quorum"
+    BRAKE = "StormBrake"
     PROBLEM = "ConfigurationProblem"
     NOTE = "Note"
 

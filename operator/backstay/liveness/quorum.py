@@ -20,6 +20,11 @@ def has_majority(*, members: int, alive: int) -> bool:
     return 2 * alive > members
 
 
+def storm_limit(members: int) -> int:
+    """So many may be lost together without a storm."""
+    return max(1, members // 2)
+
+
 def storm(*, members: int, lost_together: int) -> bool:
     """More than max(1, N/2) nodes fell silent within one lease period: more likely our view than their death."""
-    return lost_together > max(1, members // 2)
+    return lost_together > storm_limit(members)

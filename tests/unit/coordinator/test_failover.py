@@ -251,3 +251,22 @@ def test_node_that_let_go_in_a_short_cut_is_asked_anew_by_the_next_dc(trio: Mode
     assert len(trio.where("ip")) == 1
     assert trio.orders is not None
     assert home in trio.orders.picture.membership.online
+
+
+def test_order_that_a_node_never_read_does_not_reach_it_when_it_is_back() -> None:
+    made = ModelCluster("n1", "n2", "n3", cluster=cluster(stonithEnabled=False))
+    made.add(resource("ip", requires="quorum"))
+    made.run(6)
+    (home,) = made.where("ip")
+    other = next(name for name in made.nodes if name != home)
+    made.cut(other)
+    made.request("ip", {"id": "m", "type": "move", "node": other})
+    made.run(2)  # the order to start it stands in the plan of a node that cannot read it
+    plan = made.nodes[other].plan
+    assert plan is not None
+    assert [one.verb for one in plan.spec.actions if one.resource == "ip"][:1] == ["start"]
+    made.run(6)
+    assert made.where("ip") not in ([], [other])
+    made.heal(other)
+    made.run(5)  # DoubleActive would have been raised
+    assert made.where("ip") != [other]
