@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test simulate simulate-mutants model test-hosts-uml test-cluster demo soak bench-failover bench-idle bench-scheduler clean
+.PHONY: help venv system lint crds test simulate simulate-mutants model test-hosts-uml test-cluster demo soak bench-failover bench-idle bench-scheduler bench-scale clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -24,6 +24,7 @@ help:
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
+	@echo "make bench-scale      1,000 resources on 10 to 200 nodes of a real API server: CPU, memory, writes, failover (30 minutes)"
 	@echo "make bench-scheduler  time and memory of one scheduling run beside crm_simulate (24 minutes)"
 	@echo "make crds    write crds/ from the models, and the chart's copy"
 	@echo "make chart   write the chart's copy of crds/ and its table of values"
@@ -99,6 +100,9 @@ bench-failover: venv
 bench-scheduler: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --peers
 	@PYTHONPATH=tests $(BIN)/python -m bench.scheduler --markdown docs/bench-scheduler.md
+
+bench-scale: venv
+	@PYTHONPATH=tests $(BIN)/python -m bench.scale --markdown docs/bench-scale.md
 
 bench-idle: venv
 	@PYTHONPATH=tests $(BIN)/python -m bench.failover.idle

@@ -25,6 +25,7 @@ from backstay_kube.token_file import SERVICE_ACCOUNT_TOKEN, TokenFile, runs_in_p
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 Obj = dict[str, Any]
 
@@ -161,10 +162,17 @@ class KubeClient:
         body: Any = None,
         content_type: str = "application/json",
         timeout_s: float | None = None,
+        accept: str = "application/json",
     ) -> Obj:
         """One request, answered with a JSON object. Raises the ApiError for the answer's status."""
         response = await self._open(
-            method, path, query=query, body=body, content_type=content_type, timeout_s=timeout_s
+            method,
+            path,
+            query=query,
+            body=body,
+            content_type=content_type,
+            timeout_s=timeout_s,
+            accept=accept,
         )
         try:
             raw = await response.read()
@@ -212,12 +220,14 @@ class KubeClient:
         label_selector: str | None = None,
         field_selector: str | None = None,
         page_size: int = 500,
+        metadata_only: bool = False,
     ) -> ObjectList:
-        """The whole collection, page by page."""
+        """The whole collection, page by page; with `metadata_only` nothing but the objects' metadata is sent."""
+        accept = METADATA_LIST if metadata_only else "application/json"
         query = _selectors(label_selector, field_selector) | {"limit": str(page_size)}
         items: list[Obj] = []
         while True:
-            page = await self.request("GET", kind.path(namespace), query=query)
+            page = await self.request("GET", kind.path(namespace), query=query, accept=accept)
             for item in page.get("items") or []:
                 item.setdefault("apiVersion", kind.api_version)
                 item.setdefault("kind", kind.name)

@@ -1,4 +1,8 @@
-"""HATransition objects: written when a transition begins and when it ends, capped in number and size."""
+"""HATransition objects: written soon after a transition begins and when it ends, capped in number and size.
+
+Recording a transition costs more than most failovers do (its whole input is encoded), so it begins a moment later and never lists
+the records themselves, which are large: names and numbers are in their metadata.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,8 @@ INPUT_LIMIT = 512 * 1024
 ACTIONS_LIMIT = 500
 MOMENTS_LIMIT = 64
 QUEUE_SIZE = 128
+RESTRAINT_S = 0.3
+"""By then most transitions have ended; nobody has looked at the record before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class _Job:
     dc: str
     ended_wall: float | None
     duration_s: float | None
+    due_at: float = 0.0
+    """Of the event loop's clock."""
 
 
 class HistoryWriter:
@@ -46,7 +54,8 @@ class HistoryWriter:
         self.keep = 50
 
     def begun(self, run: Run, *, decide_ms: float, dc: str) -> None:
-        self._put(_Job(run, decide_ms, dc, None, None))
+        due_at = asyncio.get_running_loop().time() + RESTRAINT_S
+        self._put(_Job(run, decide_ms, dc, None, None, due_at))
 
     def ended(self, run: Run, *, duration_s: float, dc: str) -> None:
         self._put(_Job(run, 0.0, dc, time.time(), duration_s))
@@ -65,6 +74,7 @@ class HistoryWriter:
         """For ever."""
         while True:
             job = await self._queue.get()
+            await asyncio.sleep(max(0.0, job.due_at - asyncio.get_running_loop().time()))
             try:
                 if job.ended_wall is None:
                     await self._create(job)
@@ -132,22 +142,24 @@ class HistoryWriter:
         )
 
     async def _prune(self) -> None:
-        listed = await self._client.list(
-            kinds.HATRANSITION, label_selector=f"{GROUP}/cluster={self._cluster}"
-        )
-        by_number = sorted(listed.items, key=lambda obj: int(obj["spec"].get("number", 0)))
-        for obj in by_number[: max(0, len(by_number) - self.keep)]:
+        numbers = sorted(await self._numbers())
+        for number in numbers[: max(0, len(numbers) - self.keep)]:
             try:
-                await self._client.delete(kinds.HATRANSITION, obj["metadata"]["name"])
+                await self._client.delete(kinds.HATRANSITION, self._name(number))
             except ApiNotFound:
                 continue
 
     async def last_number(self) -> int:
         """The highest number given out so far."""
+        return max(await self._numbers(), default=0)
+
+    async def _numbers(self) -> list[int]:
+        """Of the records that there are, from their names."""
         listed = await self._client.list(
-            kinds.HATRANSITION, label_selector=f"{GROUP}/cluster={self._cluster}"
+            kinds.HATRANSITION, label_selector=f"{GROUP}/cluster={self._cluster}", metadata_only=True
         )
-        return max((int(obj["spec"].get("number", 0)) for obj in listed.items), default=0)
+        ends = (obj["metadata"]["name"].removeprefix(f"{self._cluster}-") for obj in listed.items)
+        return [int(end) for end in ends if end.isdecimal()]
 
 
 def _encoded(job: _Job) -> str:

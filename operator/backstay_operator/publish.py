@@ -53,12 +53,12 @@ class Publisher:
         """For ever."""
         while True:
             await self._changed.wait()
+            await asyncio.sleep(PAUSE_S)
             self._changed.clear()
             scene = self._scene
             if scene is not None:
                 for written in statuses(scene):
                     await self._write(written)
-            await asyncio.sleep(PAUSE_S)
 
     async def _write(self, written: Written) -> None:
         kind = KIND_OF[written.kind.info.kind]

@@ -18,7 +18,7 @@ from backstay.api import KINDS
 from backstay.api.crd import custom_resource_definition
 from backstay.objectstore import ApiError as StoreError
 from backstay.objectstore import CountingIds, EventType, ObjectStore, Patch, PatchType, StorageKey
-from backstay_kube.client import KubeClient, Obj, WatchEvent
+from backstay_kube.client import METADATA_LIST, KubeClient, Obj, WatchEvent
 from backstay_kube.errors import ApiUnavailable, error_of
 from backstay_sandbox.apiserver.call import Answer, Call, refusal
 from backstay_sandbox.apiserver.encoding import Encoder
@@ -339,7 +339,9 @@ class SimClient(KubeClient):
         body: Any = None,
         content_type: str = "application/json",
         timeout_s: float | None = None,
+        accept: str = "application/json",
     ) -> Obj:
+        assert accept in ("application/json", METADATA_LIST)
         total = self._timeout_s if timeout_s is None else timeout_s
         status, raw = await self._server.call(
             self._link,
@@ -352,6 +354,8 @@ class SimClient(KubeClient):
             caller=self._caller,
         )
         document: Obj = json.loads(raw) if raw else {}
+        if accept == METADATA_LIST:
+            document["items"] = [{"metadata": one["metadata"]} for one in document.get("items", ())]
         if status >= 300:
             raise error_of(
                 status, f"{method} {path}: {document.get('message', '')}", str(document.get("reason", ""))

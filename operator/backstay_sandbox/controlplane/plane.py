@@ -85,6 +85,10 @@ class ControlPlane:
         """The way in for whoever has this token."""
         return Kubeconfig(server=self.server, token=token, authority=self.authority)
 
+    def pids(self) -> dict[str, int]:
+        """Of what runs, by name."""
+        return {name: process.pid for name, process in self._running.items()}
+
     def start(self) -> None:
         """All three; returns when the API server says it is ready and the controller manager is healthy."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
