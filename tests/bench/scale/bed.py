@@ -237,7 +237,7 @@ def manifests(resources: int) -> list[Manifest]:
         spec = {
             "agent": AGENT,
             "params": {"state": f"/run/{name}"},
-            "requires": "quorum",
+            "meta": {"requires": "quorum"},
             "operations": [{"name": "monitor", "interval": "60s", "timeout": "20s"}],
         }
         found.append(_object("HAResource", name, spec))
