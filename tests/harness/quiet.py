@@ -48,8 +48,11 @@ def telling_what_happened(cluster: ClusterUnderTest) -> Iterator[None]:
 
 
 @contextmanager
-def nobody_notices(cluster: ClusterUnderTest, *, url: str, address: str) -> Iterator[None]:
-    """Nothing moves, starts, stops, is fenced, or is missed by the client."""
+def nobody_notices(
+    cluster: ClusterUnderTest, *, url: str, address: str, slow_pages: float = 0.0
+) -> Iterator[None]:
+    """Nothing moves, starts, stops, is fenced, or is missed by the client. `slow_pages`: what part of the pages may come too late, where
+    the test starves the very host that serves them."""
     cluster.settle()
     places = {one: cluster.node_of(one) for one in (GROUP, ADDRESS)}
     boots, before, since = cluster.boots(), runs(cluster), time.monotonic()
@@ -57,7 +60,9 @@ def nobody_notices(cluster: ClusterUnderTest, *, url: str, address: str) -> Iter
         with MissWatch(cluster.sandbox.layout, url=url, address=address) as counted:
             yield
             time.sleep(LONGER_THAN_A_LEASE_S)  # what was to be noticed has been noticed
-        _assert_quiet(cluster, counted, since=since, before=before, places=places, boots=boots)
+        _assert_quiet(
+            cluster, counted, since=since, before=before, places=places, boots=boots, slow_pages=slow_pages
+        )
 
 
 def _assert_quiet(
@@ -68,10 +73,13 @@ def _assert_quiet(
     before: dict[tuple[str, str, str], tuple[int, str]],
     places: dict[str, str],
     boots: dict[str, int],
+    slow_pages: float,
 ) -> None:
     cluster.settle()
     assert counted.attempts["page"] > 10 * (time.monotonic() - since) / 3, "the client did ask"
-    assert counted.misses == {"page": 0, "address": 0}, f"missed: {counted.misses} of {counted.attempts}"
     assert runs(cluster) == before
     assert {one: cluster.node_of(one) for one in (GROUP, ADDRESS)} == places
     assert cluster.boots() == boots
+    told = f"missed: {counted.misses} of {counted.attempts}"
+    assert counted.misses["address"] == 0, told
+    assert counted.misses["page"] <= slow_pages * counted.attempts["page"], told
