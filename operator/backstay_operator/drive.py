@@ -47,7 +47,7 @@ class PlanDriver:
             if isinstance(result, (Superseded, asyncio.CancelledError)):
                 raise result
             if isinstance(result, (ApiError, TimeoutError)):
-                log.warning("cannot write the plan: %s", result, extra={"node": node})
+                log.warning("cannot write the plan: %s", str(result) or repr(result), extra={"node": node})
             elif isinstance(result, BaseException):
                 raise result
 

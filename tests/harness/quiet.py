@@ -51,8 +51,8 @@ def telling_what_happened(cluster: ClusterUnderTest) -> Iterator[None]:
 def nobody_notices(
     cluster: ClusterUnderTest, *, url: str, address: str, slow_pages: float = 0.0
 ) -> Iterator[None]:
-    """Nothing moves, starts, stops, is fenced, or is missed by the client. `slow_pages`: what part of the pages may come too late, where
-    the test starves the very host that serves them."""
+    """Nothing moves, starts, stops, is fenced, or is missed by the client. `slow_pages`: what part of the pages may come too late,
+    where the test starves the very host that serves them."""
     cluster.settle()
     places = {one: cluster.node_of(one) for one in (GROUP, ADDRESS)}
     boots, before, since = cluster.boots(), runs(cluster), time.monotonic()

@@ -155,7 +155,7 @@ class Bed:
         )
 
     def _tail(self, name: str) -> str:
-        return "\n".join((self.directory / name).read_text(errors="replace").splitlines()[-5:])
+        return "\n".join((self.directory / name).read_text(errors="replace").splitlines()[-25:])
 
     # -- figures
 
