@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ def main() -> None:
     )
     parser.add_argument("--markdown", type=Path, help="file whose table is rewritten")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started ends with it
     found = binaries.prepare(lambda step: print(f"- {step}", flush=True))
     rows: list[Figures] = []
     end = time.monotonic() + options.minutes * 60

@@ -74,6 +74,13 @@ class Pretender:
         status = status_of(rc, operation=order.verb.value, target_rc=order.target_rc)
         return Outcome(rc=rc, status=status)
 
+    def die(self) -> int:
+        """With its host. How many resources were active."""
+        ran = len(self.active)
+        self._totals.active -= ran
+        self._totals = Totals()  # the agent's last deeds are nobody's
+        return ran
+
     def _acted(self, order: Order) -> ExitCode:
         match order.verb:
             case Verb.START:
@@ -245,8 +252,7 @@ class Agent:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
         self._parts.cancel()
-        self._totals.active -= len(self.pretender.active)
-        say("killed", node=self.node, renewed_at=self.renewer.renewed_at, ran=len(self.pretender.active))
+        say("killed", node=self.node, renewed_at=self.renewer.renewed_at, ran=self.pretender.die())
 
 
 async def _report(feed: PlanFeed, writer: StatusWriter) -> None:
