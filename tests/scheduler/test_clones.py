@@ -2,9 +2,22 @@
 
 from dataclasses import replace
 
-from backstay.state import INFINITY, Clone, Colocation, FailCount, Location, Node, Order, ResourceMeta, Role
+from backstay.state import (
+    INFINITY,
+    Clone,
+    Colocation,
+    FailCount,
+    Location,
+    Node,
+    NoQuorumPolicy,
+    OpRecord,
+    Order,
+    ResourceHistory,
+    ResourceMeta,
+    Role,
+)
 
-from .scenes import cluster, done, group, order_of, places, primitive, running, schedule
+from .scenes import DUMMY, NO_FENCING, cluster, done, group, order_of, places, primitive, running, schedule
 
 
 def clone(name: str, inner: str, **meta: object) -> Clone:
@@ -64,3 +77,70 @@ def test_promotion_follows_what_it_must_be_with_whatever_the_agent_wishes() -> N
         [primitive("a"), clone("k", "c", promotable=True)], nodes=nodes, constraints=[tied, on_n2]
     )
     assert "promote c:1 n2" in done(schedule(state)) or "promote c:0 n2" in done(schedule(state))
+
+
+def test_where_the_clone_as_a_whole_prefers_to_be_it_is_promoted() -> None:
+    nodes = [Node(name="n1", attributes={"master-c": "10"}), Node(name="n2", attributes={"master-c": "50"})]
+    there = Location(id="l", resource="k", node="n1", score=1000)
+    state = cluster([clone("k", "c", promotable=True)], nodes=nodes, constraints=[there])
+    assert [one for one in done(schedule(state)) if one.startswith("promote")] == ["promote c:0 n1"]
+
+
+def test_what_follows_the_promoted_one_does_not_keep_others_from_being_promoted() -> None:
+    nodes = [Node(name="n1", attributes={"master-c": "10"}), Node(name="n2", attributes={"master-c": "5"})]
+    near = Colocation(id="n", dependent="a", primary="k", score=INFINITY, primary_role=Role.PROMOTED)
+    never = Location(id="l", resource="a", node="n1", score=-INFINITY)
+    state = cluster(
+        [clone("k", "c", promotable=True, promoted_max=2), primitive("a")],
+        nodes=nodes,
+        constraints=[near, never],
+    )
+    promoted = sorted(one.split()[-1] for one in done(schedule(state)) if one.startswith("promote"))
+    assert promoted == ["n1", "n2"]
+
+
+def test_what_comes_before_a_group_makes_it_begin_even_if_no_member_may_run() -> None:
+    halted = replace(group("g", "one"), meta=ResourceMeta(target_role=Role.STOPPED))
+    before = Order(id="o", first="x", then="g")
+    transition = schedule(cluster([halted, primitive("x")], constraints=[before]))
+    assert [one.key for one in transition.graph.actions] == ["g_start_0", "x_start_0"]
+
+
+def test_an_instance_of_a_clone_that_stops_is_nothing_to_what_runs_after_the_clone() -> None:
+    after = Order(id="o", first="k", then="x")
+    gone = Location(id="l", resource="k", node="n1", score=-INFINITY)
+    stays = Location(id="s", resource="x", node="n1", score=100)
+    histories = [running("c", "n1"), running("c", "n2"), running("x", "n1")]
+    state = cluster([clone("k", "c"), primitive("x")], histories=histories, constraints=[after, gone, stays])
+    assert done(schedule(state)) == ["stop c:0 n1"]
+
+
+def test_an_instance_that_starts_on_its_node_restarts_what_runs_after_the_clone() -> None:
+    after = Order(id="o", first="k", then="x")
+    stays = Location(id="s", resource="x", node="n1", score=100)
+    histories = [running("c", "n2"), running("x", "n1")]
+    state = cluster([clone("k", "c"), primitive("x")], histories=histories, constraints=[after, stays])
+    assert {"stop x n1", "start x n1"} <= set(done(schedule(state)))
+
+
+def test_without_quorum_the_promoted_one_is_demoted_and_stays_if_that_is_the_policy() -> None:
+    lost = replace(NO_FENCING, no_quorum_policy=NoQuorumPolicy.DEMOTE)
+    record = OpRecord(operation="promote", call_id=1)
+    leader = ResourceHistory(resource="c", node="n1", agent=DUMMY, operations=(record,))
+    nodes = [Node(name="n1", attributes={"master-c": "5"}), Node(name="n2")]
+    state = cluster(
+        [clone("k", "c", promotable=True), primitive("x")],
+        nodes=nodes,
+        histories=[leader, running("c", "n2"), running("x", "n2")],
+        properties=lost,
+    )
+    assert sorted(done(schedule(replace(state, have_quorum=False)))) == ["demote c:0 n1", "stop x n2"]
+
+
+def test_a_monitor_that_is_no_longer_configured_is_cancelled_where_the_resource_leaves() -> None:
+    watched = running("a", "n1")
+    monitor = OpRecord(operation="monitor", interval_ms=10_000, call_id=2)
+    there = Location(id="l", resource="a", node="n2", score=INFINITY)
+    history = replace(watched, operations=(*watched.operations, monitor))
+    state = cluster([primitive("a")], histories=[history], constraints=[there])
+    assert sorted(done(schedule(state))) == ["cancel a n1", "start a n2", "stop a n1"]

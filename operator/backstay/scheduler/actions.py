@@ -64,6 +64,7 @@ class Act:
     barred: bool = False  # it must be with something that can not happen: it is not even begun
     placeholder: bool = False  # stands for something that will not happen
     recounted: bool = False  # a mark that is passed although no instance acts
+    pulled: bool = False  # required by what comes before it
     announced: bool = False  # a mark that is begun, even if it turns out that no member can act
     handing: Handing | None = None  # it is the stop or the start of that move
     sequence: int = 0

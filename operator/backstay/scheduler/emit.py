@@ -11,7 +11,7 @@ from backstay.scheduler.graph_order import in_graph_order
 from backstay.scheduler.operations import effective
 from backstay.scheduler.params import params_for
 from backstay.scheduler.plan import Plan
-from backstay.scheduler.plan_group import is_begun
+from backstay.scheduler.plan_group import RISING, is_begun
 from backstay.scheduler.situation import Kind, Resource
 from backstay.state.score import INFINITY
 from backstay.transition.graph import Action, ActionKind, Graph
@@ -55,6 +55,8 @@ def _is_empty_mark(plan: Plan, act: Act, real: set[tuple[Resource | None, str]])
     operation = _MARK_OF[act.operation]
     if act.recounted or is_begun(plan, act.resource, operation):
         return False
+    if act.pulled and act.operation in RISING and act.resource.kind is Kind.GROUP:
+        return not act.resource.meta.is_managed  # what comes before it made it begin
     return not any((leaf, operation) in real for leaf in act.resource.leaves())
 
 

@@ -150,10 +150,18 @@ class _Tie:
                 self.plan.actions.relate(one, other, bond)
             for other in inside(self.plan, then):
                 self.plan.actions.relate(one, other, bond | Bond.PLAIN)
+        self._begin_groups(firsts, then, bond)
         if Bond.DOWN in bond:
             for one in inside(self.plan, first):
                 for other in thens:
                     self.plan.actions.relate(one, other, bond | Bond.PLAIN)
+
+    def _begin_groups(self, firsts: list[Act], then: End, bond: Bond) -> None:
+        if Bond.PULLS_THEN not in bond:
+            return
+        for other in _group_marks(self.plan, then):
+            for one in firsts:
+                self.plan.actions.relate(one, other, bond | Bond.PLAIN)
 
     def _pull_by_node(self, first: End, then: End, bond: Bond) -> None:
         if Bond.PULLS_THEN not in bond:
@@ -179,6 +187,7 @@ class _Tie:
             for one in ends(self.plan, first, done=True):
                 self.plan.actions.relate(one, other)
         bond = self._bond(first)
+        self._begin_groups(ends(self.plan, first, done=True), then, bond)
         falls = not first.rises
         for child in then.resource.children:
             for act in _begin(self.plan, child, then.action):
@@ -258,6 +267,12 @@ def _neighbours(kind: OrderKind, members: tuple[str, ...]) -> Iterable[tuple[str
     """Each member with the next; those that must not act at the same time with every later one, as the one between the
     two may have nothing to do."""
     return combinations(members, 2) if kind is OrderKind.SERIALIZE else pairwise(members)
+
+
+def _group_marks(plan: Plan, end: End) -> list[Act]:
+    """Where groups begin. What comes first makes them begin, even if no member turns out to act."""
+    groups = end.resource.children if end.resource.kind is Kind.CLONE else [end.resource]
+    return [mark(plan, one, end.action.value) for one in groups if one.kind is Kind.GROUP]
 
 
 def expand_set(constraint: OrderSet) -> list[Order]:

@@ -28,6 +28,8 @@ def _mark_instances(plan: Plan, clone: Resource, operation: str) -> None:
     if operation in ("start", "stop"):
         plan.actions.relate(begin, done, Bond.PULLS_THEN)
     for child in clone.children:
+        if child.kind is Kind.GROUP:
+            plan.actions.relate(begin, mark(plan, child, operation))
         for act in begins(plan, child, operation):
             plan.actions.relate(begin, act, Bond.PULLS_FIRST)
         for act in finishes(plan, child, operation):

@@ -11,7 +11,7 @@ from backstay.scheduler.migrate import goes_on
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.plan_roles import is_promotable, plan_roles
 from backstay.scheduler.recurring import plan_recurring
-from backstay.scheduler.situation import NodeView, Resource
+from backstay.scheduler.situation import Kind, NodeView, Resource
 from backstay.state.choices import NoQuorumPolicy, OnFail, Requires, Role
 
 
@@ -126,11 +126,15 @@ def _need_quorum(plan: Plan, resource: Resource, start: Act) -> None:
     policy = plan.quorum_lost
     if policy is None or resource.meta.requires is Requires.NOTHING:
         return
+    if policy is NoQuorumPolicy.DEMOTE and is_promotable(resource) and resource.active_on:
+        return  # that it is demoted is enough
     match policy:
         case NoQuorumPolicy.STOP | NoQuorumPolicy.DEMOTE | NoQuorumPolicy.FENCE:
             start.required = True
             start.runnable = False
             start.reason = "no quorum"
+            if resource.active_on and resource.parent is not None and resource.parent.kind is Kind.GROUP:
+                start.obstacle = start.reason  # the group begins to start again, and gets no further
         case NoQuorumPolicy.FREEZE:
             if start.required and not resource.active_on:
                 start.runnable = False

@@ -1,21 +1,25 @@
 """Choose which instances of a promotable clone are promoted.
 
 An instance's own wish comes from its agent, as a node attribute `master-<resource>`; location constraints for the
-promoted role add to it. The wishes on one node add up, then what is colocated with the promoted instances has its
-say. Without any wish (-1) an instance is never promoted.
+promoted role add to it. The wishes on one node add up, and so do the scores of the clone as a whole: its own locations,
+and where those would like it to be that are colocated with it, in whatever role. Then what is colocated with the
+promoted instances has its say once more. It may make a node the last choice, but does not rule it out. Without any wish
+(-1) an instance is never promoted.
 """
 
 from backstay.scheduler.assign import Assigner
+from backstay.scheduler.colocations import Link
 from backstay.scheduler.contributions import Reason
-from backstay.scheduler.locations import location_scores, targets_of
+from backstay.scheduler.locations import Row, location_scores, targets_of
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.scheduler.tickets import may_not_be_promoted
 from backstay.scheduler.tree import CloneSize
-from backstay.state.choices import Role
+from backstay.state.choices import NoQuorumPolicy, Requires, Role
 from backstay.state.constraint import Location
 from backstay.state.score import INFINITY, add
 
 NO_WISH = -1
+LAST_CHOICE = 1  # a weight that nothing which is wanted falls below
 
 
 def wish_of(assigner: Assigner, child: Resource, node: NodeView) -> int:
@@ -135,10 +139,21 @@ class Promotion:
         return found
 
     def _weigh(self, placed: list[tuple[Resource, NodeView]]) -> None:
+        whole = self._whole()
         for child, node in placed:
             wish = self.wishes[child]
             if wish >= 0 or wish <= -INFINITY:
-                self.weights[node.index] = add(self.weights.get(node.index, 0), wish)
+                so_far = self.weights.get(node.index, whole[node.index])
+                self.weights[node.index] = add(so_far, wish)
+
+    def _whole(self) -> Row:
+        """The scores of the clone as a whole. Those that follow it may attract it, not push it away."""
+        row = self.assigner.scores.rows[self.clone]
+        for link in self.assigner.links.of_primary(self.clone):
+            if link.influences_primary():
+                wished = self.assigner.with_wishes(row, link)
+                row = [max(old, new) for old, new in zip(row, wished, strict=True)]
+        return row
 
     def _mind_others(self) -> None:
         """Where the promoted role is tied to others: what it must follow, and what follows it."""
@@ -150,11 +165,17 @@ class Promotion:
                     self.weights[node.index] = -INFINITY  # somebody has to stay unpromoted there
         for link in self.assigner.links.of_primary(self.clone):
             if link.primary_role is Role.PROMOTED and link.influences_primary():
-                row = [self.weights.get(node.index, 0) for node in self.assigner.situation.nodes]
-                row = self.assigner.with_wishes(row, link)
-                for node in self.assigner.situation.nodes:
-                    if node.index in self.weights or row[node.index]:
-                        self.weights[node.index] = row[node.index]
+                self._be_followed(link)
+
+    def _be_followed(self, link: Link) -> None:
+        before = [self.weights.get(node.index, 0) for node in self.assigner.situation.nodes]
+        after = self.assigner.with_wishes(before, link)
+        for node in self.assigner.situation.nodes:
+            old, new = before[node.index], after[node.index]
+            if new < 0 and new != old and old > -INFINITY:
+                new = LAST_CHOICE
+            if node.index in self.weights or new:
+                self.weights[node.index] = new
 
     def _follow(self, score: int, places: list[NodeView]) -> None:
         for node in self.assigner.situation.nodes:
@@ -188,8 +209,16 @@ class Promotion:
         leaf = next(child.leaves())
         if not leaf.managed:
             return leaf.role is Role.PROMOTED
+        if leaf.active_on and self._is_to_be_demoted(leaf):
+            return False
         if self.clone.meta.target_role is Role.UNPROMOTED or leaf.meta.target_role is Role.UNPROMOTED:
             return False
         if per_node.get(node.index, 0) >= self.size.promoted_per_node:
             return False
         return self._final(child, node) >= 0 and node.usable
+
+    def _is_to_be_demoted(self, leaf: Resource) -> bool:
+        """Without quorum nobody keeps the role, if that is the policy."""
+        state = self.assigner.situation.state
+        demotes = state.properties.no_quorum_policy is NoQuorumPolicy.DEMOTE and not state.have_quorum
+        return demotes and leaf.meta.requires is not Requires.NOTHING

@@ -170,9 +170,14 @@ def _cancel_unwanted(
             continue
         if _still_wanted(plan, resource, record, node, target, wanted=wanted):
             continue
-        if node in resource.active_on and node is not target:
+        leaves = node in resource.active_on and node is not target
+        if leaves and (target is None or _is_configured(record, wanted)):
             continue  # the stop ends it
         _cancel(plan, resource, record, node)
+
+
+def _is_configured(record: OpRecord, wanted: list[Operation]) -> bool:
+    return any((one.name, one.interval_ms) == (record.operation, record.interval_ms) for one in wanted)
 
 
 def _still_wanted(

@@ -85,7 +85,7 @@ def _act_on(relation: Relation) -> list[Act]:
         and not then.required
         and not _goes_unnoticed(first, then)
     ):
-        then.required = True
+        then.required = then.pulled = True
         then.reason = then.reason or f"required {_spoken(first)}"
         changed.append(then)
     if (
