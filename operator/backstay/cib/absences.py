@@ -82,7 +82,8 @@ class Reading:
         self._plain = self._plain and "<!" not in text and (declared or "<?" not in text)
         run: Run | None = None
         at = 0
-        lines = 0  # left out since: errors name the line
+        begun = 0  # where the run did: its lines stay, as errors name them
+        shared = self._shared.setdefault
         try:
             for found in _ENTRY.finditer(text) if self._plain else ():
                 resource, agent_text, key, call, rest = found.groups()
@@ -91,13 +92,11 @@ class Reading:
                     continue
                 start = found.start()
                 if run is None or start != at:
-                    self._parser.feed("\n" * lines + text[at:start])
-                    run, lines = self._stand_in(), 0
+                    self._parser.feed("\n" * text.count("\n", begun, at) + text[at:start])
+                    run, begun = self._stand_in(), start
                 at = found.end()
-                lines += text.count("\n", start, at)
-                shared = self._shared.setdefault
                 run.append((agent, UnreadProbe(shared(resource, resource), key, call, shared(rest, rest))))
-            self._parser.feed("\n" * lines + text[at:])
+            self._parser.feed("\n" * text.count("\n", begun, at) + text[at:])
         except (ET.ParseError, ValueError) as error:
             raise CibError(f"not well-formed XML: {error}") from None
 

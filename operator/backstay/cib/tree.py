@@ -48,7 +48,10 @@ def read(element: Element, name: str, parse: Callable[[str], _Value]) -> _Value 
     value = element.get(name)
     if value is None or value == "":
         return None
-    return parsed(value, parse, element=label(element), attribute=name)
+    try:
+        return parse(value)
+    except CibError as error:
+        raise CibError(str(error), element=label(element), attribute=name) from None
 
 
 def parsed(value: str, parse: Callable[[str], _Value], *, element: str, attribute: str) -> _Value:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.scheduler.verdicts import is_plain_absence
 from backstay.state.choices import NodeKind, Requires
-from backstay.state.history import ResourceHistory
+from backstay.state.history import Absence, ResourceHistory
 
 Orphan = Callable[[Situation, ResourceHistory], Resource]
 Activeness = Callable[[Resource, NodeView, ResourceHistory], bool]
@@ -23,18 +23,28 @@ def assign_histories(
     node does not have a resource, as most do, is put down at once."""
     claims = _Claims(situation, is_active)
     alone = {
-        name: instances[0]
+        name: (instances[0], instances[0].absent, instances[0].agent)
         for name, instances in situation.instances_of.items()
         if len(instances) == 1 and instances[0].kind is Kind.PRIMITIVE and instances[0].clone is None
     }
     node_by_name = situation.node_by_name
     for history in situation.state.histories:
-        node = node_by_name.get(history.node)
+        name = history.node
+        node = node_by_name.get(name)
         if node is None:
             continue
-        single = alone.get(history.resource)
-        if single is not None:
-            if not _put_down(single, history):
+        found_alone = alone.get(history.resource)
+        if found_alone is not None:
+            single, absent, agent = found_alone
+            if (  # what `_put_down` would find out, for the bulk of a large cluster's histories
+                isinstance(history.operations, Absence)
+                and history.agent is agent
+                and name not in absent
+                and name not in single.activities
+                and history.shutdown_lock_at is None
+            ):
+                absent[name] = history
+            elif not _put_down(single, history):
                 yield single, node, history
             continue
         found = claims.find(history, node, orphan)

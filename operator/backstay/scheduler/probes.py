@@ -16,12 +16,16 @@ def plan_probes(plan: Plan, scores: Scores) -> None:
     """A probe of every resource on every node that needs one, before its start."""
     if not plan.situation.properties.enable_startup_probes:
         return
-    leaves = list(plan.situation.leaves())
+    open_to_all = frozenset(node.name for node in plan.situation.nodes if _can_probe(node))
+    wanting: dict[str, list[Resource]] = {name: [] for name in open_to_all}
+    for (
+        leaf
+    ) in plan.situation.leaves():  # of nearly all of them nearly all nodes have said that they do not have it
+        for name in open_to_all.difference(leaf.absent):
+            wanting[name].append(leaf)
     for node in plan.situation.nodes:
-        if not _can_probe(node):
-            continue
-        for leaf in leaves:
-            if node.name not in leaf.absent and _needs_probe(plan, scores, leaf, node):
+        for leaf in wanting.get(node.name, ()):
+            if _needs_probe(plan, scores, leaf, node):
                 _probe(plan, leaf, node)
 
 

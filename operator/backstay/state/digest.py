@@ -8,7 +8,6 @@ never security.
 import hashlib
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from xml.sax.saxutils import quoteattr
 
 
 def params_digest(params: Mapping[str, str]) -> str:
@@ -42,6 +41,10 @@ def secure_digest(params: Mapping[str, str], *, private_params: Collection[str])
     return params_digest({name: value for name, value in params.items() if name not in private_params})
 
 
+_ESCAPED = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+)
+
+
 def _quoted(value: str) -> str:
-    text = quoteattr(value, {'"': "&quot;"})
-    return f'"{text[1:-1]}"'
+    return f'"{value.translate(_ESCAPED)}"'

@@ -1,9 +1,10 @@
 """Time and memory of one scheduling run beside `crm_simulate -R` on the same CIBs.
 
 `python -m bench.scheduler [--markdown FILE] [--sizes 100x8,...] [--minutes N]`, with `tests` on the path. Ends with one
-line of JSON. Seconds are CPU seconds of the process (both run on one thread), so that a busy machine does not blur
-them; each figure comes from a process of its own, ours and Pacemaker's one after the other. A run of crm_simulate that
-needs more than 120 s is null, as is all that does not fit into the time: 2000x32 `lost` is measured first.
+line of JSON. Seconds are CPU seconds of a whole process, its start and the reading of the file included on both sides
+(both run on one thread), so that a busy machine does not blur them; each figure comes from a process of its own, ours
+and Pacemaker's one after the other. A run of crm_simulate that needs more than 120 s is null, as is all that does not
+fit into the time: 2000x32 `lost` is measured first.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.scheduler import clusters
 
@@ -37,24 +39,25 @@ class Result:
     situation: str
     backstay_s: float | None = None
     backstay_read_s: float | None = None
+    backstay_schedule_s: float | None = None
     backstay_mb: float | None = None
     crm_simulate_s: float | None = None
     crm_simulate_mb: float | None = None
 
 
 def ours(cib: Path, result: Result, left_s: float) -> None:
-    """Schedule it in a process of its own."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.scheduler.once", str(cib)],
-            capture_output=True, text=True, check=True, timeout=max(left_s, 1),
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+    """Read and schedule it in a process of its own."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bench.scheduler.once", str(cib)], stdout=subprocess.PIPE, text=True
+    )
+    usage = waited_for(child, left_s)
+    if usage is None or child.stdout is None:
         return
-    found = json.loads(done.stdout)
-    result.backstay_s = round(found["schedule_s"], 4)
+    found = json.loads(child.stdout.read())
+    result.backstay_s = round(usage.ru_utime + usage.ru_stime, 3)
+    result.backstay_mb = round(usage.ru_maxrss / 1024, 1)
     result.backstay_read_s = round(found["read_s"], 3)
-    result.backstay_mb = round(found["mb"], 1)
+    result.backstay_schedule_s = round(found["schedule_s"], 4)
 
 
 def theirs(cib: Path, result: Result, left_s: float) -> None:
@@ -64,6 +67,14 @@ def theirs(cib: Path, result: Result, left_s: float) -> None:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     resource.prlimit(child.pid, resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 1))
+    usage = waited_for(child, left_s)
+    if usage is not None:
+        result.crm_simulate_s = round(usage.ru_utime + usage.ru_stime, 3)
+        result.crm_simulate_mb = round(usage.ru_maxrss / 1024, 1)
+
+
+def waited_for(child: subprocess.Popen[Any], left_s: float) -> resource.struct_rusage | None:
+    """What a process has used; None if it failed, or was killed after `left_s`. It says no more than a pipe holds."""
     until = time.monotonic() + max(left_s, 1)
     while True:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
@@ -74,9 +85,7 @@ def theirs(cib: Path, result: Result, left_s: float) -> None:
             until = float("inf")
         time.sleep(0.02)
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode == 0:
-        result.crm_simulate_s = round(usage.ru_utime + usage.ru_stime, 3)
-        result.crm_simulate_mb = round(usage.ru_maxrss / 1024, 1)
+    return usage if child.returncode == 0 else None
 
 
 def planned(sizes: tuple[tuple[int, int], ...]) -> list[tuple[int, int, str]]:
@@ -85,13 +94,43 @@ def planned(sizes: tuple[tuple[int, int], ...]) -> list[tuple[int, int, str]]:
     return sorted(rows, key=lambda row: row != ALWAYS)
 
 
+@dataclass(slots=True)
+class Pace:
+    """Whether crm_simulate is worth a try: not at sizes above one that took too long, nor at that one for a situation that took it
+    as long at the size before."""
+
+    beyond: int | None = None  # resources
+    taken: dict[tuple[int, str], float] = field(default_factory=dict)
+
+    def may_try(self, one: Result) -> bool:
+        if self.beyond is None or one.resources < self.beyond:
+            return True
+        return one.resources == self.beyond and self._of_before(one) < 0.75 * self.worst
+
+    def note(self, one: Result) -> None:
+        if one.crm_simulate_s is not None:
+            self.taken[one.resources, one.situation] = one.crm_simulate_s
+        elif self.beyond is None:
+            self.beyond = one.resources
+
+    @property
+    def worst(self) -> float:
+        """The longest at the size before the one that took too long."""
+        below = [size for size, _ in self.taken if self.beyond is None or size < self.beyond]
+        return max((s for (size, _), s in self.taken.items() if size == max(below)), default=0.0)
+
+    def _of_before(self, one: Result) -> float:
+        below = [
+            size for size, situation in self.taken if size < one.resources and situation == one.situation
+        ]
+        return self.taken[max(below), one.situation] if below else 0.0
+
+
 def run(sizes: tuple[tuple[int, int], ...], *, minutes: float) -> list[Result]:
     """Measure all that fits into the time."""
     until = time.monotonic() + minutes * 60
     results: list[Result] = []
-    slowest: dict[
-        str, float
-    ] = {}  # situation -> seconds of crm_simulate at the size before, infinite once over
+    pace = Pace()
     with tempfile.TemporaryDirectory() as folder:
         for resources, nodes, situation in planned(sizes):
             cib = Path(folder) / "cib.xml"
@@ -101,10 +140,9 @@ def run(sizes: tuple[tuple[int, int], ...], *, minutes: float) -> list[Result]:
                 continue
             clusters.write(cib, resources=resources, nodes=nodes, situation=situation)
             ours(cib, result, until - time.monotonic())
-            if slowest.get(situation, 0.0) <= LIMIT_S:
+            if pace.may_try(result):
                 theirs(cib, result, until - time.monotonic())
-                if (resources, nodes, situation) != ALWAYS:
-                    slowest[situation] = result.crm_simulate_s or float("inf")
+                pace.note(result)
             cib.unlink()
             print(said(result), flush=True)
     results.sort(key=lambda one: (one.resources, clusters.SITUATIONS.index(one.situation)))
@@ -115,8 +153,9 @@ def said(one: Result) -> str:
     """A row of the table."""
     ratio = one.crm_simulate_s / one.backstay_s if one.crm_simulate_s and one.backstay_s else None
     cells = (
-        f"{one.resources}x{one.nodes}", one.situation, _cell(one.backstay_s, 3), _cell(one.backstay_read_s, 2),
-        _cell(one.crm_simulate_s, 2), _cell(ratio, 1), _cell(one.backstay_mb, 0), _cell(one.crm_simulate_mb, 0),
+        f"{one.resources}x{one.nodes}", one.situation, _cell(one.backstay_s, 2), _cell(one.backstay_read_s, 2),
+        _cell(one.backstay_schedule_s, 3), _cell(one.crm_simulate_s, 2), _cell(ratio, 1),
+        _cell(one.backstay_mb, 0), _cell(one.crm_simulate_mb, 0),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -126,14 +165,14 @@ def _cell(value: float | None, digits: int) -> str:
 
 
 HEAD = (
-    "| size | situation | Backstay, s | reading the CIB, s | crm_simulate -R, s | times faster | Backstay, MB |"
+    "| size | situation | Backstay, s | of it reading | of it scheduling | crm_simulate -R, s | times faster | Backstay, MB |"
     " crm_simulate, MB |"
 )
 
 
 def table(results: list[Result]) -> str:
     """All rows, for the document."""
-    return "\n".join([HEAD, "|" + "---|" * 8, *(said(one) for one in results)])
+    return "\n".join([HEAD, "|" + "---|" * 9, *(said(one) for one in results)])
 
 
 def write_between(file: Path, text: str) -> None:
