@@ -37,6 +37,7 @@ from backstay.scheduler import Transition, schedule
 from backstay.scheduler.situation import Situation
 from backstay.state.assemble import Assembly, Memory, Objects, assemble
 from backstay.state.choices import Requires
+from backstay.state.kept import Kept
 from backstay.transition.runner import Verdict
 
 HOLD_MIN_S = 3.0
@@ -127,6 +128,7 @@ class Coordinator:
         self._memory = Memory()
         self._sight = Sight()
         self._prints = Printer()
+        self._places: Kept[Mapping[str, tuple[str, ...]]] = Kept()
         self._membership: Membership | None = None
         self._fenced: dict[str, FencedBoot] = {}
         self._guards = FencingDesk(epoch=epoch)
@@ -531,7 +533,8 @@ class Coordinator:
     def _placed(self) -> Mapping[str, tuple[str, ...]] | None:
         if self._transition is None or self._assembly is None:
             return None
-        return placed_nodes(self._transition, self._assembly)
+        transition, assembly = self._transition, self._assembly
+        return self._places.of((transition, assembly), lambda: placed_nodes(transition, assembly))
 
     # -- plans and time
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from backstay.api import HANodePlan
 from backstay.coordinator.enquiry import Enquirer
@@ -16,6 +17,7 @@ from backstay.coordinator.orders import PlanBook
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Assembly, Objects
 from backstay.state.assemble_problem import Problem
+from backstay.state.kept import Kept
 from backstay.verify import (
     AgentBook,
     Verification,
@@ -52,6 +54,7 @@ class Gate:
         self._versions: object = None
         self._revision = -1
         self._judgement: Verification | None = None
+        self._recorded: Kept[frozenset[str]] = Kept()
 
     def look(
         self,
@@ -121,7 +124,7 @@ class Gate:
         waiting = []
         agents = set()
         if unknown:
-            known = _recorded(plans)
+            known = self._recorded.of(_records(plans), lambda: _recorded(plans))
             for one in unknown:
                 since = self._since.setdefault(one.id, now)
                 agent = one.template.agent
@@ -165,6 +168,10 @@ def _speakers(objects: Objects, membership: Membership) -> list[str]:
         for name, view in membership.nodes.items()
         if view.usable or (name in objects.plans and objects.plans[name].status.capabilities is not None)
     ]
+
+
+def _records(plans: Mapping[str, HANodePlan]) -> tuple[object, ...]:
+    return tuple(chain.from_iterable(plan.status.history for plan in plans.values()))
 
 
 def _recorded(plans: Mapping[str, HANodePlan]) -> frozenset[str]:

@@ -138,7 +138,7 @@ def run(sizes: tuple[tuple[int, int], ...], *, minutes: float) -> list[Result]:
             results.append(result)
             if time.monotonic() > until:
                 continue
-            clusters.write(cib, resources=resources, nodes=nodes, situation=situation)
+            clusters.write_aside(cib, resources=resources, nodes=nodes, situation=situation)
             ours(cib, result, until - time.monotonic())
             if pace.may_try(result):
                 theirs(cib, result, until - time.monotonic())

@@ -22,6 +22,12 @@ def generator() -> Path | None:
     return found if found.is_file() else None
 
 
+def write_aside(file: Path, *, resources: int, nodes: int, situation: str) -> None:
+    """`write` in a process of its own: a process counts the memory of the one that started it as its own peak."""
+    here = (str(file), str(resources), str(nodes), situation)
+    subprocess.run([sys.executable, "-m", "bench.scheduler.clusters", *here], check=True)
+
+
 def write(file: Path, *, resources: int, nodes: int, situation: str) -> None:
     """Write a CIB. Raises CalledProcessError if the generator fails."""
     script = generator()
@@ -62,3 +68,7 @@ def with_failure(cib: str) -> str:
     opening = re.search(rf'<node_state [^>]*uname="{re.escape(found["node"])}"[^>]*>', cib)
     assert opening is not None
     return cib.replace(opening[0], opening[0] + attributes, 1)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), resources=int(sys.argv[2]), nodes=int(sys.argv[3]), situation=sys.argv[4])
