@@ -20,6 +20,7 @@ from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import situation as seen
 from backstay.state.choices import Role
 from backstay.state.constraint import Location
+from backstay.state.history import Absence
 from backstay.state.score import INFINITY
 from backstay.transition.runner import Phase
 from backstay_operator.statuses import Scene, role_word
@@ -219,7 +220,11 @@ def _failures(scene: Scene) -> Iterator[_Family]:
     )
     state = scene.picture.assembly.state
     leaves = {name: leaf for leaf in scene.picture.situation.leaves() for name in (leaf.id, leaf.base_id)}
-    totals = {(one.node, one.resource): 0 for one in state.histories if one.resource in leaves}
+    totals = {  # of what a node has had, not of what it was asked for once and never had
+        (one.node, one.resource): 0
+        for one in state.histories
+        if one.resource in leaves and not isinstance(one.operations, Absence)
+    }
     for count in state.fail_counts:
         key = (count.node, count.resource)
         totals[key] = min(INFINITY, totals.get(key, 0) + count.count)

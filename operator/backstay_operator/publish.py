@@ -21,6 +21,7 @@ from backstay_operator.world import World
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.1
+AT_A_TIME = 20
 KIND_OF: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -57,8 +58,10 @@ class Publisher:
             self._changed.clear()
             scene = self._scene
             if scene is not None:
-                for written in statuses(scene):
+                for number, written in enumerate(statuses(scene)):
                     await self._write(written)
+                    if number % AT_A_TIME == AT_A_TIME - 1:
+                        await asyncio.sleep(0)  # a failover does not wait for a thousand statuses
 
     async def _write(self, written: Written) -> None:
         kind = KIND_OF[written.kind.info.kind]

@@ -6,8 +6,10 @@ takes part, a cluster with a DC, quorum and no node in doubt, a constraint or de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from backstay.api import (
     Condition,
@@ -31,6 +33,7 @@ from backstay.scheduler import situation as seen
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.choices import Role
+from backstay.state.history import FailCount
 from backstay.transition.runner import Verdict
 from backstay_operator.validation import (
     Status,
@@ -45,9 +48,9 @@ from backstay_operator.validation import (
 FENCING_HISTORY_MAX = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What statuses are made from."""
+    """What statuses are made from. What many of them ask for is found once."""
 
     picture: Picture
     objects: Objects
@@ -65,6 +68,54 @@ class Scene:
     strays: tuple[Stray, ...] = ()
     """HANodes that this DC has to tell that they are none."""
 
+    @cached_property
+    def leaves(self) -> Mapping[str, list[seen.Resource]]:
+        """By id: of an instance, or of what it is an instance of."""
+        found: dict[str, list[seen.Resource]] = defaultdict(list)
+        for leaf in self.picture.situation.leaves():
+            for id_ in {leaf.id, leaf.base_id}:
+                found[id_].append(leaf)
+        return dict(found)
+
+    @cached_property
+    def crowd(self) -> Mapping[str, int]:
+        """How many primitives are active on each node."""
+        return Counter(
+            name
+            for leaf in self.picture.situation.leaves()
+            for name in {node.name for node in leaf.active_on}
+        )
+
+    @cached_property
+    def members(self) -> Mapping[str, list[str]]:
+        """Of groups, in order."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for member, owner in self.picture.assembly.index.group_of.items():
+            found[owner].append(member)
+        return dict(found)
+
+    @cached_property
+    def resources(self) -> Mapping[tuple[str, str | None], HAResource]:
+        """By id and namespace."""
+        return {(item.resource_id, item.metadata.namespace): item for item in self.objects.resources}
+
+    @cached_property
+    def fail_counts(self) -> Mapping[str, list[FailCount]]:
+        """By resource."""
+        found: dict[str, list[FailCount]] = defaultdict(list)
+        for one in self.picture.assembly.state.fail_counts:
+            found[one.resource].append(one)
+        return dict(found)
+
+    @cached_property
+    def failure_reasons(self) -> Mapping[tuple[str, str, str, int], str]:
+        """By node, resource, operation and interval."""
+        return {
+            (node, one.resource, one.operation, one.interval_ms): one.reason
+            for node, plan in self.objects.plans.items()
+            for one in plan.status.failures
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -76,17 +127,22 @@ class Written:
     status: Status
 
 
-def statuses(scene: Scene) -> list[Written]:
-    """All of them."""
+def statuses(scene: Scene) -> Iterator[Written]:
+    """All of them, each made when it is asked for."""
     objects = scene.objects
-    found = [_written(objects.cluster, cluster_status(scene))]
-    found += [_written(node, node_status(scene, node)) for node in objects.nodes]
-    found += [_written(item, resource_status(scene, item)) for item in objects.resources]
-    found += [_written(group, group_status(scene, group)) for group in objects.groups]
-    found += [_written(item, constraint_status(scene, item)) for item in objects.constraints]
-    found += [_written(device, device_status(scene, device)) for device in objects.devices]
-    found += [_written(one.node, stray_status(one, now=scene.now)) for one in scene.strays]
-    return found
+    yield _written(objects.cluster, cluster_status(scene))
+    for node in objects.nodes:
+        yield _written(node, node_status(scene, node))
+    for item in objects.resources:
+        yield _written(item, resource_status(scene, item))
+    for group in objects.groups:
+        yield _written(group, group_status(scene, group))
+    for constraint in objects.constraints:
+        yield _written(constraint, constraint_status(scene, constraint))
+    for device in objects.devices:
+        yield _written(device, device_status(scene, device))
+    for one in scene.strays:
+        yield _written(one.node, stray_status(one, now=scene.now))
 
 
 def _written(item: Resource, status: Status) -> Written:
@@ -215,9 +271,7 @@ def node_status(scene: Scene, node: HANode) -> Status:
         "reason": _without_seconds(view.verdict.reason),
         "bootId": view.boot_id,
         "agentVersion": plan.status.agent_version if plan else "",
-        "resources": sum(
-            1 for leaf in scene.picture.situation.leaves() if any(one.name == name for one in leaf.active_on)
-        ),
+        "resources": scene.crowd.get(name, 0),
         "standards": list(plan.status.capabilities.standards) if plan and plan.status.capabilities else [],
         "requests": _acks(scene, node),
         "watchdog": watchdog_words(
@@ -296,7 +350,7 @@ def _problem_of(scene: Scene, item: Resource) -> Problem | None:
 
 
 def _leaves(scene: Scene, id_: str) -> list[seen.Resource]:
-    return [leaf for leaf in scene.picture.situation.leaves() if id_ in (leaf.base_id, leaf.id)]
+    return scene.leaves.get(id_, [])
 
 
 def role_word(leaf: seen.Resource) -> str:
@@ -332,27 +386,19 @@ def _activity(scene: Scene, leaves: list[seen.Resource]) -> Status:
 
 
 def _failures(scene: Scene, ids: list[str]) -> Status:
-    reasons = {
-        (node, one.resource, one.operation, one.interval_ms): one.reason
-        for node, plan in scene.objects.plans.items()
-        for one in plan.status.failures
-    }
+    wanted = [one for id_ in ids for one in scene.fail_counts.get(id_, ())]
     counts = [
         {
             "node": one.node,
             "operation": one.operation,
             "interval": duration_text(one.interval_ms),
             "count": one.count if one.count < 1_000_000 else score_text(one.count),
-            "reason": reasons.get((one.node, one.resource, one.operation, one.interval_ms), ""),
+            "reason": scene.failure_reasons.get((one.node, one.resource, one.operation, one.interval_ms), ""),
             **({"lastFailure": timestamp(one.last_failure)} if one.last_failure is not None else {}),
         }
-        for one in scene.picture.assembly.state.fail_counts
-        if one.resource in ids
+        for one in sorted(wanted, key=lambda one: (one.node, one.resource, one.operation, one.interval_ms))
     ]
-    worst = max(
-        (one.count for one in scene.picture.assembly.state.fail_counts if one.resource in ids), default=0
-    )
-    return {"failCounts": counts, "failures": worst}
+    return {"failCounts": counts, "failures": max((one.count for one in wanted), default=0)}
 
 
 def _readiness(leaves: list[seen.Resource], why: str) -> tuple[bool | None, str, str]:
@@ -375,8 +421,7 @@ def _readiness(leaves: list[seen.Resource], why: str) -> tuple[bool | None, str,
 
 def group_status(scene: Scene, group: ResourceGroup) -> Status:
     """Members, and the group as a whole."""
-    index = scene.picture.assembly.index
-    ids = [member for member, owner in index.group_of.items() if owner == group.resource_id]
+    ids = scene.members.get(group.resource_id, [])
     leaves = [leaf for id_ in ids for leaf in _leaves(scene, id_)]
     ready = sum(1 for leaf in leaves if role_word(leaf) in ("Started", "Promoted", "Unpromoted"))
     members = [
@@ -416,12 +461,11 @@ def group_status(scene: Scene, group: ResourceGroup) -> Status:
 
 def _problem_of_members(scene: Scene, group: ResourceGroup, ids: list[str]) -> Problem | None:
     """The first member that keeps the group from being whole, told in the group's name."""
-    space = group.metadata.namespace
-    for item in scene.objects.resources:
-        if item.resource_id in ids and item.metadata.namespace == space:
-            problem = _problem_of(scene, item)
-            if problem is not None:
-                return replace(problem, message=f"member {item.metadata.name}: {problem.message}")
+    for id_ in ids:
+        item = scene.resources.get((id_, group.metadata.namespace))
+        problem = _problem_of(scene, item) if item is not None else None
+        if item is not None and problem is not None:
+            return replace(problem, message=f"member {item.metadata.name}: {problem.message}")
     return None
 
 
