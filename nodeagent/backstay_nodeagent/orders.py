@@ -157,4 +157,5 @@ class Orders:
     beat: int = 0
     vouching: VouchOrders | None = None
     watchdog: WatchdogOrders | None = None
+    takes_absences: bool = False
     actions: tuple[Order, ...] = ()

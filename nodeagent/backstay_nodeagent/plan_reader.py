@@ -36,6 +36,7 @@ def orders_of(plan: dict[str, Any]) -> Orders:
         beat=spec.beat,
         vouching=_vouching(spec),
         watchdog=_watchdog(spec),
+        takes_absences=spec.takes_absences,
         actions=actions,
     )
 

@@ -6,14 +6,17 @@ what can grow: the newest keep theirs, older ones lose it when there is no room.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from backstay.ocf.exitcode import ExitCode, OpStatus
 from backstay_nodeagent.brain import Brain
 from backstay_nodeagent.history import Failure, Record, shortened
 from backstay_nodeagent.ledger import Result
 from backstay_nodeagent.operation import Operation, Origin
+from backstay_nodeagent.orders import Verb
 
 OUTPUTS_MAX = 128 * 1024
 """Bytes of output in all records together."""
@@ -26,6 +29,9 @@ Section = Any
 def status_of(brain: Brain, *, incarnation: str, agent_version: str) -> dict[str, Section]:
     """The whole status but for `capabilities`, section by section."""
     orders = brain.book.orders
+    records = list(brain.history.records.values())
+    absent = _absent(records) if orders is not None and orders.takes_absences else []
+    known = {record.resource for record in absent}
     return {
         "observedGeneration": brain.book.generation,
         "observedEpoch": brain.epochs.get(orders.cluster, 0) if orders else 0,
@@ -35,7 +41,8 @@ def status_of(brain: Brain, *, incarnation: str, agent_version: str) -> dict[str
         "released": brain.released,
         "pending": [_pending(one) for one in brain.dispatch.running if one.origin is not Origin.RECURRING],
         "results": [_result(one) for one in brain.book.results(brain.ledger)],
-        "history": _history(brain.history.records.values()),
+        "history": _history(one for one in records if one.resource not in known),
+        "absences": _absences(absent),
         "failures": [_failure(brain.history.failures[key]) for key in sorted(brain.history.failures)],
         "metadata": [
             {"agent": one.agent, "rc": one.rc, "digest": one.digest, "xmlGz": one.xml_gz}
@@ -80,6 +87,28 @@ def _history(records: Iterable[Record]) -> list[dict[str, Any]]:
         room -= len(fitting.output.encode())
         kept.append(fitting)
     return [_record(record) for record in sorted(kept, key=lambda one: one.key)]
+
+
+def _absent(records: Sequence[Record]) -> list[Record]:
+    """What says no more than that a probe found nothing, of resources of which nothing else is said."""
+    often = Counter(record.resource for record in records)
+    return [
+        record
+        for record in records
+        if record.rc == ExitCode.NOT_RUNNING
+        and record.operation == Verb.MONITOR.value
+        and record.interval_ms == 0
+        and record.status is OpStatus.DONE
+        and often[record.resource] == 1
+    ]
+
+
+def _absences(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """By agent."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for record in records:
+        found[record.agent].append(record.resource)
+    return [{"agent": agent, "resources": sorted(found[agent])} for agent in sorted(found)]
 
 
 def _record(record: Record) -> dict[str, Any]:

@@ -106,7 +106,10 @@ def same_spec(present: Obj | None, wanted: Obj) -> bool:
     spec = present.get("spec") or {}
     if any(
         spec.get(name) != wanted.get(name)
-        for name in ("cluster", "epoch", "bootId", "sync", "heartbeat", "beat", "vouching", "watchdog")
+        for name in (
+            *("cluster", "epoch", "bootId", "sync", "heartbeat", "beat", "vouching", "watchdog"),
+            "takesAbsences",
+        )
     ):
         return False
     have = [action["id"] for action in spec.get("actions") or []]

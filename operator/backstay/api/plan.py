@@ -78,6 +78,9 @@ class PlanAction(Model):
     attempts: int = Field(default=1, ge=1, le=10)
 
 
+PEERS_MAX = 512
+
+
 class Peer(Model):
     """Another member, and where its keeper can be asked."""
 
@@ -88,7 +91,7 @@ class Peer(Model):
 class VouchingSpec(Model):
     """Whom to ask for promises when the API is gone."""
 
-    peers: list[Peer] = Field(default_factory=list, max_length=64, description="The other members.")
+    peers: list[Peer] = Field(default_factory=list, max_length=PEERS_MAX, description="The other members.")
     port: int = Field(default=7406, ge=1, le=65535, description="UDP port of every keeper.")
     key: SecretKeyRef = Field(description="Where the key is kept that authenticates questions and answers.")
 
@@ -130,6 +133,10 @@ class HANodePlanSpec(Model):
         description="Set: the node shall arm its watchdog. None: disarm it, once that is announced.",
     )
     heartbeat: Heartbeat = Field(default_factory=Heartbeat, json_schema_extra={**HEARTBEAT_DEFAULT})
+    takes_absences: bool = Field(
+        default=False,
+        description="The DC reads status.absences; where it does not, everything stands in history.",
+    )
     actions: list[PlanAction] = Field(default_factory=list, max_length=1024)
 
 
@@ -179,6 +186,14 @@ class OperationRecord(Model):
     restart_digest: str = ""
 
 
+class Absences(Model):
+    """Resources of one agent that the node was asked for once, with a probe that found nothing: of most resources that is all that
+    a node has to say, and in so few words a plan has room for tens of thousands."""
+
+    agent: str
+    resources: list[str] = Field(default_factory=list)
+
+
 class FailureRecord(Model):
     """Failures of one operation since its last cleanup, counted by the agent that ran it."""
 
@@ -225,6 +240,7 @@ class HANodePlanStatus(Model):
     pending: list[PendingOperation] = Field(default_factory=list)
     results: list[ActionResult] = Field(default_factory=list)
     history: list[OperationRecord] = Field(default_factory=list)
+    absences: list[Absences] = Field(default_factory=list)
     failures: list[FailureRecord] = Field(default_factory=list)
     metadata: list[AgentMetadata] = Field(default_factory=list, max_length=32)
     capabilities: Capabilities | None = None

@@ -106,7 +106,7 @@ class Printer:
 
     def _history(self, name: str, plan: HANodePlan) -> tuple[tuple[str, str, int, int, int], ...]:
         kept = self._histories.setdefault(name, Kept())
-        return kept.of(tuple(plan.status.history), lambda: _history(plan))
+        return kept.of((*plan.status.history, None, *plan.status.absences), lambda: _history(plan))
 
 
 def _fingerprint(
@@ -166,8 +166,10 @@ def _configuration(everything: list[Resource]) -> dict[str, tuple[str, int]]:
 
 
 def _history(plan: HANodePlan) -> tuple[tuple[str, str, int, int, int], ...]:
-    return tuple(
-        (one.resource, one.operation, one.interval_ms, one.call_id, one.rc) for one in plan.status.history
+    status = plan.status
+    return (
+        *((one.resource, one.operation, one.interval_ms, one.call_id, one.rc) for one in status.history),
+        *((name, "monitor", 0, 0, 7) for one in status.absences for name in one.resources),
     )
 
 

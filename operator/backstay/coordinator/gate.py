@@ -177,5 +177,10 @@ def _records(plans: Mapping[str, HANodePlan]) -> tuple[object, ...]:
 def _recorded(plans: Mapping[str, HANodePlan]) -> frozenset[str]:
     """Resources that some node has a record of."""
     return frozenset(
-        record.resource.partition(":")[0] for plan in plans.values() for record in plan.status.history
+        name.partition(":")[0]
+        for plan in plans.values()
+        for name in (
+            *(record.resource for record in plan.status.history),
+            *(resource for one in plan.status.absences for resource in one.resources),
+        )
     )

@@ -225,6 +225,7 @@ class PlanBook:
                 beat=beat if view.pulse is Pulse.FRESH else present.beat,
                 vouching=vouching.get(name) if view.usable else present.vouching,
                 watchdog=watchdog.get(name) if view.usable else present.watchdog,
+                takes_absences=True,
                 actions=actions,
             )
         return specs

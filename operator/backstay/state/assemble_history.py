@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from backstay.api import HANodePlan, OperationRecord
 from backstay.api.quantities import timestamp_seconds
 from backstay.state.choices import OpStatus, Requires
-from backstay.state.history import FailCount, OpRecord, ResourceHistory
+from backstay.state.history import Absence, FailCount, OpRecord, ResourceHistory
 from backstay.state.kept import Kept
 from backstay.state.resource import Agent
 from backstay.state.score import INFINITY
@@ -59,7 +59,8 @@ class Shelf:
             status, let_go = plans[node].status, free if verdict.released else _NOTHING
             kept = self._by_node.setdefault(node, Kept())
             made = kept.of(
-                (let_go, *status.history, None, *status.pending), partial(_of_node, node, plans[node], let_go)
+                (let_go, *status.history, None, *status.pending, None, *status.absences),
+                partial(_of_node, node, plans[node], let_go),
             )
             found.append(made)
         for gone in self._by_node.keys() - plans.keys():
@@ -90,15 +91,23 @@ def _of_node(node: str, plan: HANodePlan, let_go: frozenset[str]) -> tuple[Resou
                     call_id=_NEWEST,
                 )
             )
-    return tuple(
+    found = [
         ResourceHistory(
             resource=resource,
             node=node,
             agent=Agent.parse(agents[resource]) if agents.get(resource) else None,
             operations=tuple(by_resource[resource]),
         )
-        for resource in sorted(by_resource)
-    )
+        for resource in by_resource
+    ]
+    for absences in plan.status.absences:
+        agent = Agent.parse(absences.agent) if absences.agent else None
+        found += [
+            ResourceHistory(resource=name, node=node, agent=agent, operations=_FOUND_NOTHING)
+            for name in absences.resources
+            if name not in by_resource
+        ]
+    return tuple(sorted(found, key=lambda one: one.resource))
 
 
 _NOTHING: frozenset[str] = frozenset()
@@ -112,6 +121,18 @@ def _let_go(requires: Mapping[str, Requires]) -> frozenset[str]:
 _KNOWN_STOPPED = OpRecord(operation="monitor", rc=7, target_rc=7, call_id=0)
 """Stands for the protocol's promise; a probe's answer, because "not known" would make a start elsewhere wait for the fencing."""
 
+
+class _FoundNothing(Absence):
+    """What a probe found that `absences` tells of."""
+
+    __slots__ = ()
+
+    def read(self) -> tuple[OpRecord, ...]:
+        """The record, but for when it was and how long it took, which nobody asks."""
+        return (_KNOWN_STOPPED,)
+
+
+_FOUND_NOTHING = _FoundNothing()
 _RECORDED = ("start", "stop", "monitor", "promote", "demote", "migrate_to", "migrate_from")
 _NEWEST = 2**31
 

@@ -12,9 +12,9 @@ from backstay.api.plan import HANodePlanStatus, PlanAction
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.documents import BYTES_MAX, DOCUMENTS_MAX, DocumentShelf, document_of
 from backstay_nodeagent.operation import Outcome
-from backstay_nodeagent.orders import Order, SecretRef, Verb
+from backstay_nodeagent.orders import Order, Orders, SecretRef, Verb
 from backstay_nodeagent.plan_reader import orders_of
-from unit.nodeagent.brain_driver import Driver, order
+from unit.nodeagent.brain_driver import BOOT, Driver, order
 
 
 def plan(*actions: dict[str, Any], **spec: Any) -> dict[str, Any]:
@@ -117,6 +117,54 @@ def test_status_of_a_thousand_talkative_resources_stays_far_below_the_limit() ->
     assert len(json.dumps(driver.status, ensure_ascii=False).encode()) < 700_000
     newest = max(driver.status["history"], key=lambda one: one["callId"])
     assert len(newest["output"].encode()) == 4096, "the newest keeps its output"
+
+
+def probing(*, takes_absences: bool, resources: int = 3) -> Driver:
+    """A node on which `r0` runs and nothing else was found."""
+    driver = Driver(script=lambda op: (0.1, 0 if op.order.resource == "r0" else 7), slots=resources).online()
+    probes = tuple(order(f"1-1-{n}", "monitor", f"r{n}", target_rc=7) for n in range(resources))
+    driver.generation += 1
+    driver.see(
+        Orders(
+            uid="u1",
+            generation=driver.generation,
+            cluster="c",
+            epoch=1,
+            boot_id=BOOT,
+            actions=probes,
+            takes_absences=takes_absences,
+        )
+    )
+    driver.run(1.0)
+    return driver
+
+
+def test_probes_that_found_nothing_are_told_in_a_word_where_the_dc_reads_it() -> None:
+    parsed = HANodePlanStatus.model_validate(probing(takes_absences=True).status)
+    assert [one.resource for one in parsed.history] == ["r0"]
+    assert [(one.agent, one.resources) for one in parsed.absences] == [("ocf:heartbeat:Dummy", ["r1", "r2"])]
+    parsed = HANodePlanStatus.model_validate(probing(takes_absences=False).status)
+    assert sorted(one.resource for one in parsed.history) == ["r0", "r1", "r2"]
+    assert parsed.absences == []
+
+
+def test_resource_that_was_started_since_is_no_absence() -> None:
+    driver = probing(takes_absences=True)
+    driver.script = lambda _operation: (0.1, 0)
+    orders = driver.brain.book.orders
+    assert orders is not None
+    start = order("1-2-1", "start", "r1")
+    driver.generation += 1
+    driver.see(dataclasses.replace(orders, generation=driver.generation, actions=(start,)))
+    driver.run(1.0)
+    parsed = HANodePlanStatus.model_validate(driver.status)
+    assert [one.resources for one in parsed.absences] == [["r2"]]
+    assert {(one.resource, one.operation) for one in parsed.history} >= {("r1", "monitor"), ("r1", "start")}
+
+
+def test_a_thousand_resources_that_are_elsewhere_take_a_few_bytes_each() -> None:
+    absences = probing(takes_absences=True, resources=1000).status["absences"]
+    assert len(json.dumps(absences)) < 12 * 1000
 
 
 def driver_done() -> Any:

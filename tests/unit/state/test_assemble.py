@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from backstay.api import HACluster, HAConstraint, HANode, HANodePlan, HAResource, ResourceGroup
-from backstay.api.plan import OperationRecord
+from backstay.api.plan import Absences, OperationRecord
+from backstay.scheduler import schedule
 from backstay.state import Group, Location, Primitive, Requires
 from backstay.state.assemble import Assembly, NodeJudgement, Objects, assemble
+from backstay.state.history import Absence
 
 
 def resource(name: str, *, created: str = "2026-01-01T00:00:00Z", **spec: object) -> HAResource:
@@ -101,6 +103,18 @@ def _plan(*resources: str) -> HANodePlan:
         for name in resources
     ]
     return plan
+
+
+def test_absence_is_a_probe_that_found_nothing_unless_more_is_known() -> None:
+    plan = _plan("fs")
+    plan.status.absences = [Absences(agent="ocf:heartbeat:Dummy", resources=["ip", "fs"])]
+    made = assembled(resources=(resource("ip"), resource("fs")), plans={"n1": plan})
+    known = {one.resource: one for one in made.state.histories}
+    assert list(known) == ["fs", "ip"]
+    assert isinstance(known["ip"].operations, Absence)
+    assert [(one.operation, one.interval_ms, one.rc) for one in known["ip"].operations] == [("monitor", 0, 7)]
+    assert [one.operation for one in known["fs"].operations] == ["start"]
+    assert schedule(made.state).graph.actions, "what was probed may be started"
 
 
 def test_cut_off_node_counts_as_having_stopped_what_needs_no_fencing() -> None:
