@@ -57,7 +57,7 @@ class PlanWatch:
                         "plan can't be followed", extra={"fields": {"error": str(error) or repr(error)}}
                     )
                 pause_s = min(PAUSE_MAX_S, 0.1 * 2.0 ** min(failures, 6)) * random.uniform(0.5, 1.0)
-                await self._pause(pause_s)
+                await self._pause(error.pause_s(pause_s) if isinstance(error, ApiError) else pause_s)
 
     async def _read(self) -> str:
         """List the one plan; returns the version to watch from."""

@@ -63,7 +63,7 @@ class StatusWriter:
                     extra={"fields": {"error": str(error)}},
                 )
                 pause_s = min(PAUSE_MAX_S, 0.05 * 2.0 ** min(failures, 8)) * random.uniform(0.5, 1.0)
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(error.pause_s(pause_s))
 
     async def _write(self) -> None:
         status = self._snapshot()

@@ -180,7 +180,7 @@ class KubeClient:
             raise ApiUnavailable(f"{method} {path}: {error!r}") from error
         text = raw.decode("utf-8", "replace")
         if response.status >= 300:
-            raise _status_error(response.status, text, f"{method} {path}")
+            raise _status_error(response, text, f"{method} {path}")
         answer: Obj = json.loads(text) if text.startswith("{") else {"text": text}
         return answer
 
@@ -263,7 +263,7 @@ class KubeClient:
         try:
             if response.status >= 300:
                 text = (await response.read()).decode("utf-8", "replace")
-                raise _status_error(response.status, text, f"WATCH {path}")
+                raise _status_error(response, text, f"WATCH {path}")
             async for line in _lines(response.response):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
@@ -350,7 +350,8 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
                 yield line
 
 
-def _status_error(code: int, text: str, what: str) -> ApiError:
+def _status_error(response: Any, text: str, what: str) -> ApiError:
+    code = int(response.status)
     try:
         status = json.loads(text)
     except ValueError:
@@ -358,4 +359,7 @@ def _status_error(code: int, text: str, what: str) -> ApiError:
     if not isinstance(status, dict):
         status = {}
     message = status.get("message") or text[:200] or f"HTTP {code}"
-    return error_of(code, f"{what}: {message}", str(status.get("reason", "")))
+    error = error_of(code, f"{what}: {message}", str(status.get("reason", "")))
+    asked = str(response.response.headers.get("Retry-After", ""))
+    error.retry_after_s = float(asked) if asked.isdigit() else 0.0
+    return error

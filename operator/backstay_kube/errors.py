@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+RETRY_AFTER_MAX_S = 5.0
+
 
 class ApiError(Exception):
     """Any answer that is not a success. `code` is the HTTP status, 0 when there was no answer."""
@@ -10,6 +12,12 @@ class ApiError(Exception):
         super().__init__(message)
         self.code = code
         self.reason = reason
+        self.retry_after_s = 0.0
+        """What the server asked for with a 429 or 503; 0 where it asked for nothing."""
+
+    def pause_s(self, own_s: float) -> float:
+        """How long to wait before trying again: as long as the caller would (`own_s`), and what the server asks for, within reason."""
+        return max(own_s, min(self.retry_after_s, RETRY_AFTER_MAX_S))
 
 
 class ApiNotFound(ApiError):

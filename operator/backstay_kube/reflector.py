@@ -89,7 +89,7 @@ class Reflector:
                     logging.WARNING if not isinstance(error, ApiNotFound) and failures == 1 else logging.DEBUG
                 )
                 log.log(level, "cannot follow %s: %s", self.kind.plural, error)
-                await asyncio.sleep(min(5.0, 0.1 * 2**failures) * random.uniform(0.5, 1.0))
+                await asyncio.sleep(error.pause_s(min(5.0, 0.1 * 2**failures) * random.uniform(0.5, 1.0)))
 
     async def list_now(self) -> str:
         """Read everything now; returns the list's resourceVersion. Raises ApiError."""

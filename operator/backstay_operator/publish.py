@@ -84,6 +84,7 @@ class Publisher:
         except ApiError as error:
             log.debug("cannot write the status of %s %s: %s", kind.name, written.name, error)
             self._changed.set()
+            await asyncio.sleep(error.pause_s(0.0))
             return
         self.writes += 1
         self._world.accept(kind, "MODIFIED", answer)

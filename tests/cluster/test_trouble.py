@@ -155,6 +155,7 @@ async def test_refusals_are_told_as_what_they_are(client: KubeClient, proxy: Fau
         with pytest.raises(ApiUnavailable) as refused:
             await client.list(KIND)
         assert refused.value.code == code
+        assert refused.value.pause_s(0.1) == (1.0 if code == 429 else 0.1), "what the server asks for"
 
 
 async def test_silent_watch_is_found_out_by_the_list_behind_it(
