@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test simulate simulate-mutants model test-hosts-uml test-cluster demo soak bench-failover bench-idle bench-scheduler bench-scale clean
+.PHONY: help venv system lint crds test simulate simulate-mutants model test-hosts-uml test-cluster demo soak faults bench-faults bench-failover bench-idle bench-scheduler bench-scale clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -22,6 +22,8 @@ help:
 	@echo "make model   search the model of lease and takeover with spin"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
+	@echo "make faults  FAULTS=200 random faults in a row on namespace hosts, checked from outside (an hour); SEED=1: the same again"
+	@echo "make bench-faults  crash, cut and freeze of a host beside Pacemaker; hops of a takeover with fence device and watchdog (30 minutes)"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
 	@echo "make bench-scale      1,000 resources on 10 to 200 nodes of a real API server: CPU, memory, writes, failover (30 minutes)"
@@ -88,6 +90,11 @@ soak: venv
 		$(BIN)/pytest -s tests/hosts/test_busy.py tests/uml/test_uml_burden.py \
 		tests/hosts/test_restarts.py::test_outage_of_the_api_is_not_noticed
 
+# The table goes into the page only when nothing was found.
+faults: venv
+	@$(BIN)/python -m backstay_sandbox.requirements --install --tests
+	@PYTHONPATH=tests $(BIN)/python -m faults --faults $(or $(FAULTS),200) --seed $(or $(SEED),1) $(if $(MARKDOWN),--markdown $(MARKDOWN))
+
 test-cluster: venv
 	@$(BIN)/python -m backstay_sandbox.controlplane.binaries --prepare
 	@BACKSTAY_CLUSTER=1 $(BIN)/pytest tests/cluster
@@ -96,6 +103,12 @@ test-cluster: venv
 bench-failover: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --peers
 	@PYTHONPATH=tests $(BIN)/python -m bench.failover --markdown docs/bench-failover.md --readme README.md
+
+bench-faults: venv
+	@$(BIN)/python -m backstay_sandbox.requirements --install --peers
+	@PYTHONPATH=tests $(BIN)/python -m faults.peers --markdown docs/faults.md
+	@PYTHONPATH=tests $(BIN)/python -m faults.takeover --markdown docs/faults.md
+	@BACKSTAY_UML=1 BACKSTAY_FAULTS_PAGE=docs/faults.md $(BIN)/pytest tests/uml/test_uml_faults.py
 
 bench-scheduler: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --peers

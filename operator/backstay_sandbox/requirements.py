@@ -68,7 +68,9 @@ AGENTS = (
     Requirement("modprobe", "kmod", "Filesystem: loading a file system's module"),
 )
 ALL = HOSTS + AGENTS
+PARTITIONS = (Requirement("ebtables", "iptables", "tests: cutting single paths between hosts"),)
 TESTS = (
+    *PARTITIONS,
     Requirement("promtool", "prometheus", "tests: alert rules"),
     Requirement("prometheus", "prometheus", "tests: a scrape of the sandbox"),
     Requirement("spin", "spin", "tests: searching the model of lease and takeover"),

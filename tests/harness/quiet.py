@@ -40,11 +40,17 @@ def telling_what_happened(cluster: ClusterUnderTest) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        print(cluster.run("kubectl-ha", "history", "-n", "8").stdout)
-        print(cluster.run("kubectl", "get", "events", "-A", "--sort-by=.lastTimestamp").stdout[-6000:])
-        for log in sorted(cluster.sandbox.layout.logs_dir.iterdir()):
-            print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
+        tell_what_happened(cluster)
         raise
+
+
+def tell_what_happened(cluster: ClusterUnderTest) -> None:
+    """The end of its history, Events and logs."""
+    print(cluster.run("kubectl-ha", "status").stdout)
+    print(cluster.run("kubectl-ha", "history", "-n", "8").stdout)
+    print(cluster.run("kubectl", "get", "events", "-A", "--sort-by=.lastTimestamp").stdout[-6000:])
+    for log in sorted(cluster.sandbox.layout.logs_dir.iterdir()):
+        print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from backstay_sandbox.layout import SHARED_DISK_IN_HOST
+from backstay_sandbox.layout import SERVICES_ADDRESS, SHARED_DISK_IN_HOST
 from bench.failover.bed import Bed, BenchError, await_nothing_missing
 from bench.failover.contender import GROUP_ADDRESS, VIP
 
@@ -53,9 +53,15 @@ GROUP = """<group id="appgroup">
     <op id="web-stop" name="stop" interval="0" timeout="60s"/></operations>
 </primitive>
 </group>"""
+FENCE_DEVICE = """<primitive id="power-switch" class="stonith" type="fence_sandbox">
+  <instance_attributes id="power-ia"><nvpair id="power-ip" name="ip" value="{ip}"/>
+    <nvpair id="power-password" name="password" value="{password}"/>
+    <nvpair id="power-hosts" name="pcmk_host_list" value="{nodes}"/></instance_attributes>
+</primitive>"""
 CONFIGURATION = """<configuration>
 <crm_config><cluster_property_set id="options">
-  <nvpair id="stonith" name="stonith-enabled" value="false"/>
+  <nvpair id="stonith" name="stonith-enabled" value="{fencing}"/>
+  <nvpair id="stonith-action" name="stonith-action" value="off"/>
 </cluster_property_set></crm_config>
 <nodes/>
 <resources>{resources}</resources>
@@ -67,12 +73,14 @@ CONFIGURATION = """<configuration>
 
 
 class Pacemaker:
-    """With the VIP alone, or with the tutorial's group (`group`)."""
+    """With the VIP alone, or with the tutorial's group (`group`); `fencing` by the sandbox's power switch."""
 
-    name = "pacemaker-default"
-
-    def __init__(self, bed: Bed, *, group: bool = False) -> None:
+    def __init__(
+        self, bed: Bed, *, name: str = "pacemaker-default", group: bool = False, fencing: bool = False
+    ) -> None:
+        self.name = name
         self._bed = bed
+        self._fencing = fencing
         self._group = group
 
     def bring_up(self) -> None:
@@ -111,9 +119,17 @@ class Pacemaker:
     def _configure(self) -> None:
         address = ADDRESS.format(ip=GROUP_ADDRESS if self._group else VIP)
         resources = GROUP.format(address=address, disk=SHARED_DISK_IN_HOST) if self._group else address
+        if self._fencing:
+            resources += FENCE_DEVICE.format(
+                ip=SERVICES_ADDRESS,
+                password=self._bed.layout.power_password.read_text().strip(),
+                nodes=" ".join(self._bed.nodes),
+            )
         node = self._bed.nodes[0]
         present = self._checked(node, "cibadmin", "--query", "--scope", "nodes").strip()
-        xml = CONFIGURATION.format(resources=resources).replace("<nodes/>", present)
+        xml = CONFIGURATION.format(resources=resources, fencing=str(self._fencing).lower()).replace(
+            "<nodes/>", present
+        )
         self._checked(node, "cibadmin", "--replace", "--scope", "configuration", "--xml-pipe", stdin=xml)
 
     def _missing(self, *, started: bool = True) -> str:

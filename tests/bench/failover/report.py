@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bench.failover.measure import Series, Trial
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+MARK = "<!-- {}: {} -->"
+BEGIN, END = MARK.format("measured", "begin"), MARK.format("measured", "end")
 HEADINGS = {
     Trial.POWER_CUT: "Outage of one address after a power cut of its host",
     Trial.DC_POWER_CUT: "The same, when the lost host is also the DC's",
@@ -81,13 +82,14 @@ def _runs(all_series: Iterable[Series]) -> str:
     return f"{most} runs" if fewest == most else f"{fewest} to {most} runs"
 
 
-def write_generated(page: Path, tables: str) -> None:
-    """Replace what stands between the marks in a page; the rest of it is written by hand."""
+def write_generated(page: Path, tables: str, *, name: str = "measured") -> None:
+    """Replace what stands between the marks of that name in a page; the rest of it is written by hand."""
+    begin_mark, end_mark = MARK.format(name, "begin"), MARK.format(name, "end")
     text = page.read_text()
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = text.partition(begin_mark)
+    _, end, tail = rest.partition(end_mark)
     if not begin or not end:
-        raise ValueError(f"{page} lacks the marks {BEGIN} and {END}")
+        raise ValueError(f"{page} lacks the marks {begin_mark} and {end_mark}")
     page.write_text(f"{head}{begin}\n\n{tables}\n{end}{tail}")
 
 
