@@ -17,6 +17,7 @@ from types import TracebackType
 
 from backstay_sandbox.inspection import guest_command, host_environment
 from backstay_sandbox.layout import Layout
+from faults import kernel_tables
 from faults.sight import OFF, Sight, proc_of_host
 
 RETRY_S = 0.1
@@ -73,9 +74,9 @@ class GuestSights:
             time.sleep(RETRY_S)
 
     def _listen_to(self, node: str, proc: Path) -> None:
-        eye = str(Path(__file__).with_name("guest_eye.py"))
+        eye = Path(kernel_tables.__file__).read_text()
         with subprocess.Popen(
-            guest_command(self.layout, node, [sys.executable, "-I", "-S", eye]),
+            guest_command(self.layout, node, [sys.executable, "-I", "-S", "-c", eye]),
             env=host_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

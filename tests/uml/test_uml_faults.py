@@ -137,8 +137,12 @@ def test_two_hosts_of_three_lost_stop_the_third_and_all_comes_back_with_them(bed
         for node in bed.nodes:
             if node != home:
                 bed.cluster.sandbox.ask("crash", node=node)
-        stopped_s = wait_for(lambda: bed.home() == "", timeout_s=60.0, what=f"{home} has stopped the group")
-    assert not bed.lookout.sights()[home].active
+        stopped_s = wait_for(
+            lambda: not bed.lookout.sights()[home].active,
+            timeout_s=60.0,
+            what=f"{home} has stopped the group",
+        )
+    assert bed.home() == ""
     assert bed.cluster.boots() == boots, "nobody was fenced"
     for node in bed.nodes:
         bed.cluster.sandbox.ask("boot", node=node)
@@ -155,7 +159,7 @@ def test_file_system_is_clean_after_all_that(bed: Bed) -> None:
     home = bed.home()
     assert bed.cluster.run("kubectl-ha", "resource", "disable", "appgroup").returncode == 0
     try:
-        wait_for(lambda: bed.home() == "", timeout_s=60.0, what="the group is stopped")
+        wait_for(lambda: not bed.lookout.sights()[home].active, timeout_s=60.0, what="the group is stopped")
         by_hand = {"volgrpname": "app_vg", "exclusive": "true"}
         assert bed.cluster.sandbox.agent(home, "LVM", "start", **by_hand).returncode == 0
         checked = bed.cluster.sandbox.on_host(home, "xfs_repair", "-n", "/dev/app_vg/app_lv")
