@@ -84,7 +84,7 @@ class Brain:
             case ev.Recovered():
                 self._recover(event, instant)
             case ev.OrdersSeen():
-                self._take_orders(event.orders)
+                self._take_orders(event.orders, event.read_at, instant)
                 self._plan_read(event.read_at)
             case ev.OrdersGone():
                 self.book.clear()
@@ -115,26 +115,33 @@ class Brain:
 
     # -- the plan
 
-    def _take_orders(self, orders: Orders) -> None:
-        if self.book.outdated(orders):
-            return
+    def _take_orders(self, orders: Orders, read_at: float | None, instant: Instant) -> None:
         known_epoch = self.epochs.get(orders.cluster, 0)
-        if orders.epoch < known_epoch:
+        if self.book.contradicted(orders, read_at):
+            # What is asked for here was overtaken once, by orders that nobody but us remembers. Whatever is written next is new.
+            reason = (
+                f"the API went back in time: generation {self.book.generation} of the plan was here before"
+            )
+            self._refuse(orders, reason, instant)
+        elif self.book.outdated(orders):
+            return
+        elif orders.epoch < known_epoch:
             reason = f"epoch {orders.epoch} is older than {known_epoch}: this DC was superseded"
-            self._refuse(orders, reason)
+            self._refuse(orders, reason, instant)
         elif orders.actions and orders.boot_id != self.boot_id:
-            self._refuse(orders, f"meant for boot {orders.boot_id or '(none)'}, this is boot {self.boot_id}")
+            reason = f"meant for boot {orders.boot_id or '(none)'}, this is boot {self.boot_id}"
+            self._refuse(orders, reason, instant)
         else:
-            self._accept(orders, known_epoch)
+            self._accept(orders, known_epoch, instant)
         for gone in self.ledger.forget_old(self.book.ids):
             self._journal[f"result/{gone}"] = None
         self._changed()
 
-    def _refuse(self, orders: Orders, reason: str) -> None:
-        self.book.refuse(orders, reason)
+    def _refuse(self, orders: Orders, reason: str, instant: Instant) -> None:
+        self.book.refuse(orders, reason, instant)
         self._tell("orders refused", warning=True, generation=orders.generation, reason=reason)
 
-    def _accept(self, orders: Orders, known_epoch: int) -> None:
+    def _accept(self, orders: Orders, known_epoch: int, instant: Instant) -> None:
         if orders.epoch > known_epoch:
             self.epochs[orders.cluster] = orders.epoch
             self._journal[f"epoch/{orders.cluster}"] = orders.epoch
@@ -144,7 +151,7 @@ class Brain:
             self.guard.timings = orders.timings
             self._journal["timings"] = asdict(orders.timings)
             self._commands.append(do.SetTimings(orders.timings))
-        self.book.accept(orders)
+        self.book.accept(orders, instant)
         fresh = [order.id for order in orders.actions if not self.ledger.began(order.id)]
         if fresh:
             self._tell("orders accepted", generation=orders.generation, epoch=orders.epoch, new=len(fresh))

@@ -20,6 +20,7 @@ class OrderBook:
         """When the next order's startDelay will have passed, as of the last `ready`."""
         self._ids: frozenset[str] = frozenset()
         self._ready: dict[str, Instant] = {}
+        self._taken_at = float("-inf")
 
     @property
     def ids(self) -> frozenset[str]:
@@ -34,11 +35,21 @@ class OrderBook:
         known = self.orders
         return known is not None and known.uid == orders.uid and orders.generation <= known.generation
 
-    def accept(self, orders: Orders) -> None:
-        self._put(orders, "")
+    def contradicted(self, orders: Orders, read_at: float | None) -> bool:
+        """Whether a fresh read, sent after we took the plan at hand, shows one from before it: the API has lost ours (a restored
+        etcd)."""
+        known = self.orders
+        if known is None or known.uid != orders.uid or read_at is None or read_at <= self._taken_at:
+            return False
+        return orders.generation < known.generation or (
+            orders.generation == known.generation and orders != known
+        )
 
-    def refuse(self, orders: Orders, reason: str) -> None:
-        self._put(orders, reason)
+    def accept(self, orders: Orders, instant: Instant) -> None:
+        self._put(orders, "", instant)
+
+    def refuse(self, orders: Orders, reason: str, instant: Instant) -> None:
+        self._put(orders, reason, instant)
 
     def clear(self) -> None:
         self.orders, self.refusal, self._ids = None, "", frozenset()
@@ -108,7 +119,7 @@ class OrderBook:
         known = action_id in self._ids or ledger.began(action_id)
         return "" if known else f"{action_id} is not known here"
 
-    def _put(self, orders: Orders, refusal: str) -> None:
-        self.orders, self.refusal = orders, refusal
+    def _put(self, orders: Orders, refusal: str, instant: Instant) -> None:
+        self.orders, self.refusal, self._taken_at = orders, refusal, instant.at
         self._ids = frozenset(order.id for order in orders.actions)
         self._ready = {one: since for one, since in self._ready.items() if one in self._ids}

@@ -18,14 +18,20 @@ def _nothing() -> None:
     pass
 
 
+def _look_away(_plan: dict[str, Any], _read_at: float) -> None:
+    pass
+
+
 class PlanFeed:
-    """`on_new_plan` is called when the plan is another object than before."""
+    """`on_new_plan` is called when the plan is another object than before, `on_fresh` with each plan of a read known to be fresh, and
+    when that was sent; both before its orders are taken."""
 
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
         self._uid = ""
         self._unreadable = 0
         self.on_new_plan: Callable[[], None] = _nothing
+        self.on_fresh: Callable[[dict[str, Any], float], None] = _look_away
         self.heard = asyncio.Event()
         """Set once it is known what the plan says. A status from before would lack the results of what the plan still names."""
 
@@ -44,6 +50,8 @@ class PlanFeed:
         if uid != self._uid:
             self._uid = uid
             self.on_new_plan()
+        if read_at is not None:
+            self.on_fresh(plan, read_at)
         try:
             orders = orders_of(plan)
         except ValueError as error:

@@ -127,6 +127,7 @@ class Program:
             on_written=feed.status_written,
         )
         feed.on_new_plan = writer.forget
+        feed.on_fresh = writer.compare
         watch = PlanWatch(client, hands.settings.node, feed.take)
         hands.on_status_change.append(writer.kick)
         hands.on_read_plan.append(watch.refresh)

@@ -1,7 +1,8 @@
 """Writes the plan's status: one write in flight, always the latest state, only the sections that changed.
 
-A section counts as written when the API server acknowledged it; after a failure of any kind it is written again. Failures are
-waited out with bounded, jittered pauses; nothing queues up meanwhile, since only the latest state matters.
+A section counts as written when the API server acknowledged it; after a failure of any kind it is written again, and so is all of it
+when a later read shows that the API has lost something (a restored etcd). Failures are waited out with bounded, jittered pauses;
+nothing queues up meanwhile, since only the latest state matters.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +35,9 @@ class StatusWriter:
         self._snapshot = snapshot
         self._on_written = on_written
         self._written: dict[str, Any] = {}
+        self._acknowledged_at = float("-inf")
+        self._given_up: dict[str, Any] = {}
+        """Sections that the API does not keep as we write them: what differs after it was written twice is not written again."""
         self._news = asyncio.Event()
 
     def kick(self) -> None:
@@ -43,6 +48,25 @@ class StatusWriter:
         if self._written:
             self._written = {}
             self.kick()
+
+    def compare(self, plan: dict[str, Any], read_at: float) -> None:
+        """With what a fresh read shows, sent at `read_at` (CLOCK_BOOTTIME): write all of it again if the API has lost what it
+        acknowledged before. Nobody may take the rest of the status for an answer until then."""
+        if read_at <= self._acknowledged_at:
+            return
+        kept = plan.get("status") or {}
+        differing = {
+            name: value for name, value in self._written.items() if not _keeps(kept.get(name), value)
+        }
+        lost = {name: value for name, value in differing.items() if self._given_up.get(name, _NEVER) != value}
+        self._given_up = {name: value for name, value in self._given_up.items() if name in differing}
+        if lost:
+            log.warning(
+                "the API has lost what this node had reported; reporting all of it again",
+                extra={"fields": {"sections": ",".join(sorted(lost))}},
+            )
+            self._given_up.update(lost)
+            self.forget()
 
     async def run(self) -> None:
         """Cancelled from outside."""
@@ -80,7 +104,20 @@ class StatusWriter:
             timeout_s=REQUEST_TIMEOUT_S,
         )
         self._written.update(changed)
+        self._acknowledged_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._on_written(status)
+
+
+def _keeps(kept: Any, written: Any) -> bool:
+    """Whether what is there holds what was written; an API server may add defaults to it."""
+    if isinstance(written, dict):
+        return isinstance(kept, dict) and all(
+            _keeps(kept.get(name), value) for name, value in written.items()
+        )
+    if isinstance(written, list):
+        same = isinstance(kept, list) and len(kept) == len(written)
+        return same and all(_keeps(one, other) for one, other in zip(kept, written, strict=True))
+    return bool(kept == written)
 
 
 _NEVER = object()

@@ -2,6 +2,10 @@
 
 `on_change` is called for each object that appeared, changed or vanished, and is only a hint to look: readers take `objects`.
 `heard_at` tells by the monotonic clock when the API server was last known to be telling us the truth: an event, a bookmark or a list.
+
+A list is asked for without a version, so it is as new as any answer before it. One that is older, or shows an older state of an
+object than we know of from before its time, means that the API went back in time (an etcd restored from a backup): then it is the
+truth, and `went_back` is another number.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
+from itertools import repeat
 
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError, ApiGone, ApiNotFound
@@ -54,6 +59,9 @@ class Reflector:
         self._on_heard = on_heard or (lambda _now, _sent: None)
         self._relist_s = relist_s
         self._objects: dict[Key, Obj] = {}
+        self._seen = 0
+        """The highest version that the API has shown."""
+        self.went_back = 0
         self.token = object()
         """Another one whenever the objects may be others: what was made of them can be kept until then."""
 
@@ -72,6 +80,7 @@ class Reflector:
         if present is None or _version(obj) > _version(present):
             self._objects[key] = obj
             self.token = object()
+        self._seen = max(self._seen, _version(obj))
 
     async def run(self) -> None:
         """For ever: list, watch, list again. Cancelled from outside."""
@@ -93,7 +102,7 @@ class Reflector:
 
     async def list_now(self) -> str:
         """Read everything now; returns the list's resourceVersion. Raises ApiError."""
-        sent_at = time.monotonic()
+        sent_at, seen = time.monotonic(), self._seen
         listed = await self._client.list(
             self.kind,
             self._namespace,
@@ -102,14 +111,19 @@ class Reflector:
         )
         fresh = {_key(obj): obj for obj in listed.items}
         as_of = int(listed.resource_version) if listed.resource_version.isdigit() else 0
+        past = as_of > 0 and (as_of < seen or any(map(self._knows_better, fresh.values(), repeat(as_of))))
+        if past:
+            self.went_back += 1
+            log.warning("the API went back in time: %s are as they were at %s", self.kind.plural, as_of)
+        self._seen = as_of if past else max(self._seen, as_of)
         for key in sorted(self._objects.keys() - fresh.keys()):
-            if _version(self._objects[key]) <= as_of:
+            if past or _version(self._objects[key]) <= as_of:
                 gone = self._objects.pop(key)
                 self.token = object()
                 self._on_change("DELETED", gone)
         for key, obj in fresh.items():
             present = self._objects.get(key)
-            if present is None or _version(present) < _version(obj):
+            if present is None or _version(present) < _version(obj) or (past and present != obj):
                 self._objects[key] = obj
                 self.token = object()
                 self._on_change("ADDED" if present is None else "MODIFIED", obj)
@@ -117,6 +131,11 @@ class Reflector:
         self._on_heard(self.heard_at, sent_at)
         self.synced.set()
         return listed.resource_version
+
+    def _knows_better(self, obj: Obj, as_of: int) -> bool:
+        """Whether a newer state of it is known, from before the list was made."""
+        present = self._objects.get(_key(obj))
+        return present is not None and _version(obj) < _version(present) <= as_of
 
     async def _follow(self, version: str) -> None:
         """Watch for at most `relist_s`, then return so that a list follows."""
@@ -145,6 +164,7 @@ class Reflector:
 
     def _apply(self, type_: str, obj: Obj) -> None:
         key = _key(obj)
+        self._seen = max(self._seen, _version(obj))
         present = self._objects.get(key)
         if present is not None and _version(present) > _version(obj):
             return

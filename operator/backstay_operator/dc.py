@@ -92,6 +92,7 @@ class ClusterTask:
         self._grants = SecretGrants(client)
         self._wanted_grants: Kept[Grants] = Kept()
         self._known_epoch: Kept[int] = Kept()
+        self._went_back = world.went_back
         self._why: Kept[Mapping[str, str]] = Kept()
 
     def wake(self) -> None:
@@ -155,9 +156,13 @@ class ClusterTask:
         cluster = self._cluster()
         if cluster is None:
             return 1.0
-        if self._term is not None and self._is_outdated(self._term):
+        if self._term is not None and (
+            self._is_outdated(self._term) or self._went_back != self._world.went_back
+        ):
             self._term = None
         if self._term is None:
+            # When the API has gone back in time, nodes are asked anew, under an epoch that is above all they remember.
+            self._went_back = self._world.went_back
             self._term = await self._begin_term(cluster)
             self._grants.forget()
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):

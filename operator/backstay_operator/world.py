@@ -65,6 +65,9 @@ READ_GAP_PART = 3
 """A silence of a third of the shortest lease is a gap: who did not hear for so long may not judge."""
 
 
+WENT_BACK_POLL_S, WENT_BACK_RELIST_S = 1.0, 5.0
+
+
 class World:
     """The local copy of everything, and the ages of the Leases."""
 
@@ -196,7 +199,15 @@ class World:
                     log.debug("cannot list %s: %s", kind.plural, error)
                     continue
                 self._replace(kind, listed.items, int(listed.resource_version or 0))
-            await asyncio.sleep(self._relist_s)
+            await self._pause_before_relist()
+
+    async def _pause_before_relist(self) -> None:
+        """Shorter when the API went back in time: for as long as it takes until its versions have passed those that we know."""
+        known, until = self.went_back, time.monotonic() + self._relist_s
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, WENT_BACK_POLL_S))
+            if self.went_back != known:
+                known, until = self.went_back, min(until, time.monotonic() + WENT_BACK_RELIST_S)
 
     def _replace(self, kind: Kind, items: Iterable[Obj], version: int) -> None:
         fresh = {(obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in items}
@@ -205,10 +216,18 @@ class World:
                 del self._objects[kind][key]
                 self._token = object()
                 self._wake()
-        for obj in fresh.values():
+        for key, obj in fresh.items():
+            known = self._objects[kind].get(key)
+            if known is not None and _version(obj) < _version(known) <= version:
+                del self._objects[kind][key]  # the API went back in time: what it says now is the truth
             self.accept(kind, "MODIFIED", obj)
 
     # -- reading
+
+    @property
+    def went_back(self) -> int:
+        """Another number whenever the API was found to have gone back in time."""
+        return self.plans.went_back + self.leases.went_back
 
     @property
     def token(self) -> tuple[object, object]:

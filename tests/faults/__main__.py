@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> int:
                 watch,
                 arp,
             )
-            done.go(schedule(options.seed, options.faults), until=began + 60 * options.minutes)
+            with done.lookout:
+                done.go(schedule(options.seed, options.faults), until=began + 60 * options.minutes)
             if done.problems:
                 tell_what_happened(cluster)
     finally:

@@ -61,18 +61,17 @@ class Run:
         self.wholeness = Wholeness(self.view, self.lookout, self.watch, layout)
 
     def go(self, faults: Iterable[Fault], *, until: float = float("inf")) -> None:
-        """All of them, one after the other; none is begun after ``until`` (CLOCK_MONOTONIC)."""
-        with self.lookout:
-            if self._await_whole("before the first fault") is None:
+        """All of them, one after the other, with the lookout on; none is begun after ``until`` (CLOCK_MONOTONIC)."""
+        if self._await_whole("before the first fault") is None:
+            return
+        for fault in faults:
+            if time.monotonic() >= until:
+                self.tell("no time left for more")
+                break
+            self._one(fault)
+            self.problems += [str(one) for one in self.lookout.violations()] + self._answered_twice(fault)
+            if self.problems:
                 return
-            for fault in faults:
-                if time.monotonic() >= until:
-                    self.tell("no time left for more")
-                    break
-                self._one(fault)
-                self.problems += [str(one) for one in self.lookout.violations()] + self._answered_twice(fault)
-                if self.problems:
-                    return
         self.problems += self.growth.problems()
 
     def _one(self, fault: Fault) -> None:

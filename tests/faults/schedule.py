@@ -98,7 +98,7 @@ HARMLESS = frozenset(
     }
 )
 """Nothing may move for them, and nobody may be fenced."""
-COPIES = {Kind.POWER_CUT: 3, Kind.CABLE_CUT: 2, Kind.BOTH_CUT: 2, Kind.HOST_FROZEN: 2, Kind.API_KILLED: 0}
+COPIES = {Kind.POWER_CUT: 3, Kind.CABLE_CUT: 2, Kind.BOTH_CUT: 2, Kind.HOST_FROZEN: 2}
 """How often a kind is in the deck; once where nothing is said."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,15 @@ from backstay_sandbox.options import SandboxOptions
 from backstay_sandbox.outages import OutageWatch
 from faults.checkers import GROUP_ADDRESS, SINGLE_ADDRESS
 from faults.lookout import Lookout
-from faults.run import Run
-from faults.schedule import schedule
+from faults.run import WHOLE_S_MAX, Run
+from faults.schedule import Kind, schedule
 from faults.sight import OFF, holders, look
 from harness import partition
 from harness.arp_watch import ArpWatch
 from harness.cluster_view import ClusterView
 from harness.hosts import SandboxUnderTest, sandbox_name, wait_for
 from harness.hosts_cluster import ClusterUnderTest
-from harness.quiet import tell_what_happened
+from harness.quiet import tell_what_happened, telling_what_happened
 
 pytestmark = [
     pytest.mark.hosts,
@@ -33,9 +34,9 @@ TUTORIAL = Path(__file__).resolve().parents[2] / "examples/tutorial"
 FAULTS, SEED = 8, 4
 
 
-def test_random_faults_break_no_rule_and_the_cluster_is_whole_after_each(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """The tutorial's cluster, with every witness."""
     options = SandboxOptions(name=sandbox_name("faults"), nodes=3)
     background.start(options, progress=lambda _step: None)
     try:
@@ -48,16 +49,34 @@ def test_random_faults_break_no_rule_and_the_cluster_is_whole_after_each(
             cluster = ClusterUnderTest(SandboxUnderTest(layout), watch)
             applied = cluster.run("kubectl", "apply", "-f", str(TUTORIAL))
             assert applied.returncode == 0, applied.stderr
-            run = Run(cluster, view, print, watch, arp)
-            run.go(schedule(SEED, FAULTS))
-            if run.problems:
-                tell_what_happened(cluster)
+            made = Run(cluster, view, print, watch, arp)
+            with made.lookout:
+                yield made
     finally:
         background.stop(options.layout)
+
+
+def test_random_faults_break_no_rule_and_the_cluster_is_whole_after_each(run: Run) -> None:
+    run.go(schedule(SEED, FAULTS))
+    if run.problems:
+        tell_what_happened(run.cluster)
     assert run.problems == []
     assert len(run.outcomes) == FAULTS
     assert run.lookout.checkers.looks > 10 * FAULTS
     assert set(run.growth.samples[-1].daemons) == {"agent", "keeper", "operator"}
+
+
+def test_cluster_goes_on_after_an_api_that_came_back_without_its_last_seconds(run: Run) -> None:
+    """Killed, it forgets up to five: orders, results and moves that everybody else remembers."""
+    with telling_what_happened(run.cluster):
+        run.wholeness.wait(timeout_s=WHOLE_S_MAX)
+        for _ in range(2):
+            moved = run.cluster.run("kubectl-ha", "resource", "move", "appgroup")
+            assert moved.returncode == 0, moved.stdout + moved.stderr
+            home = run.wholeness.homes()["group"]
+            run.injector.begin(Kind.API_KILLED, home)
+            run.wholeness.wait(timeout_s=WHOLE_S_MAX)
+            assert run.lookout.violations() == []
 
 
 def test_the_lookout_sees_what_hosts_hold_and_that_two_hold_it(sandbox: SandboxUnderTest) -> None:

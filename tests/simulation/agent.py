@@ -94,6 +94,7 @@ class Agent:
                 client, self.host.name, snapshot=self._status, on_written=feed.status_written
             )
             feed.on_new_plan = self._writer.forget
+            feed.on_fresh = self._writer.compare
             self._watch = PlanWatch(client, self.host.name, feed.take)
             self._writer.kick()
             group.create_task(self._watch.run())

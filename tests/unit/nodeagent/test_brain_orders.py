@@ -230,3 +230,45 @@ def test_what_a_member_of_a_deleted_group_stands_on_is_not_stopped_when_the_memb
     driver = deleted_group(Driver().online(), stop_rc=1)
     assert driver.begun() == ["stop www"]
     assert driver.results == {"1-2-0": "Skipped", "1-2-1": "Skipped", "1-2-2": "Failed"}
+
+
+def test_plan_that_a_fresh_read_shows_again_after_a_newer_one_is_refused_and_what_is_written_next_obeyed() -> (
+    None
+):
+    """An etcd restored from a backup: that order was taken back once, by a plan that nobody but this node remembers."""
+    driver = Driver().online()
+    restored = Orders(
+        uid="u1", generation=2, cluster="c", epoch=1, boot_id=BOOT, actions=(order("1-0-1", "start"),)
+    )
+    driver.generation = 5
+    driver.plan()
+    driver.run(1.0)
+    driver.see(restored)
+    assert driver.begun() == []
+    assert driver.results == {"1-0-1": "Refused"}
+    assert driver.status["observedGeneration"] == 2
+    driver.generation = 2
+    driver.plan(order("2-0-1", "start"), epoch=2)
+    assert driver.begun() == ["start vip"]
+
+
+def test_another_plan_under_the_generation_at_hand_is_refused() -> None:
+    """Written after a restore, by a DC that did not know what this node knows."""
+    driver = Driver().online()
+    driver.plan()
+    driver.run(1.0)
+    driver.generation -= 1
+    driver.plan(order("1-0-1", "start"))
+    assert driver.begun() == []
+    assert driver.results == {"1-0-1": "Refused"}
+
+
+def test_event_of_a_watch_proves_no_journey_in_time() -> None:
+    driver = Driver().online()
+    driver.plan()
+    driver.run(1.0)
+    generation = driver.generation
+    driver.generation = 0
+    driver.plan(order("1-0-1", "start"), fresh=False)
+    assert driver.status["observedGeneration"] == generation
+    assert driver.results == {}

@@ -1,0 +1,85 @@
+"""What the API has lost is written again, all of it; what it merely keeps in its own way is not written for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from backstay_nodeagent.status_writer import StatusWriter
+
+STATUS = {"observedGeneration": 7, "history": [{"resource": "vip", "callId": 3}], "released": False}
+
+
+class Api:
+    """Takes patches, and remembers them."""
+
+    def __init__(self) -> None:
+        self.patches: list[dict[str, Any]] = []
+
+    async def patch(self, _kind: object, _name: str, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self.patches.append(body["status"])
+        return {}
+
+
+async def written(status: dict[str, Any]) -> tuple[StatusWriter, Api, asyncio.Task[None]]:
+    api = Api()
+    writer = StatusWriter(api, "n1", snapshot=lambda: dict(status), on_written=lambda _status: None)  # type: ignore[arg-type]
+    task = asyncio.create_task(writer.run())
+    writer.kick()
+    await settled()
+    assert api.patches == [status]
+    return writer, api, task
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+async def test_a_report_that_the_api_has_lost_is_made_again_as_a_whole() -> None:
+    writer, api, task = await written(STATUS)
+    writer.compare({"status": {**STATUS, "history": []}}, now())
+    await settled()
+    task.cancel()
+    assert api.patches == [STATUS, STATUS]
+
+
+async def test_a_report_that_is_there_is_not_made_again_nor_for_defaults_that_the_api_adds() -> None:
+    writer, api, task = await written(STATUS)
+    history = [{"resource": "vip", "callId": 3, "rc": 0}]
+    writer.compare({"status": {**STATUS, "history": history, "more": 1}}, now())
+    await settled()
+    task.cancel()
+    assert len(api.patches) == 1
+
+
+async def test_a_read_from_before_the_last_write_says_nothing_about_it() -> None:
+    before = now()
+    writer, api, task = await written(STATUS)
+    writer.compare({"status": {}}, before)
+    await settled()
+    task.cancel()
+    assert len(api.patches) == 1
+
+
+async def test_what_the_api_never_keeps_is_written_twice_and_not_for_ever() -> None:
+    writer, api, task = await written(STATUS)
+    for _ in range(5):
+        writer.compare({"status": {**STATUS, "released": None}}, now())
+        await settled()
+    task.cancel()
+    assert len(api.patches) == 2
+
+
+async def test_what_was_lost_once_and_kept_since_is_written_again_when_it_is_lost_again() -> None:
+    writer, api, task = await written(STATUS)
+    for kept in ({}, STATUS, {}):
+        writer.compare({"status": kept}, now())
+        await settled()
+    task.cancel()
+    assert len(api.patches) == 3
