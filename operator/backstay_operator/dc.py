@@ -23,6 +23,7 @@ from backstay.coordinator import (
     View,
     reason_lines,
     summary_lines,
+    with_why,
 )
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
@@ -268,8 +269,8 @@ class ClusterTask:
         if orders.needs_list:
             await self._world.read_leases()
             orders.wake_in = 0.01
-        self._tell(term, orders, objects, unreadable, decide_ms)
         scene = self._scene(term, orders, unreadable)
+        self._tell(term, orders, scene, objects, unreadable, decide_ms)
         self._publisher.show(scene)
         self._measure(orders, scene, decide_ms / 1000, now=view.now)
         return orders.wake_in
@@ -340,10 +341,16 @@ class ClusterTask:
         return strays_of(self._world, cluster)
 
     def _tell(
-        self, term: Term, orders: Orders, objects: Objects, unreadable: list[Problem], decide_ms: float
+        self,
+        term: Term,
+        orders: Orders,
+        scene: Scene,
+        objects: Objects,
+        unreadable: list[Problem],
+        decide_ms: float,
     ) -> None:
         for item in orders.story:
-            self._tell_item(item)
+            self._tell_item(with_why(item, scene.why))
         for run in orders.begun:
             for line in summary_lines(run.context.transition):
                 log.info(line, extra={"transition": run.context.number})

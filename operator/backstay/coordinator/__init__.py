@@ -5,7 +5,7 @@ from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.guards import LetIn
 from backstay.coordinator.run import Run
 from backstay.coordinator.spared import brake_words
-from backstay.coordinator.story import StoryItem, Tale
+from backstay.coordinator.story import StoryItem, Tale, with_why
 from backstay.coordinator.words import placed_nodes, reason_lines, summary_lines
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "placed_nodes",
     "reason_lines",
     "summary_lines",
+    "with_why",
 ]

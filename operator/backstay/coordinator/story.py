@@ -118,6 +118,15 @@ def _about(
     )
 
 
+_PLACED = (Tale.MOVED, Tale.STARTED, Tale.STOPPED)
+
+
+def with_why(item: StoryItem, why: Mapping[str, str]) -> StoryItem:
+    """An arrival or a stop with the scheduler's own words on the place (`why`: resource or group -> a sentence)."""
+    words = why.get(str(item.facts.get("resource", "")), "") if item.tale in _PLACED else ""
+    return replace(item, message=f"{item.message} ({words})") if words else item
+
+
 def active_map(situation: Situation) -> dict[str, tuple[str, ...]]:
     """Where each primitive is active, and each group: where its last started member is, if all are on one node."""
     found: dict[str, tuple[str, ...]] = {}

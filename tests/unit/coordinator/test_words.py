@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from backstay.coordinator import StoryItem, Tale, with_why
 from backstay.explain import short_reason
 from backstay.scheduler import Contribution, Reason
+
+
+def test_move_is_told_with_the_reason_for_the_place() -> None:
+    moved = StoryItem(tale=Tale.MOVED, message="Moved n1 -> n2: node n1 lost", facts={"resource": "vip"})
+    why = {"vip": "n2 with score 50: prefers n2 50"}
+    assert with_why(moved, why).message == "Moved n1 -> n2: node n1 lost (n2 with score 50: prefers n2 50)"
+    assert with_why(moved, {}).message == moved.message
+    lost = StoryItem(tale=Tale.NODE_LOST, message="Node n1 lost", facts={"node": "n1"})
+    assert with_why(lost, why) == lost
 
 
 def test_every_reason_of_the_scheduler_has_words() -> None:
