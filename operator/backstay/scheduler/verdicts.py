@@ -10,7 +10,7 @@ from backstay.scheduler.operations import configured, on_fail_of, worse
 from backstay.scheduler.situation import Activity, NodeView, Resource
 from backstay.state.choices import OnFail, OpStatus, Role
 from backstay.state.cluster import ClusterState
-from backstay.state.history import Absence, OpRecord, ResourceHistory
+from backstay.state.history import Absence, OpRecord, ResourceHistory, says_absent
 
 OCF_OK, OCF_NOT_RUNNING, OCF_PROMOTED, OCF_FAILED_PROMOTED = 0, 7, 8, 9
 OCF_DEGRADED, OCF_DEGRADED_PROMOTED = 190, 191
@@ -52,21 +52,12 @@ def is_plain_absence(resource: Resource, history: ResourceHistory) -> bool:
     """Whether all that a node has to say is that it was asked once and does not have it: of most resources most nodes
     say just this, so it must cost next to nothing."""
     operations = history.operations
-    if not isinstance(operations, Absence) and not (len(operations) == 1 and _is_absence(operations[0])):
+    if not isinstance(operations, Absence) and not (len(operations) == 1 and says_absent(operations[0])):
         return False
     if history.shutdown_lock_at is not None or resource.orphan or resource.primitive is None:
         return False
     agent, expected = history.agent, resource.primitive.agent
     return agent is expected or agent is None or agent == expected
-
-
-def _is_absence(record: OpRecord) -> bool:
-    return (
-        record.rc == OCF_NOT_RUNNING
-        and record.operation == "monitor"
-        and record.interval_ms == 0
-        and record.status is OpStatus.DONE
-    )
 
 
 def _blocks(resource: Resource, record: OpRecord) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from backstay.api import HANodePlan, OperationRecord
 from backstay.api.quantities import timestamp_seconds
 from backstay.state.choices import OpStatus, Requires
-from backstay.state.history import Absence, FailCount, OpRecord, ResourceHistory
+from backstay.state.history import Absence, FailCount, KnownAbsence, OpRecord, ResourceHistory, says_absent
 from backstay.state.kept import Kept
 from backstay.state.resource import Agent
 from backstay.state.score import INFINITY
@@ -96,7 +96,7 @@ def _of_node(node: str, plan: HANodePlan, let_go: frozenset[str]) -> tuple[Resou
             resource=resource,
             node=node,
             agent=Agent.parse(agents[resource]) if agents.get(resource) else None,
-            operations=tuple(by_resource[resource]),
+            operations=_as_operations(by_resource[resource]),
         )
         for resource in by_resource
     ]
@@ -108,6 +108,12 @@ def _of_node(node: str, plan: HANodePlan, let_go: frozenset[str]) -> tuple[Resou
             if name not in by_resource
         ]
     return tuple(sorted(found, key=lambda one: one.resource))
+
+
+def _as_operations(records: list[OpRecord]) -> tuple[OpRecord, ...] | Absence:
+    """Marked, if that is all, as a probe that found nothing: of most resources most nodes say just this."""
+    alone = len(records) == 1 and says_absent(records[0])
+    return KnownAbsence(records[0]) if alone else tuple(records)
 
 
 _NOTHING: frozenset[str] = frozenset()

@@ -74,6 +74,28 @@ class Absence:
         return repr(self.read())
 
 
+class KnownAbsence(Absence):
+    """A record that was read already."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self, record: OpRecord) -> None:
+        self._records = (record,)
+
+    def read(self) -> tuple[OpRecord, ...]:
+        return self._records
+
+
+def says_absent(record: OpRecord) -> bool:
+    """Whether it is a probe that found nothing."""
+    return (
+        record.rc == 7
+        and record.operation == "monitor"
+        and record.interval_ms == 0
+        and record.status is OpStatus.DONE
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceHistory:
     """All results of one resource on one node."""
