@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 
 MEMBERS_EVERY_S = 5.0
 PATH_TIMEOUT_S = 2.0
+NO_REASONS: Mapping[str, str] = {}
 PRESENCE_PREFIX = "operator-"
 
 
@@ -385,15 +386,11 @@ class ClusterTask:
         assert cluster is not None
         objects, _ = self._world.objects_of(cluster)
         coordinator = term.coordinator
-        owners = {
-            (type(item).info.kind, item.metadata.namespace or "", item.metadata.name)
-            for item in (*objects.resources, *objects.groups, *objects.nodes)
-        }
         return Scene(
             picture=orders.picture,
             objects=objects,
             problems=(*orders.picture.assembly.problems, *unreadable),
-            acks={owner: coordinator.desk.acks(owner) for owner in sorted(owners)},
+            acks=coordinator.desk.every_ack(),
             why=self._reasons(orders.picture),
             epoch=coordinator.epoch,
             number=coordinator.number,
@@ -409,7 +406,7 @@ class ClusterTask:
         """Why everything is where it is: as many sentences as resources, so made once per scheduling."""
         transition, assembly = picture.transition, picture.assembly
         if transition is None:
-            return {}
+            return NO_REASONS
         parts = (transition, assembly.state.resources)
         return self._why.of(parts, lambda: reason_lines(transition, assembly))
 

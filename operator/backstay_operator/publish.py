@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from backstay.api import Resource
@@ -14,7 +15,13 @@ from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError, ApiNotFound
 from backstay_kube.kinds import Kind
-from backstay_operator.statuses import Scene, Written, statuses
+from backstay_operator.statuses import (
+    Scene,
+    Written,
+    parts_of_many,
+    statuses_of_few,
+    statuses_of_many,
+)
 from backstay_operator.validation import Status
 from backstay_operator.world import World
 
@@ -43,6 +50,8 @@ class Publisher:
         self._world = world
         self._scene: Scene | None = None
         self._changed = asyncio.Event()
+        self._settled: tuple[object, ...] | None = None
+        """What the statuses of many were made of when all of them stood as they should."""
         self.writes = 0
 
     def show(self, scene: Scene) -> None:
@@ -58,19 +67,34 @@ class Publisher:
             self._changed.clear()
             scene = self._scene
             if scene is not None:
-                for number, written in enumerate(statuses(scene)):
-                    await self._write(written)
-                    if number % AT_A_TIME == AT_A_TIME - 1:
-                        await asyncio.sleep(0)  # a failover does not wait for a thousand statuses
+                await self._publish(scene)
 
-    async def _write(self, written: Written) -> None:
+    async def _publish(self, scene: Scene) -> None:
+        await self._write_all(statuses_of_few(scene))
+        parts = (*parts_of_many(scene), self._world.token[0])
+        if self._settled is not None and _are_same(parts, self._settled):
+            return
+        # What is written now changes the world, so it is looked at once more; then it is settled.
+        self._settled = parts if await self._write_all(statuses_of_many(scene)) else None
+
+    async def _write_all(self, statuses: Iterable[Written]) -> bool:
+        """Whether all objects now say this."""
+        stand = True
+        for number, written in enumerate(statuses):
+            stand = await self._write(written) and stand
+            if number % AT_A_TIME == AT_A_TIME - 1:
+                await asyncio.sleep(0)  # a failover does not wait for a thousand statuses
+        return stand
+
+    async def _write(self, written: Written) -> bool:
+        """Whether the object, if there is one, now says this."""
         kind = KIND_OF[written.kind.info.kind]
         present = self._world.get(kind, written.name, written.namespace)
         if present is None:
-            return
+            return True
         change = difference(present.get("status") or {}, written.status)
         if not change:
-            return
+            return True
         try:
             answer = await self._client.patch(
                 kind,
@@ -80,14 +104,21 @@ class Publisher:
                 subresource="status",
             )
         except ApiNotFound:
-            return
+            return True
         except ApiError as error:
             log.debug("cannot write the status of %s %s: %s", kind.name, written.name, error)
             self._changed.set()
             await asyncio.sleep(error.pause_s(0.0))
-            return
+            return False
         self.writes += 1
         self._world.accept(kind, "MODIFIED", answer)
+        return True
+
+
+def _are_same(parts: tuple[object, ...], others: tuple[object, ...]) -> bool:
+    """The very same, or tuples that say the same."""
+    pairs = zip(parts, others, strict=True)
+    return all(one is other or (isinstance(one, tuple) and one == other) for one, other in pairs)
 
 
 def difference(present: Status, wanted: Status) -> Status:

@@ -127,22 +127,34 @@ class Written:
     status: Status
 
 
-def statuses(scene: Scene) -> Iterator[Written]:
-    """All of them, each made when it is asked for."""
+def statuses_of_few(scene: Scene) -> Iterator[Written]:
+    """Of what there is one of, or one per node, and of fence devices; each made when it is asked for."""
     objects = scene.objects
     yield _written(objects.cluster, cluster_status(scene))
     for node in objects.nodes:
         yield _written(node, node_status(scene, node))
-    for item in objects.resources:
-        yield _written(item, resource_status(scene, item))
-    for group in objects.groups:
-        yield _written(group, group_status(scene, group))
-    for constraint in objects.constraints:
-        yield _written(constraint, constraint_status(scene, constraint))
     for device in objects.devices:
         yield _written(device, device_status(scene, device))
     for one in scene.strays:
         yield _written(one.node, stray_status(one, now=scene.now))
+
+
+def statuses_of_many(scene: Scene) -> Iterator[Written]:
+    """Of resources, groups and constraints, likewise. They are made of `parts_of_many` and of nothing else."""
+    for item in scene.objects.resources:
+        yield _written(item, resource_status(scene, item))
+    for group in scene.objects.groups:
+        yield _written(group, group_status(scene, group))
+    for constraint in scene.objects.constraints:
+        yield _written(constraint, constraint_status(scene, constraint))
+
+
+def parts_of_many(scene: Scene) -> tuple[object, ...]:
+    """What `statuses_of_many` reads: first what is to be compared by identity, then, in a tuple, what is equal if it says the same.
+    (The time counts only for a condition that changes.)"""
+    picture = scene.picture
+    by_value = (scene.problems, scene.acks, picture.held, picture.assembly.state.fail_counts)
+    return picture.situation.resources, picture.assembly.index, scene.why, scene.objects, by_value
 
 
 def _written(item: Resource, status: Status) -> Written:

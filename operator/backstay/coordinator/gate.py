@@ -171,7 +171,9 @@ def _speakers(objects: Objects, membership: Membership) -> list[str]:
 
 
 def _records(plans: Mapping[str, HANodePlan]) -> tuple[object, ...]:
-    return tuple(chain.from_iterable(plan.status.history for plan in plans.values()))
+    return tuple(
+        chain.from_iterable((*one.status.history, None, *one.status.absences) for one in plans.values())
+    )
 
 
 def _recorded(plans: Mapping[str, HANodePlan]) -> frozenset[str]:

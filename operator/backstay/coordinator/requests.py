@@ -131,6 +131,13 @@ class RequestDesk:
         """All answers to one object's requests."""
         return [ack for (one, _), ack in sorted(self._acks.items()) if one == owner]
 
+    def every_ack(self) -> dict[Owner, list[RequestAck]]:
+        """The same for all objects that have any."""
+        found: dict[Owner, list[RequestAck]] = {}
+        for (owner, _), ack in sorted(self._acks.items()):
+            found.setdefault(owner, []).append(ack)
+        return found
+
     # -- steps
 
     def take(

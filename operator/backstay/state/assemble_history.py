@@ -128,17 +128,8 @@ _KNOWN_STOPPED = OpRecord(operation="monitor", rc=7, target_rc=7, call_id=0)
 """Stands for the protocol's promise; a probe's answer, because "not known" would make a start elsewhere wait for the fencing."""
 
 
-class _FoundNothing(Absence):
-    """What a probe found that `absences` tells of."""
-
-    __slots__ = ()
-
-    def read(self) -> tuple[OpRecord, ...]:
-        """The record, but for when it was and how long it took, which nobody asks."""
-        return (_KNOWN_STOPPED,)
-
-
-_FOUND_NOTHING = _FoundNothing()
+_FOUND_NOTHING = KnownAbsence(_KNOWN_STOPPED)
+"""What a probe found that `absences` tells of, but for when it was and how long it took, which nobody asks."""
 _RECORDED = ("start", "stop", "monitor", "promote", "demote", "migrate_to", "migrate_from")
 _NEWEST = 2**31
 
