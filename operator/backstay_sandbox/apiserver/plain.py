@@ -10,7 +10,7 @@ from backstay_sandbox.apiserver.call import Answer, Call
 from backstay_sandbox.apiserver.encoding import encoded
 from backstay_sandbox.apiserver.measurements import Measurements
 from backstay_sandbox.apiserver.negotiation import JSON, accepts_json, discovery_version
-from backstay_sandbox.apiserver.openapi import OpenApi
+from backstay_sandbox.apiserver.openapi import V2_PROTOBUF, V2_WITHOUT_DEFINITIONS, OpenApi
 
 OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 """What anybody may ask."""
@@ -61,6 +61,10 @@ class Plain:
         return Answer(self._measurements.text(objects=counts).encode(), content_type=_TEXT)
 
     def _described(self, call: Call, rest: list[str]) -> Answer:
+        if rest == ["v2"] and V2_PROTOBUF in call.accept:
+            return Answer(
+                V2_WITHOUT_DEFINITIONS, content_type=V2_PROTOBUF.replace("@", ".")
+            )  # as the real one
         if not accepts_json(call.accept):
             raise not_acceptable(JSON)
         resources = self._store.resources()

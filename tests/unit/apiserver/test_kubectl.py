@@ -40,6 +40,16 @@ def test_apply_creates_keeps_and_changes(server: Server) -> None:
     assert server.kubectl("get", "gz", "one", "-o", "jsonpath={.spec.params.ip}") == "10.0.0.4"
 
 
+def test_list_is_applied_item_by_item(server: Server) -> None:
+    items = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
+        for name in ("first-of-list", "second-of-list")
+    ]
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    assert server.kubectl("apply", "-f", "-", given=given).count("created") == 2
+    assert server.kubectl("delete", "-f", "-", given=given).count("deleted") == 2
+
+
 def test_server_side_apply_names_the_other_owner(server: Server) -> None:
     server.kubectl("apply", "--server-side", "-f", "-", given=manifest("ssa"))
     rival = ("apply", "--server-side", "--field-manager=rival", "-f", "-")
