@@ -33,11 +33,11 @@ class PlanDriver:
         self._epoch = epoch
         self._may_write = may_write
         self.writes = 0
+        self._written: dict[str, tuple[Obj | None, object]] = {}
 
     async def write(self, specs: Mapping[str, HANodePlanSpec]) -> None:
         """Write what differs. Raises Superseded; other failures are logged and left to the next round."""
-        due = {node: spec.wire() for node, spec in specs.items()}
-        due = {node: spec for node, spec in due.items() if not same_spec(self._plans.get(node), spec)}
+        due = {node: spec.wire() for node, spec in specs.items() if not self._is_written(node, spec)}
         if not due:
             return
         results = await asyncio.gather(
@@ -50,6 +50,17 @@ class PlanDriver:
                 log.warning("cannot write the plan: %s", str(result) or repr(result), extra={"node": node})
             elif isinstance(result, BaseException):
                 raise result
+
+    def _is_written(self, node: str, spec: HANodePlanSpec) -> bool:
+        """Whether the plan says it. What did so before does so still, as long as neither has changed."""
+        present, likeness = self._plans.get(node), _likeness(spec)
+        before = self._written.get(node)
+        if before is not None and before[0] is present and before[1] == likeness:
+            return True
+        written = same_spec(present, spec.wire())
+        if written:
+            self._written[node] = (present, likeness)
+        return written
 
     async def _write_one(self, node: str, spec: Obj) -> None:
         present = self._plans.get(node)
@@ -97,6 +108,15 @@ class PlanDriver:
             return None
         self._plans.accept(obj)
         return obj
+
+
+def _likeness(spec: HANodePlanSpec) -> object:
+    """What two specs that say the same have alike. The parts that are long are the same objects as a rule, which is soon seen."""
+    return (
+        *(spec.cluster, spec.epoch, spec.boot_id, spec.sync, spec.beat, spec.takes_absences),
+        *(spec.heartbeat, spec.vouching, spec.watchdog),
+        [action.id for action in spec.actions],
+    )
 
 
 def same_spec(present: Obj | None, wanted: Obj) -> bool:

@@ -23,7 +23,7 @@ from backstay.coordinator.guards import FencingDesk, LetIn, priority_delays_ms
 from backstay.coordinator.membership import FencedBoot, Membership, MembershipKeeper
 from backstay.coordinator.moments import Watchman
 from backstay.coordinator.orders import PlanBook
-from backstay.coordinator.peers import vouching_of
+from backstay.coordinator.peers import PeerBook
 from backstay.coordinator.requests import RequestDesk
 from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.sight import Sight
@@ -140,6 +140,7 @@ class Coordinator:
         self._again = ""
         self._last: Finished | None = None
         self._gate = Gate(epoch=epoch)
+        self._peers = PeerBook()
         self._watchman = Watchman(epoch=epoch)
         self._told: dict[str, NodeCondition | None] = {}
         """How each node is by what was told last, by this DC or one before it."""
@@ -541,7 +542,7 @@ class Coordinator:
     def _plans(self, view: View, membership: Membership) -> dict[str, HANodePlanSpec]:
         syncs = {name: self._members.sync_of(name) for name in membership.nodes}
         spec = view.objects.cluster.spec
-        vouching = vouching_of(
+        vouching = self._peers.vouching_of(
             membership, spec.properties, addresses=view.addresses, key_secret=view.vouch_key
         )
         return self._book.specs(
