@@ -16,6 +16,8 @@ import signal
 import sys
 from pathlib import Path
 
+from backstay_nodeagent import VERSION
+
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +44,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--stop-keeper", action="store_true", help="end the keeper of this host, and nothing else"
     )
+    parser.add_argument("--version", action="version", version=f"backstay-nodeagent {VERSION}")
     parsed = parser.parse_args(argv)
     if not parsed.node and not parsed.stop_keeper:
         parser.error("--node is missing")

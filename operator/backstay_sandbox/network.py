@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import ctypes
 import socket
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from backstay_sandbox.command import CommandError, run
 from backstay_sandbox.layout import (
@@ -27,6 +28,7 @@ from backstay_sandbox.layout import (
 BRIDGE = "br0"
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
+Result = TypeVar("Result")
 
 
 async def build_switch(layout: Layout) -> None:
@@ -77,28 +79,24 @@ async def set_port(layout: Layout, node: str, *, up: bool) -> None:
 
 
 def listen_inside(layout: Layout, member: str, address: tuple[str, int]) -> socket.socket:
-    """A listening TCP socket inside a member's namespace, served from outside by whoever holds it.
+    """A listening TCP socket inside a member's namespace, served from outside by whoever holds it."""
+    return call_inside(netns_path(layout, member), lambda: socket.create_server(address, backlog=128))
+
+
+def call_inside(netns: str, function: Callable[[], Result]) -> Result:
+    """What ``function`` returns, or raises, inside a network namespace (a path); OSError where there is none.
 
     A namespace is a property of the thread, so a thread that lives only for this goes in, and nothing comes back
-    but the socket."""
-    made: list[socket.socket] = []
-    failed: list[OSError] = []
+    but the result: a socket stays where it was made."""
 
-    def go_in_and_listen() -> None:
-        try:
-            with open(netns_path(layout, member)) as namespace:
-                if LIBC.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), f"cannot enter the namespace of {member}")
-            made.append(socket.create_server(address, backlog=128))
-        except OSError as error:
-            failed.append(error)
+    def go_in_and_call() -> Result:
+        with open(netns) as namespace:
+            if LIBC.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), f"cannot enter the namespace {netns}")
+        return function()
 
-    thread = threading.Thread(target=go_in_and_listen, name=f"listen-{member}")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return made[0]
+    with ThreadPoolExecutor(1, thread_name_prefix="inside") as thread:
+        return thread.submit(go_in_and_call).result()
 
 
 async def unplug_host(layout: Layout, node: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +27,15 @@ class Credentials:
     """A static token per program or person that a real cluster would give a client certificate."""
     admin_token: str
     manager_token: str
+    user_tokens: Mapping[str, str]
+    """Of the further users that were asked for, by name."""
 
 
-def make_credentials(directory: Path, *, addresses: Sequence[str]) -> Credentials:
-    """Everything new, for a server that is reached by these addresses.  Raises CertificateError."""
+def make_credentials(
+    directory: Path, *, addresses: Sequence[str], users: Mapping[str, str] | None = None
+) -> Credentials:
+    """Everything new, for a server that is reached by these addresses; ``users`` are more of them, name to group (or "").
+    Raises CertificateError."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     serving = make_certificate(directory, addresses=addresses, names=NAMES)
     signing_key = directory / "service-accounts.key"
@@ -43,7 +48,8 @@ def make_credentials(directory: Path, *, addresses: Sequence[str]) -> Credential
     admin_token, manager_token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     tokens = directory / "tokens.csv"
     tokens.touch(mode=0o600)
-    tokens.write_text(
-        f'{admin_token},{ADMIN[0]},{ADMIN[0]},"{ADMIN[1]}"\n{manager_token},{MANAGER},{MANAGER}\n'
-    )
-    return Credentials(serving, signing_key, tokens, admin_token, manager_token)
+    user_tokens = {name: secrets.token_urlsafe(24) for name in users or {}}
+    lines = [f'{admin_token},{ADMIN[0]},{ADMIN[0]},"{ADMIN[1]}"', f"{manager_token},{MANAGER},{MANAGER}"]
+    lines += [f'{user_tokens[name]},{name},{name},"{group}"' for name, group in (users or {}).items()]
+    tokens.write_text("".join(f"{line}\n" for line in lines))
+    return Credentials(serving, signing_key, tokens, admin_token, manager_token, user_tokens)

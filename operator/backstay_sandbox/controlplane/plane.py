@@ -14,10 +14,11 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backstay_sandbox import network
 from backstay_sandbox.controlplane.binaries import Binaries
 from backstay_sandbox.controlplane.certificates import Credentials, make_credentials
 from backstay_sandbox.kubeconfig import Kubeconfig
@@ -51,6 +52,12 @@ class ControlPlane:
     """Where logs go; default: the directory."""
     processes: Path | None = None
     """Where process records go, for a clean-up by another program; None: the processes die with the thread that made them."""
+    address: str = LOOPBACK
+    """Where the API server listens."""
+    netns: str = ""
+    """A network namespace (a path) that all of it runs in; empty: this process's own."""
+    users: Mapping[str, str] = field(default_factory=dict)
+    """More users with a token each: name to group, or to "" for none."""
     audit: bool = False
     """Write to audit.log who wrote what: metadata only, at most AUDIT_MEGABYTES and as much again of the past."""
     _credentials: Credentials | None = None
@@ -59,7 +66,7 @@ class ControlPlane:
 
     @property
     def server(self) -> str:
-        return f"https://{LOOPBACK}:{self._ports['apiserver']}"
+        return f"https://{self.address}:{self._ports['apiserver']}"
 
     @property
     def etcd_url(self) -> str:
@@ -92,8 +99,8 @@ class ControlPlane:
     def start(self) -> None:
         """All three; returns when the API server says it is ready and the controller manager is healthy."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        addresses = list(dict.fromkeys((LOOPBACK, *self.addresses)))
-        self._credentials = make_credentials(self.directory / "pki", addresses=addresses)
+        addresses = list(dict.fromkeys((LOOPBACK, self.address, *self.addresses)))
+        self._credentials = make_credentials(self.directory / "pki", addresses=addresses, users=self.users)
         self._ports = dict(zip(("etcd", "peer", "apiserver", "manager"), _free_ports(4), strict=True))
         if self.audit:
             (self.directory / "audit-policy.yaml").write_text(AUDIT_POLICY)
@@ -131,9 +138,10 @@ class ControlPlane:
     def _launch(self, name: str, command: Sequence[str]) -> None:
         # Without a record that another program can clean up by, the kernel must.
         leash = () if self.processes is not None else ("setpriv", "--pdeathsig", "KILL")
+        inside = ("nsenter", f"--net={self.netns}", "--") if self.netns else ()
         with self._log(name).open("ab") as log:
             process = subprocess.Popen(
-                (*leash, *command),
+                (*inside, *leash, *command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -183,14 +191,14 @@ class ControlPlane:
     # -- questions
 
     def _etcd_answers(self) -> bool:
-        return _status_of(http.client.HTTPConnection(*self._at("etcd")), "/health") == 200
+        return self._status_of(http.client.HTTPConnection(*self._at("etcd")), "/health") == 200
 
     def _apiserver_answers(self) -> bool:
         context = ssl.create_default_context(cadata=self.authority)
         connection = http.client.HTTPSConnection(
             *self._at("apiserver"), context=context, timeout=REQUEST_TIMEOUT_S
         )
-        return _status_of(connection, "/readyz", token=self.credentials.admin_token) == 200
+        return self._status_of(connection, "/readyz", token=self.credentials.admin_token) == 200
 
     def _manager_answers(self) -> bool:
         # Its certificate is of its own making, and it is on loopback.
@@ -198,10 +206,16 @@ class ControlPlane:
         connection = http.client.HTTPSConnection(
             *self._at("manager"), context=context, timeout=REQUEST_TIMEOUT_S
         )
-        return _status_of(connection, "/healthz") == 200
+        return self._status_of(connection, "/healthz") == 200
 
     def _at(self, name: str) -> tuple[str, int]:
-        return LOOPBACK, self._ports[name]
+        return (self.address if name == "apiserver" else LOOPBACK), self._ports[name]
+
+    def _status_of(self, connection: http.client.HTTPConnection, path: str, *, token: str = "") -> int:
+        def ask() -> int:
+            return _status_of(connection, path, token=token)
+
+        return network.call_inside(self.netns, ask) if self.netns else ask()
 
     # -- flags
 
@@ -218,8 +232,8 @@ class ControlPlane:
         made = self.credentials
         flags = {
             "etcd-servers": self.etcd_url,
-            "bind-address": LOOPBACK,
-            "advertise-address": LOOPBACK,
+            "bind-address": self.address,
+            "advertise-address": self.address,
             "endpoint-reconciler-type": "none",
             "secure-port": self._ports["apiserver"],
             "tls-cert-file": made.serving.certificate,

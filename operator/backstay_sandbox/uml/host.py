@@ -68,7 +68,13 @@ class UmlHost(Host):
         private_disk.parent.mkdir(parents=True, exist_ok=True)
         make_sparse(private_disk, PRIVATE_DISK_BYTES)
         services = self._services()
-        guest = Guest(
+        self._guest = await machine.start(
+            self._bed, self._make_guest(private_disk, services), self._guest_config(services)
+        )
+        return self._guest.process
+
+    def _make_guest(self, private_disk: Path, services: list[ServiceConfig]) -> Guest:
+        return Guest(
             name=self.node,
             directory=self.layout.host_dir(self.node),
             console=log_file(self.layout, self.node, CONSOLE),
@@ -80,8 +86,6 @@ class UmlHost(Host):
             lines=[log_file(self.layout, self.node, one["name"]) for one in services],
             environment={"BACKSTAY_SANDBOX": self.layout.name, "BACKSTAY_HOST": self.node},
         )
-        self._guest = await machine.start(self._bed, guest, self._guest_config(services))
-        return self._guest.process
 
     async def _await_ready(self, process: asyncio.subprocess.Process) -> None:
         assert self._guest is not None

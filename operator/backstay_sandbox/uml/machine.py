@@ -65,6 +65,11 @@ class Guest:
     lines: Sequence[Path] = ()
     """Logs behind the serial lines ttyS1, ttyS2 ..., appended to."""
     environment: dict[str, str] = field(default_factory=dict)
+    memory_mb: int = MEMORY_MB
+    more_disks: Sequence[Path] = ()
+    """Its third disk (/dev/ubdc) and so on."""
+    more_trees: Sequence[str] = ()
+    """More of the machine's directories that it sees, each where it lies on the machine, read-only."""
 
 
 @dataclass(slots=True)
@@ -166,7 +171,9 @@ def _lay_out(guest: Guest, config: GuestConfig) -> Path:
         shutil.rmtree(kernels_own)
     for directory in (configuration, kernels_own, bytecode_directory()):
         directory.mkdir(parents=True, exist_ok=True)
-    (configuration / MOUNTS_FILE).write_text("".join(f"{path}\n" for path in python_trees()))
+    (configuration / MOUNTS_FILE).write_text(
+        "".join(f"{path}\n" for path in (*python_trees(), *guest.more_trees))
+    )
     package_root = Path(__file__).resolve().parents[2]
     (configuration / START_FILE).write_text(
         f"export PYTHONPATH='{package_root}' PYTHONDONTWRITEBYTECODE=1 {VARIABLE}='{bytecode_directory()}'\n"
@@ -185,10 +192,16 @@ def _kernel_arguments(bed: Bed, guest: Guest, configuration: Path) -> list[str]:
         if card is not None
     ]
     return [
-        *(f"umid={guest.name}", f"uml_dir={guest.directory / 'kernel'}", f"mem={MEMORY_MB}M", "seccomp=on"),
+        *(
+            f"umid={guest.name}",
+            f"uml_dir={guest.directory / 'kernel'}",
+            f"mem={guest.memory_mb}M",
+            "seccomp=on",
+        ),
         *("root=/dev/root", "rootfstype=hostfs", f"rootflags={bed.tree}", "ro", f"init={STAGE1_IN_TREE}"),
         # c: no lock on the file, since it is shared; and not s, since every write would wait for the machine's disk.
         *(f"ubd0c={guest.private_disk}", f"ubd1c={guest.shared_disk}"),
+        *(f"ubd{number}c={disk}" for number, disk in enumerate(guest.more_disks, start=2)),
         *("noreboot", *cards),
         *(f"modules={bed.kernel.modules}", f"guest={configuration}"),
     ]

@@ -1,0 +1,3 @@
+module backstay.io/pause
+
+go 1.26.0
