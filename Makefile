@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test simulate simulate-mutants model test-hosts-uml test-cluster demo soak faults bench-faults bench-failover bench-idle bench-scheduler bench-scale clean
+.PHONY: help venv system lint crds test simulate simulate-mutants model test-hosts-uml test-cluster test-nodes demo soak faults bench-faults bench-failover bench-idle bench-scheduler bench-scale clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -14,6 +14,8 @@ help:
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
 	@echo "make test-hosts-uml  the tests on hosts with kernels of their own (obtains what they need, once)"
 	@echo "make test-cluster    the tests on a real kube-apiserver: BACKSTAY_TEST_KUBECONFIG, envtest's, or one built here, once (Go 1.26)"
+	@echo "make test-nodes      the tests on real nodes: kubelet and containerd on hosts with kernels of their own, the chart installed"
+	@echo "                     by helm with the images just built (Go 1.26; obtains what it needs, once)"
 	@echo "make simulate        SEEDS=1000 (default 100) seeds of faults against the real operator, agents and object store;"
 	@echo "                     SEED=123 replays one and tells its story (TALK=1: every operation and write)"
 	@echo "make images  the operator's and the node agent's image, with buildah (as root)"
@@ -98,6 +100,12 @@ faults: venv
 test-cluster: venv
 	@$(BIN)/python -m backstay_sandbox.controlplane.binaries --prepare
 	@BACKSTAY_CLUSTER=1 $(BIN)/pytest tests/cluster
+
+test-nodes: venv
+	@$(BIN)/python -m backstay_sandbox.requirements --install --nodes
+	@PYTHONPATH=tests $(BIN)/python -m harness.helm
+	@PYTHONPATH=tests $(BIN)/python -m harness.nodes.programs --prepare
+	@BACKSTAY_NODES=1 $(BIN)/pytest tests/nodes
 
 # As root, these install the peers first.
 bench-failover: venv

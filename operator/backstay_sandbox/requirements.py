@@ -77,6 +77,13 @@ TESTS = (
     Requirement("gcc", "gcc", "tests: searching the model of lease and takeover"),
 )
 """What only tests use; they skip where it is missing."""
+NODES = (
+    Requirement("buildah", "buildah", "real nodes: building the images"),
+    Requirement("mmdebstrap", "mmdebstrap", "real nodes: the images' base"),
+    Requirement("mkfs.ext4", "e2fsprogs", "real nodes: their disks"),
+    Requirement("/dev/loop-control", "", "real nodes: filling their disks (kernel module loop)"),
+)
+"""Beyond OWN_KERNELS_DEMO, for `make test-nodes`."""
 PEERS = (
     Requirement("keepalived", "keepalived", "peers: failover times beside Backstay's"),
     Requirement("corosync", "corosync", "peers: failover times beside Backstay's"),
@@ -144,8 +151,10 @@ def main() -> None:
     parser.add_argument("--install", action="store_true", help="install the missing packages (root, Debian)")
     parser.add_argument("--peers", action="store_true", help="also what benchmarks compare Backstay with")
     parser.add_argument("--tests", action="store_true", help="also what only tests use")
+    parser.add_argument("--nodes", action="store_true", help="also what `make test-nodes` needs")
     args = parser.parse_args()
     wanted = ALL + (PEERS if args.peers else ()) + (TESTS if args.tests else ())
+    wanted += (OWN_KERNELS_DEMO + NODES) if args.nodes else ()
     lacking = missing(wanted)
     if args.install and lacking:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:

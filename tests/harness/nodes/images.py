@@ -29,7 +29,7 @@ IMAGES = ("backstay-operator", "backstay-nodeagent")
 DISK_MEGABYTES = 4096
 BUILD_TIMEOUT_S = 1200.0
 TOOL_TIMEOUT_S = 300.0
-SOCKET_TIMEOUT_S = 30.0
+SOCKET_TIMEOUT_S = END_TIMEOUT_S = 30.0
 FORMAT = 1
 
 
@@ -67,11 +67,11 @@ def prepare_disk(programs: NodePrograms, progress: Progress) -> Path:
             for one in IMAGES
         ]
         archives.append(_archive(PAUSE_IMAGE, PAUSE_IMAGE, folder))
-        _import(programs, archives, folder)
-        _make_disk(folder / "lib", folder / "disk")
+        made = _empty_disk(folder / "disk")
+        _import(programs, archives, made)
         for left in disk.parent.glob("disk-*.img"):
             left.unlink()
-        (folder / "disk").rename(disk)
+        made.rename(disk)
     progress(f"the nodes' disk is ready after {time.monotonic() - started:.0f} s")
     return disk
 
@@ -97,80 +97,83 @@ def _source_files() -> list[Path]:
 
 
 def _pause_image(programs: NodePrograms) -> None:
-    container = _run(*BUILDAH, "from", "scratch").strip()
-    _run(*BUILDAH, "add", container, str(programs.tree / "bin/pause"), "/pause")
-    _run(*BUILDAH, "config", "--entrypoint", '["/pause"]', container)
-    _run(*BUILDAH, "commit", "--quiet", "--rm", container, PAUSE_IMAGE)
+    container = _run("buildah", "from", "scratch").strip()
+    _run("buildah", "add", container, str(programs.tree / "bin/pause"), "/pause")
+    _run("buildah", "config", "--entrypoint", '["/pause"]', container)
+    _run("buildah", "commit", "--quiet", "--rm", container, PAUSE_IMAGE)
 
 
 def _archive(image: str, known_as: str, folder: Path) -> Path:
     """``known_as`` is the image's name on the nodes: without a registry, the chart's names mean docker.io/library's."""
     archive = folder / f"{image.rpartition('/')[2].partition(':')[0]}.tar"
-    _run(*BUILDAH, "push", "--quiet", image, f"docker-archive:{archive}:{known_as}")
+    _run("buildah", "push", "--quiet", image, f"docker-archive:{archive}:{known_as}")
     return archive
 
 
-def _import(programs: NodePrograms, archives: list[Path], folder: Path) -> None:
-    """Have a containerd of our own unpack them, below ``folder``/lib."""
-    with _containerd(programs, folder) as socket:
+def _import(programs: NodePrograms, archives: list[Path], disk: Path) -> None:
+    """Have a containerd of our own unpack them, onto ``disk``."""
+    with _containerd(programs, disk) as socket:
         ctr = [str(programs.tree / "bin/ctr"), "--address", str(socket), "--namespace", "k8s.io", "images"]
         for archive in archives:
             _run(*ctr, "import", "--snapshotter", "overlayfs", str(archive))
 
 
 @contextlib.contextmanager
-def _containerd(programs: NodePrograms, folder: Path) -> Iterator[Path]:
-    """A containerd that serves images only; its mounts go with its mount namespace."""
+def _containerd(programs: NodePrograms, disk: Path) -> Iterator[Path]:
+    """A containerd that serves images only, kept on ``disk``; mounts, the disk's too, go with its mount namespace."""
     state = Path(tempfile.mkdtemp(prefix="bsc-", dir="/run"))
-    config = folder / "config.toml"
-    socket = state / "s"
-    config.write_text(
-        f'version = 3\nroot = "{folder}/lib/containerd"\nstate = "{state}/state"\n'
+    socket, log = state / "s", state / "log"
+    (state / "disk").mkdir()
+    (state / "config.toml").write_text(
+        f'version = 3\nroot = "{state}/disk/lib/containerd"\nstate = "{state}/state"\n'
         'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images",'
         ' "io.containerd.nri.v1.nri"]\n'
         f'[grpc]\n  address = "{socket}"\n'
     )
-    with (folder / "containerd.log").open("wb") as log:
-        command = ["unshare", "--mount", "--", str(programs.tree / "bin/containerd"), "--config", str(config)]
+    script = 'mount -o loop "$1" "$2/disk" && shift 2 && exec "$@"'
+    containerd = [str(programs.tree / "bin/containerd"), "--config", str(state / "config.toml")]
+    command = ["unshare", "--mount", "--", "sh", "-c", script, "sh", str(disk), str(state), *containerd]
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
         deadline = time.monotonic() + SOCKET_TIMEOUT_S
         while not socket.exists():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise ImagesError(
-                    f"containerd does not start: {(folder / 'containerd.log').read_text()[-2000:]}"
-                )
+                raise ImagesError(f"containerd does not start: {log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.1)
         yield socket
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(END_TIMEOUT_S)
         shutil.rmtree(state, ignore_errors=True)
 
 
-def _make_disk(content: Path, disk: Path) -> None:
+def _empty_disk(disk: Path) -> Path:
     with disk.open("wb") as file:
         os.truncate(file.fileno(), DISK_MEGABYTES << 20)
-    _run(
-        "mkfs.ext4", "-q", "-F", "-m", "0", "-L", "node", "-O", "^has_journal", "-d", str(content), str(disk)
-    )
-    # With the journal from the start, its blocks would be copied to every node.
-    _run("tune2fs", "-O", "has_journal", "-J", "size=16", str(disk))
-
-
-BUILDAH = ("buildah", "--storage-driver", "vfs")
+    _run("mkfs.ext4", "-q", "-F", "-m", "0", "-L", "node", "-J", "size=16", str(disk))
+    return disk
 
 
 def _run(*command: str, timeout_s: float = TOOL_TIMEOUT_S) -> str:
     try:
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "STORAGE_DRIVER": os.environ.get("STORAGE_DRIVER", "vfs"),
+            },  # as tools/images.sh
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ImagesError(f"`{' '.join(command[:3])}`: {error}") from None
