@@ -19,6 +19,7 @@ import random
 import selectors
 import signal
 import socket
+import stat
 import sys
 import threading
 import time
@@ -50,6 +51,8 @@ KEPT_STEP_S = 0.05
 LEAVE_MAX_S = 8.0
 """To announce that the watchdog will be disarmed, before a keeper that was told to stop gives that up and stays."""
 LOG_EVERY_S = 10.0
+LOG_BYTES_MAX = 1 << 20
+"""Of a log that is a file; then it begins anew."""
 
 
 def boottime() -> float:
@@ -60,6 +63,9 @@ def log(event: str, **fields: Any) -> None:
     """One line on standard error, in the agent's text form; a log that can't be written is no reason to miss a renewal."""
     words = " ".join(f"{name}={json.dumps(str(value))}" for name, value in fields.items())
     with contextlib.suppress(OSError):
+        place = os.fstat(2)
+        if stat.S_ISREG(place.st_mode) and place.st_size > LOG_BYTES_MAX:
+            os.ftruncate(2, 0)
         os.write(2, f"{micro_time()} info    keeper: {event} {words}\n".encode())
 
 

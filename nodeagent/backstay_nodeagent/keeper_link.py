@@ -7,6 +7,7 @@ the run directory, so that it can start without the agent's help.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -15,10 +16,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.heartbeat import CONFIG_FILE, LOCK_FILE, RENEWAL_FILE, SOCKET_FILE
@@ -28,6 +29,7 @@ from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import Timings, WatchdogOrders
 
 log = logging.getLogger(__name__)
+LOG_FILE = "keeper.log"
 PING_S = 0.25
 CONNECT_WAIT_S = 3.0
 RESTART_PAUSE_S = 0.2
@@ -150,15 +152,29 @@ class KeeperLink:
         words = [str(self._run_dir), *(["--replace"] if replacing else [])]
         package_parent = str(Path(__file__).resolve().parents[1])
         argv = [sys.executable, "-I", "-S", "-c", _START, package_parent, *words]
-        self._process = subprocess.Popen(
-            self._entry.resident(argv) if self._entry is not None else argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
-            cwd="/",
-            start_new_session=True,
-        )
+        with self._log() as output:
+            self._process = subprocess.Popen(
+                self._entry.resident(argv) if self._entry is not None else argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+                env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+                cwd="/",
+                start_new_session=True,
+            )
         log.info("keeper started", extra={"fields": {"pid": self._process.pid}})
+
+    @contextlib.contextmanager
+    def _log(self) -> Iterator[IO[bytes] | None]:
+        """Where a keeper writes: as this agent does; in a pod, whose keeper must outlive it, a file of the host's.
+
+        A pod is not gone before everybody has closed its container's output: kubelet and containerd would wait for a keeper
+        that held it, no other agent would come meanwhile, and the keeper would end for want of one."""
+        if self._entry is None:
+            yield None
+            return
+        with (self._run_dir / LOG_FILE).open("ab", buffering=0) as output:
+            yield output
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """To the keeper that runs, or to one that is started now. Raises OSError."""

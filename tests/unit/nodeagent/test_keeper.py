@@ -9,13 +9,15 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backstay_nodeagent import events as ev
+from backstay_nodeagent import heartbeat
+from backstay_nodeagent.host_entry import HostEntry
 from backstay_nodeagent.keeper_link import (
     KeeperConfig,
     KeeperLink,
@@ -42,7 +44,13 @@ class Agent:
     """The agent's end of the link, with what it heard."""
 
     def __init__(
-        self, run_dir: Path, server: LeaseServer, *, version: str = "", timings: Timings = FAST
+        self,
+        run_dir: Path,
+        server: LeaseServer,
+        *,
+        version: str = "",
+        timings: Timings = FAST,
+        entry: HostEntry | None = None,
     ) -> None:
         self.heard: list[ev.Event] = []
         self.run_dir = run_dir
@@ -54,7 +62,7 @@ class Agent:
             access=Access(server=server.url, token="secret"),
             timings=timings,
         )
-        self.link = KeeperLink(run_dir, config, post=self.heard.append)
+        self.link = KeeperLink(run_dir, config, post=self.heard.append, entry=entry)
         self.task = asyncio.create_task(self.link.run())
 
     async def vanish(self) -> None:
@@ -319,3 +327,34 @@ async def test_keeper_that_is_told_to_stop_is_gone(start: Start, server: LeaseSe
     await asyncio.sleep(0.5)
     assert len(server.renewals) == before
     assert not await stop_keeper(tmp_path)
+
+
+class Outside(HostEntry):
+    """A way out of a container that is none: the keeper starts where the agent is."""
+
+    def resident(self, argv: Sequence[str]) -> tuple[str, ...]:
+        return tuple(argv)
+
+
+async def test_keeper_of_a_pod_holds_none_of_its_containers_output(start: Start, tmp_path: Path) -> None:
+    """Who held it would keep the pod from ending, and the next agent from coming."""
+    agent = start(entry=Outside(()))
+    await until(lambda: bool(agent.of(ev.LeaseRenewed)))
+    pid = keeper_pid(tmp_path)
+    files = {os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)}
+    assert files == {"/dev/null", str(tmp_path / "keeper.log")}
+
+
+def test_log_in_a_file_begins_anew_when_it_is_long(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * (heartbeat.LOG_BYTES_MAX + 1))
+    kept = os.dup(2)
+    try:
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        heartbeat.log("renewal failed", reason="test")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    assert path.read_text().endswith('info    keeper: renewal failed reason="test"\n')
+    assert path.stat().st_size < 200
