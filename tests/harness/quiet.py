@@ -55,17 +55,22 @@ def tell_what_happened(cluster: ClusterUnderTest) -> None:
 
 @contextmanager
 def nobody_notices(
-    cluster: ClusterUnderTest, *, url: str, address: str, slow_pages: float = 0.0
+    cluster: ClusterUnderTest,
+    *,
+    url: str,
+    address: str,
+    slow_pages: float = 0.0,
+    wait_s: float = LONGER_THAN_A_LEASE_S,
 ) -> Iterator[None]:
     """Nothing moves, starts, stops, is fenced, or is missed by the client. `slow_pages`: what part of the pages may come too late,
-    where the test starves the very host that serves them."""
+    where the test starves the very host that serves them; `wait_s` is longer than a lease."""
     cluster.settle()
     places = {one: cluster.node_of(one) for one in (GROUP, ADDRESS)}
     boots, before, since = cluster.boots(), runs(cluster), time.monotonic()
     with telling_what_happened(cluster):
         with MissWatch(cluster.sandbox.layout, url=url, address=address) as counted:
             yield
-            time.sleep(LONGER_THAN_A_LEASE_S)  # what was to be noticed has been noticed
+            time.sleep(wait_s)  # what was to be noticed has been noticed
         _assert_quiet(
             cluster, counted, since=since, before=before, places=places, boots=boots, slow_pages=slow_pages
         )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-from harness import quiet
 from harness.hosts_cluster import GROUP
 from harness.nodes.cluster import NAMESPACE, is_ready
-from harness.nodes.tutorial import ADDRESS_PINGED, URL, RealCluster
+from harness.nodes.tutorial import RealCluster, quietly
 
 
 def test_eviction_of_the_active_agent_is_not_noticed(cluster: RealCluster) -> None:
@@ -18,7 +17,7 @@ def test_eviction_of_the_active_agent_is_not_noticed(cluster: RealCluster) -> No
         "kind": "Eviction",
         "metadata": {"name": pod["name"], "namespace": NAMESPACE},
     }
-    with quiet.nobody_notices(cluster, url=URL, address=ADDRESS_PINGED):
+    with quietly(cluster):
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['name']}/eviction"
         nodes.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
         nodes.wait(lambda: replaced(cluster, node, pod["uid"]), 90.0, f"another agent is on {node}")
@@ -33,7 +32,7 @@ def test_oom_kill_of_the_active_agent_is_not_noticed(cluster: RealCluster) -> No
     nodes, node = cluster.nodes, cluster.node_of(GROUP)
     pod = nodes.pod_on("nodeagent", node)["metadata"]["name"]
     restarts = container(cluster, node)["restartCount"]
-    with quiet.nobody_notices(cluster, url=URL, address=ADDRESS_PINGED):
+    with quietly(cluster):
         # In the agent's container, whose limit it breaks: the kernel kills all of the container.
         eat = "held = bytearray(600 << 20); held[::4096] = b'x' * len(held[::4096])"
         nodes.try_kubectl("exec", "-n", NAMESPACE, pod, "--", "python3", "-c", eat)
@@ -52,7 +51,7 @@ def container(cluster: RealCluster, node: str) -> dict[str, object]:
 
 def test_drain_of_the_active_node_moves_the_operator_and_no_resource(cluster: RealCluster) -> None:
     nodes, node = cluster.nodes, cluster.node_of(GROUP)
-    with quiet.nobody_notices(cluster, url=URL, address=ADDRESS_PINGED):
+    with quietly(cluster):
         nodes.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=80s")
         nodes.wait(
             lambda: (

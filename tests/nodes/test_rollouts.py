@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from harness import quiet
 from harness.hosts_cluster import GROUP
 from harness.nodes.cluster import CHART, NAMESPACE
-from harness.nodes.tutorial import ADDRESS_PINGED, URL, RealCluster
+from harness.nodes.tutorial import RealCluster, quietly
 
 ROLLOUT_S_MAX = 300.0
 
@@ -20,10 +17,6 @@ def upgrade(cluster: RealCluster, program: str, mark: str, *more: str) -> None:
     """Another version of one program's pods, as far as Kubernetes knows: the images are the same."""
     values = ["--reuse-values", "--set-string", f"{program}.podAnnotations.mark={mark}", *more]
     cluster.nodes.helm("upgrade", "backstay", str(CHART), *values)
-
-
-def quietly(cluster: RealCluster) -> Any:
-    return quiet.nobody_notices(cluster, url=URL, address=ADDRESS_PINGED)
 
 
 def rolled_out(cluster: RealCluster, what: str) -> None:

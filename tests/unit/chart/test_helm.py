@@ -149,7 +149,7 @@ def test_node_agent_runs_everywhere_and_is_the_last_to_be_evicted(helm: Helm) ->
     assert pod["hostPID"] is True
     assert pod["tolerations"] == [{"operator": "Exists"}]
     assert pod["priorityClassName"] == "system-node-critical"
-    assert agent["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
+    assert agent["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 2}
     assert not any("ports" in one for one in pod["containers"]), "on the host's network a port is a hostPort"
 
 
