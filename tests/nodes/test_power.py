@@ -63,7 +63,7 @@ def test_a_node_that_is_rebooted_cleanly_comes_back_as_a_member_without_fencing(
     nodes.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=80s")
     nodes.ha("node", "stop", node)
     cluster.await_started(away_from=node, timeout_s=MOVE_S_MAX)
-    cluster.await_node(node, "Offline", timeout_s=MOVE_S_MAX)
+    cluster.await_node(node, "Stopped", timeout_s=MOVE_S_MAX)
     nodes.ask("crash", node=node)
     nodes.ask("boot", node=node)
     nodes.await_ready(node)

@@ -44,7 +44,7 @@ def test_a_dead_node_does_not_block_an_update_of_the_others(cluster: RealCluster
     dead = next(one for one in nodes.layout.nodes if one != cluster.node_of(GROUP))
     # Taken out of the cluster first: a member that vanishes would be fenced, and so be switched on again.
     nodes.ha("node", "stop", dead)
-    cluster.await_node(dead, "Offline", timeout_s=60.0)
+    cluster.await_node(dead, "Stopped", timeout_s=60.0)
     nodes.ask("crash", node=dead)
     nodes.wait(lambda: not nodes.node_ready(dead), 120.0, f"Kubernetes has noticed that {dead} is away")
     alive = [one for one in nodes.layout.nodes if one != dead]

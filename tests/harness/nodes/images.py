@@ -24,7 +24,7 @@ from harness.nodes.configuration import PAUSE_IMAGE
 from harness.nodes.programs import NodePrograms
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = ("operator", "nodeagent", "pyproject.toml", "uv.lock", "README.md", "LICENSE", "tools/images.sh")
+SOURCES = ("operator", "nodeagent", "pyproject.toml", "uv.lock", "tools/images.sh")
 IMAGES = ("backstay-operator", "backstay-nodeagent")
 DISK_MEGABYTES = 4096
 BUILD_TIMEOUT_S = 1200.0
@@ -91,9 +91,7 @@ def _source_files() -> list[Path]:
     for name in SOURCES:
         path = ROOT / name
         found += [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-    return sorted(
-        one for one in found if ("__pycache__" not in one.parts and one.suffix != ".md") or one.parent == ROOT
-    )
+    return sorted(one for one in found if "__pycache__" not in one.parts and one.suffix != ".md")
 
 
 def _pause_image(programs: NodePrograms) -> None:

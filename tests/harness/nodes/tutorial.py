@@ -65,6 +65,7 @@ class RealCluster(ClusterUnderTest):
             self.nodes.ask("heal", node=node)
             self.nodes.ask("boot", node=node)
             self.nodes.kubectl("uncordon", node)
+            self.run("kubectl-ha", "node", "start", node)  # once it is a member
         self.nodes.await_ready(*self.nodes.layout.nodes)
         self.nodes.await_pods()
         for node in self.nodes.layout.nodes:
