@@ -65,6 +65,10 @@ class Administrator:
         for name in self.world.hosts:
             self._node(name, standby=name == but, shutdown=False)
 
+    def set_standby(self, name: str, *, on: bool) -> None:
+        if self.world.api.weather.answers:
+            self._node(name, standby=on)
+
     def fence(self) -> None:
         name = self.dice.choice(sorted(self.world.hosts))
         if self.world.read(kinds.HANODE, name) is not None:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from simulation.ambushes import Ambushes
 from simulation.truth import Habit
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Fault = Callable[[], tuple[str, float, Undo] | None]
 """Does something; says what, for how long, and how to undo it."""
 
 
-class Adversary:
+class Adversary(Ambushes):
     """`strike` begins one fault; `heal` ends all."""
 
     def __init__(
@@ -269,9 +270,19 @@ class Adversary:
         if self.dice.random() < 0.6:
             self.world.api.break_watches(list(self.world.api.links.values()))
 
+        late = self._link() if self.dice.random() < 0.5 else None
+
         def again() -> None:
             weather.answers, weather.refuses = True, False
             self.world.api.break_watches(list(self.world.api.links.values()))
+            if late is not None and late.up:
+                # It comes back to some a little later than to others: to nobody's harm.
+                late.up = False
+                self.world.loop.call_later(
+                    self.dice.uniform(0.2, 1.0),
+                    lambda: setattr(late, "up", True),
+                    context=self.world.api.context,
+                )
 
         return "outage of the API", self._seconds(0.5, 25.0), again
 

@@ -40,6 +40,8 @@ class Link:
     delay_s: float = 0.002
     jitter_s: float = 0.003
     loss: float = 0.0
+    answer_lag_s: float = 0.0
+    """Added to the way of answers."""
     watch_lag_s: float = 0.0
     watch_silent: bool = False
     subscriptions: list[Subscription] = field(default_factory=list)
@@ -264,7 +266,8 @@ class ApiServer:
     def _respond(self, request: _Request, answer: Answer) -> None:
         if self.dice.random() < request.link.loss:
             return
-        self.loop.call_later(self._way(request.link), self._come_back, request, answer, context=self.context)
+        way = self._way(request.link) + request.link.answer_lag_s
+        self.loop.call_later(way, self._come_back, request, answer, context=self.context)
 
     def _come_back(self, request: _Request, answer: Answer) -> None:
         if request.link.back_up and not request.answer.done():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backstay_nodeagent.operation import Operation
+from backstay_nodeagent.operation import Operation, Origin
 from backstay_nodeagent.orders import Order, Verb
 from simulation.truth import Behaviour
 from simulation.virtual_time import Clock, Process
@@ -79,6 +79,8 @@ class Host:
         """By its own clock: when the last acknowledged renewal of this boot was sent."""
         self.lease_s = 3.0
         self.vouched_until = float("-inf")
+        self.traps: list[tuple[Verb, Callable[[], None]]] = []
+        """What happens once, a moment after an order of this kind begins."""
 
     @property
     def boot_id(self) -> str:
@@ -197,6 +199,10 @@ class Host:
     def execute(self, operation: Operation, done: Callable[[int, bool], None]) -> int:
         """Run an agent; `done` is called when it has ended, if its host still lives. Returns a number to kill it by."""
         deadline = operation.started.at + operation.order.timeout_ms / 1000
+        if operation.origin is Origin.ORDER:
+            for trap in [one for one in self.traps if one[0] is operation.order.verb]:
+                self.traps.remove(trap)
+                self.world.loop.call_later(0.01, trap[1], context=self.world.api.context)
         return self.run_call(operation.order, done, deadline, tag=operation.call_id)
 
     def run_call(

@@ -51,6 +51,8 @@ class Mutant:
     break_it: Callable[[], None]
     faults: tuple[str, ...]
     rules: tuple[str, ...]
+    first: tuple[int, ...] = ()
+    """Seeds that are tried before all others, because they caught it once. Only a wish for speed: any may catch it."""
 
 
 # -- the operator
@@ -274,16 +276,16 @@ MUTANTS = (
     Mutant("quorum not needed", quorum_not_needed, ("isolate", "crash", "cut_api"), (QUORUM,)),
     Mutant("ages not reset after a gap", ages_not_reset, ("api_outage",), (HEALTHY, ALONE)),
     Mutant("group started in parallel", chain_dropped, ("crash",), (ORDER,)),
-    Mutant("orders for another boot", order_for_another_boot, ("crash", "people"), (ALONE, PROOF, ORDER)),
+    Mutant("orders for another boot", order_for_another_boot, ("ambush", "crash"), (ALONE, PROOF, ORDER)),
     Mutant("ledger forgotten", ledger_forgotten, ("kill", "people"), (ONCE,)),
     Mutant("fail counts forgotten", fail_counts_forgotten, ("kill", "bad_agent"), (COUNTS,)),
     Mutant("failures not counted", failures_not_counted, ("bad_agent",), (STORM,)),
     Mutant("stop failure ignored", stop_failure_ignored, ("bad_agent", "people"), (ALONE, PROOF)),
-    Mutant("what runs forgotten", active_forgotten, ("kill", *CUTS), (ALONE, LEASE)),
+    Mutant("what runs forgotten", active_forgotten, ("relapse", "kill"), (ALONE, LEASE)),
     Mutant("nothing released", nothing_released, CUTS, (ALONE, LEASE)),
-    Mutant("orders survive a cut", orders_survive_a_cut, (*CUTS, "people"), (ALONE, PROOF, BEGUN)),
+    Mutant("orders survive a cut", orders_survive_a_cut, ("ambush", *CUTS), (ALONE, PROOF, BEGUN)),
     Mutant("operations overlap", operations_overlap, ("people", "bad_agent"), (OVERLAP,)),
-    Mutant("deadline from the answer", deadline_from_the_answer, ("bad_link", "isolate"), (ALONE, LEASE)),
+    Mutant("deadline from the answer", deadline_from_the_answer, ("late_answers",), (ALONE, LEASE)),
     Mutant("no margin to stop in", no_margin, ("isolate", "cut_api"), (ALONE, LEASE)),
     Mutant("keeper never releases", keeper_never_releases, ("kill", "isolate", "cut_api"), (ALONE, LEASE)),
     Mutant("promise not marked", promise_not_marked, ("isolate", "cut_api"), (ALONE,)),
@@ -317,7 +319,7 @@ def main() -> int:
 def hunt(mutant: Mutant, options: argparse.Namespace) -> str:
     """By which rule, and at which seed; empty if by none."""
     before = (lambda: None) if options.sound else mutant.break_it
-    seeds = range(options.seeds)
+    seeds = list(dict.fromkeys((*mutant.first, *range(options.seeds))))
     results = run_all(seeds, processes=options.processes, before=before, faults=mutant.faults)
     for result in results:
         for one in result.report.get("violations", []):

@@ -1,0 +1,139 @@
+"""Faults that wait for their moment: what random faults hit once in a thousand seeds, these hit in one of ten.
+
+Each stays within what the design promises to bear. `then` steps are dropped when the fault is ended before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from backstay_nodeagent.orders import Verb
+from simulation.truth import Habit
+
+if TYPE_CHECKING:
+    import random
+
+    from simulation.administrator import Administrator
+    from simulation.host import Host
+    from simulation.world import World
+
+Undo = Callable[[], None]
+Done = tuple[str, float, Undo] | None
+GROUP = ("fs", "ip", "www")
+ATTEMPT_S = 0.9
+"""How long a keeper waits for the answer to a renewal."""
+
+
+class Ambushes:
+    """Part of the Adversary."""
+
+    world: World
+    administrator: Administrator
+    dice: random.Random
+
+    def _live(self) -> Host | None:
+        raise NotImplementedError
+
+    def do_ambush(self) -> Done:
+        """A host is struck in the very moment in which it begins an order, and agents are slow, so that more orders wait behind it."""
+        host = self._live()
+        if host is None or not self.world.api.weather.answers:
+            return None
+        how = self.dice.choice(["cut", "cut", "crash", "crash", "kill agent"])
+        slow = {name: Habit(slow_s=3.0) for name in GROUP}
+        host.behaviour.habits.update(slow)
+        host.trouble(35.0)
+        undo: list[Undo] = []
+
+        def strike() -> None:
+            self.world.story(f"AMBUSH: {how} of {host.name}")
+            undo.append(self._struck(host, how))
+
+        host.traps.append((Verb.START, strike))
+        for name in self.world.hosts:
+            self.administrator.set_standby(name, on=name != host.name and self.dice.random() < 0.8)
+
+        def again() -> None:
+            host.traps.clear()
+            for one in (*undo, lambda: self._no_habits(host, GROUP)):
+                one()
+            for name in self.world.hosts:
+                self.administrator.set_standby(name, on=False)
+
+        return f"ambush on {host.name}: {how}", self.dice.uniform(8.0, 14.0), again
+
+    def _struck(self, host: Host, how: str) -> Undo:
+        if how == "crash":
+            host.power_off("ambush")
+            return self._then(self.dice.uniform(0.3, 1.5), lambda: None if host.up else host.boot())
+        if how == "kill agent":
+            host.kill_agent()
+            return lambda: None
+        return self._alone(host)
+
+    def do_relapse(self) -> Done:
+        """An agent is killed, and when another has just begun, its host is cut off alone."""
+        host = self._runner_of("vip") or self._live()
+        if host is None:
+            return None
+        host.kill_agent()
+        host.trouble(30.0)
+        undo: list[Undo] = []
+        step = self._then(self.dice.uniform(3.0, 4.5), lambda: undo.append(self._alone(host)))
+
+        def again() -> None:
+            for one in (step, *undo):
+                one()
+
+        return f"relapse of {host.name}", self.dice.uniform(8.0, 13.0), again
+
+    def do_late_answers(self) -> Done:
+        """Answers come as late as one waits for them, stops take as long as their margin allows; then the host is cut off alone."""
+        host = self._runner_of("vip") or self._live()
+        if host is None:
+            return None
+        link = self.world.api.link(host.name)
+        link.answer_lag_s = self.dice.uniform(0.8, 0.97) * ATTEMPT_S
+        host.behaviour.habits["vip"] = Habit(slow_s=60.0)
+        host.trouble(30.0)
+        undo: list[Undo] = []
+        step = self._then(self.dice.uniform(2.5, 4.0), lambda: undo.append(self._alone(host)))
+
+        def again() -> None:
+            link.answer_lag_s = 0.0
+            for one in (step, *undo, lambda: self._no_habits(host, ("vip",))):
+                one()
+
+        return f"late answers to {host.name}", self.dice.uniform(8.0, 12.0), again
+
+    # -- parts
+
+    def _then(self, seconds: float, step: Callable[[], object]) -> Undo:
+        """Later, unless it is called off."""
+        timer = self.world.loop.call_later(seconds, step, context=self.world.api.context)
+        return timer.cancel
+
+    def _alone(self, host: Host) -> Undo:
+        """Neither the API nor a peer hears it, nor is heard by it."""
+        link = self.world.api.link(host.name)
+        link.up = link.back_up = False
+        others = [one for one in self.world.hosts.values() if one is not host]
+        for other in others:
+            host.peers_up[other.name] = other.peers_up[host.name] = False
+
+        def again() -> None:
+            link.up = link.back_up = True
+            for other in others:
+                host.peers_up[other.name] = other.peers_up[host.name] = True
+            self.world.api.resume_watches(link)
+
+        return again
+
+    def _runner_of(self, resource: str) -> Host | None:
+        return next((host for host in self.world.hosts.values() if host.up and resource in host.active), None)
+
+    @staticmethod
+    def _no_habits(host: Host, resources: tuple[str, ...]) -> None:
+        for name in resources:
+            host.behaviour.habits.pop(name, None)
