@@ -22,6 +22,7 @@ from backstay_nodeagent.documents import DocumentShelf, document_of
 from backstay_nodeagent.history import History
 from backstay_nodeagent.lease_guard import LeaseGuard, LeaseState
 from backstay_nodeagent.ledger import Ledger, Result, ResultState
+from backstay_nodeagent.obedience import Obedience
 from backstay_nodeagent.operation import Instant, Operation, Origin, Outcome
 from backstay_nodeagent.orderbook import OrderBook
 from backstay_nodeagent.orders import Order, Orders, Timings, Verb, VouchOrders, WatchdogOrders
@@ -49,7 +50,7 @@ class Brain:
         self.resources = ResourceBook(self._journal)
         self.documents = DocumentShelf(self._journal)
         self.dispatch = Dispatch(slots=slots, journal=self._journal)
-        self.epochs: dict[str, int] = {}
+        self.obedience = Obedience(self._journal)
         self.released = False
         self.status_revision = 0
         self._release: Release | None = None
@@ -71,6 +72,11 @@ class Brain:
             self._commands.insert(0, do.WriteJournal(dict(self._journal)))
             self._journal.clear()
         return self._commands
+
+    @property
+    def epochs(self) -> dict[str, int]:
+        """By cluster, the highest that was obeyed."""
+        return self.obedience.epochs
 
     def next_wake(self) -> float:
         """When to step again though nothing happens (CLOCK_BOOTTIME); infinite if never."""
@@ -116,35 +122,38 @@ class Brain:
     # -- the plan
 
     def _take_orders(self, orders: Orders, read_at: float | None, instant: Instant) -> None:
-        known_epoch = self.epochs.get(orders.cluster, 0)
         if self.book.contradicted(orders, read_at):
-            # What is asked for here was overtaken once, by orders that nobody but us remembers. Whatever is written next is new.
-            reason = (
-                f"the API went back in time: generation {self.book.generation} of the plan was here before"
-            )
-            self._refuse(orders, reason, instant)
+            self._api_went_back(orders)
         elif self.book.outdated(orders):
             return
-        elif orders.epoch < known_epoch:
-            reason = f"epoch {orders.epoch} is older than {known_epoch}: this DC was superseded"
-            self._refuse(orders, reason, instant)
+        objection = self.obedience.objection(orders)
+        if objection:
+            self._refuse(orders, objection, instant)
         elif orders.actions and orders.boot_id != self.boot_id:
             reason = f"meant for boot {orders.boot_id or '(none)'}, this is boot {self.boot_id}"
             self._refuse(orders, reason, instant)
         else:
-            self._accept(orders, known_epoch, instant)
+            self._accept(orders, instant)
         for gone in self.ledger.forget_old(self.book.ids):
             self._journal[f"result/{gone}"] = None
         self._changed()
+
+    def _api_went_back(self, orders: Orders) -> None:
+        """What these orders ask for was overtaken once, by orders that nobody but us remembers. What waits is void, and a DC must come
+        whose epoch is above all that was seen."""
+        before = self.book.generation
+        self._void_orders()
+        least = self.obedience.demand_newer(orders.cluster)
+        self._released_seen_at = None
+        facts = {"generation": orders.generation, "before": before, "least_epoch": least}
+        self._tell("the API went back in time", warning=True, **facts)
 
     def _refuse(self, orders: Orders, reason: str, instant: Instant) -> None:
         self.book.refuse(orders, reason, instant)
         self._tell("orders refused", warning=True, generation=orders.generation, reason=reason)
 
-    def _accept(self, orders: Orders, known_epoch: int, instant: Instant) -> None:
-        if orders.epoch > known_epoch:
-            self.epochs[orders.cluster] = orders.epoch
-            self._journal[f"epoch/{orders.cluster}"] = orders.epoch
+    def _accept(self, orders: Orders, instant: Instant) -> None:
+        if self.obedience.obeyed(orders):
             self._commands.append(do.StoreEpoch(orders.cluster, orders.epoch))
         self._follow_vouching(orders)
         if orders.timings != self.guard.timings:
@@ -435,12 +444,9 @@ class Brain:
 
     def _recover(self, event: ev.Recovered, instant: Instant) -> None:
         journal = event.journal
-        self.epochs = dict(event.epochs)
+        self.obedience.load(journal, event.epochs)
         for name, value in journal.items():
-            if name.startswith("epoch/"):
-                cluster = name.removeprefix("epoch/")
-                self.epochs[cluster] = max(value, self.epochs.get(cluster, 0))
-            elif name.startswith("result/"):
+            if name.startswith("result/"):
                 self.ledger.end(Result.from_json(value))
         if "timings" in journal:
             # The keeper goes on with these; defaults, even for a moment, could cost a short lease.

@@ -33,7 +33,9 @@ class OrderBook:
     def outdated(self, orders: Orders) -> bool:
         """Whether this state of the plan is older than, or the same as, the one at hand."""
         known = self.orders
-        return known is not None and known.uid == orders.uid and orders.generation <= known.generation
+        if known is None or known.uid != orders.uid or orders.epoch > known.epoch:
+            return False
+        return orders.generation <= known.generation
 
     def contradicted(self, orders: Orders, read_at: float | None) -> bool:
         """Whether a fresh read, sent after we took the plan at hand, shows one from before it: the API has lost ours (a restored

@@ -152,6 +152,8 @@ class Orders:
     generation: int
     cluster: str = ""
     epoch: int
+    term: str = ""
+    """Of the DC that wrote it: two with the same epoch differ in this. Empty: an older DC, that does not say."""
     boot_id: str = ""
     timings: Timings = Timings()
     beat: int = 0

@@ -27,6 +27,7 @@ def orders_of(plan: dict[str, Any]) -> Orders:
         generation=parsed.metadata.generation,
         cluster=spec.cluster,
         epoch=spec.epoch,
+        term=spec.term,
         boot_id=spec.boot_id,
         timings=Timings(
             renew_interval_s=beat.renew_interval_milliseconds / 1000,

@@ -35,6 +35,7 @@ def status_of(brain: Brain, *, incarnation: str, agent_version: str) -> dict[str
     return {
         "observedGeneration": brain.book.generation,
         "observedEpoch": brain.epochs.get(orders.cluster, 0) if orders else 0,
+        "requiredEpoch": brain.obedience.required.get(orders.cluster, 0) if orders else 0,
         "bootId": brain.boot_id,
         "incarnation": incarnation,
         "agentVersion": agent_version,

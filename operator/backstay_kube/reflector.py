@@ -14,7 +14,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 
 from backstay_kube.client import KubeClient, Obj
@@ -46,6 +46,7 @@ class Reflector:
         label_selector: str | None = None,
         on_change: OnChange | None = None,
         on_heard: OnHeard | None = None,
+        on_rewind: Callable[[], None] = lambda: None,
         relist_s: float = 30.0,
     ) -> None:
         self.kind = kind
@@ -57,6 +58,7 @@ class Reflector:
         self._label_selector = label_selector
         self._on_change = on_change or (lambda _type, _obj: None)
         self._on_heard = on_heard or (lambda _now, _sent: None)
+        self._on_rewind = on_rewind
         self._relist_s = relist_s
         self._objects: dict[Key, Obj] = {}
         self._seen = 0
@@ -100,8 +102,10 @@ class Reflector:
                 log.log(level, "cannot follow %s: %s", self.kind.plural, error)
                 await asyncio.sleep(error.pause_s(min(5.0, 0.1 * 2**failures) * random.uniform(0.5, 1.0)))
 
-    async def list_now(self) -> str:
-        """Read everything now; returns the list's resourceVersion. Raises ApiError."""
+    async def list_now(self, *, anew: bool = False) -> str:
+        """Read everything now; returns the list's resourceVersion. Raises ApiError.
+
+        `anew`: take the objects as they are listed, also where newer ones are known."""
         sent_at, seen = time.monotonic(), self._seen
         listed = await self._client.list(
             self.kind,
@@ -111,8 +115,9 @@ class Reflector:
         )
         fresh = {_key(obj): obj for obj in listed.items}
         as_of = int(listed.resource_version) if listed.resource_version.isdigit() else 0
-        past = as_of > 0 and (as_of < seen or any(map(self._knows_better, fresh.values(), repeat(as_of))))
-        if past:
+        went_back = self._is_past(fresh.values(), as_of, seen)
+        past = went_back or anew
+        if went_back:
             self.went_back += 1
             log.warning("the API went back in time: %s are as they were at %s", self.kind.plural, as_of)
         self._seen = as_of if past else max(self._seen, as_of)
@@ -127,10 +132,15 @@ class Reflector:
                 self._objects[key] = obj
                 self.token = object()
                 self._on_change("ADDED" if present is None else "MODIFIED", obj)
+        if went_back:
+            self._on_rewind()
         self.heard_at = time.monotonic()
         self._on_heard(self.heard_at, sent_at)
         self.synced.set()
         return listed.resource_version
+
+    def _is_past(self, fresh: Iterable[Obj], as_of: int, seen: int) -> bool:
+        return as_of > 0 and (as_of < seen or any(map(self._knows_better, fresh, repeat(as_of))))
 
     def _knows_better(self, obj: Obj, as_of: int) -> bool:
         """Whether a newer state of it is known, from before the list was made."""

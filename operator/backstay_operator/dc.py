@@ -49,6 +49,7 @@ from backstay_operator.world import World
 log = logging.getLogger(__name__)
 
 MEMBERS_EVERY_S = 5.0
+DOUBT_PAUSE_S = 0.1
 PATH_TIMEOUT_S = 2.0
 NO_REASONS: Mapping[str, str] = {}
 PRESENCE_PREFIX = "operator-"
@@ -57,7 +58,11 @@ PRESENCE_PREFIX = "operator-"
 class Term:
     """One term of one DC: everything that dies with the leadership."""
 
-    def __init__(self, coordinator: Coordinator, driver: PlanDriver, *, since: float) -> None:
+    def __init__(
+        self, coordinator: Coordinator, driver: PlanDriver, *, since: float, rewinds: int = 0
+    ) -> None:
+        self.rewinds = rewinds
+        """Of the API, before this term."""
         self.coordinator = coordinator
         self.driver = driver
         self.since = since
@@ -90,11 +95,12 @@ class ClusterTask:
         self._woken = asyncio.Event()
         self._term: Term | None = None
         self._members_at = float("-inf")
+        self._rewinds = 0
+        """Of the API, as far as a term of ours has told of them."""
         self._vouch_key = ""
         self._grants = SecretGrants(client)
         self._wanted_grants: Kept[Grants] = Kept()
         self._known_epoch: Kept[int] = Kept()
-        self._went_back = world.went_back
         self._why: Kept[Mapping[str, str]] = Kept()
 
     def wake(self) -> None:
@@ -158,13 +164,11 @@ class ClusterTask:
         cluster = self._cluster()
         if cluster is None:
             return 1.0
-        if self._term is not None and (
-            self._is_outdated(self._term) or self._went_back != self._world.went_back
-        ):
+        if self._world.doubtful:
+            return DOUBT_PAUSE_S
+        if self._term is not None and self._is_outdated(self._term):
             self._term = None
         if self._term is None:
-            # When the API has gone back in time, nodes are asked anew, under an epoch that is above all they remember.
-            self._went_back = self._world.went_back
             self._term = await self._begin_term(cluster)
             self._grants.forget()
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
@@ -185,6 +189,10 @@ class ClusterTask:
             (plans.token,), lambda: highest_epoch(plans.objects(), of_cluster=self.name)
         )
         ours = term.coordinator.epoch
+        if self._world.rewinds != term.rewinds:
+            # Nodes are asked anew, under an epoch that is above all that they or we remember.
+            log.warning("the API went back in time; a new term begins", extra={"cluster": self.name})
+            return True
         if remembered > ours:
             facts = {"cluster": self.name, "epoch": remembered, "ours": ours}
             log.warning("hosts remember a newer epoch than ours; a new term begins above it", extra=facts)
@@ -214,7 +222,9 @@ class ClusterTask:
         async with asyncio.timeout(PATH_TIMEOUT_S):
             fresh = await self._client.get(kinds.HACLUSTER, self.name)
             status = fresh.get("status") or {}
-            epoch = max(int(status.get("epoch", 0)), highest_epoch(self._world.plans.objects())) + 1
+            self._world.note_epoch(self.name, int(status.get("epoch", 0)))
+            epoch = max(self._world.epochs.get(self.name, 0), highest_epoch(self._world.plans.objects())) + 1
+            rewinds = self._world.rewinds
             body = {
                 "metadata": {"resourceVersion": fresh["metadata"]["resourceVersion"]},
                 "status": {"epoch": epoch, "dc": host_of(self.identity), "dcSince": timestamp(time.time())},
@@ -226,6 +236,7 @@ class ClusterTask:
                 raise
             number = max(int(status.get("transitionNumber", 0)), await self._history.last_number())
         self._world.accept(kinds.HACLUSTER, "MODIFIED", answer)
+        self._world.note_epoch(self.name, epoch)
         log.info("term begins", extra={"cluster": self.name, "dc": self.identity, "epoch": epoch})
         self._metrics.elected(self.name)
         coordinator = Coordinator(
@@ -234,9 +245,12 @@ class ClusterTask:
             number=number,
             tracker=self._world.tracker,
             homes=self._homes(cluster),
+            term=self.identity,
+            rewound=rewinds != self._rewinds,
         )
+        self._rewinds = rewinds
         driver = PlanDriver(self._client, self._world.plans, epoch=epoch, may_write=self._elector.leads)
-        return Term(coordinator, driver, since=time.time())
+        return Term(coordinator, driver, since=time.time(), rewinds=rewinds)
 
     def _homes(self, cluster: HACluster) -> dict[str, str]:
         """Where resources were by the last published statuses, so that a move across a change of DC is told as one."""
@@ -435,6 +449,7 @@ def highest_epoch(plans: Iterable[Obj], *, of_cluster: str | None = None) -> int
         spec, status = plan.get("spec") or {}, plan.get("status") or {}
         if of_cluster in (None, spec.get("cluster")):
             known += [int(spec.get("epoch", 0)), int(status.get("observedEpoch", 0))]
+            known.append(int(status.get("requiredEpoch", 0)))
     return max(known)
 
 

@@ -127,7 +127,7 @@ def same_spec(present: Obj | None, wanted: Obj) -> bool:
     if any(
         spec.get(name) != wanted.get(name)
         for name in (
-            *("cluster", "epoch", "bootId", "sync", "heartbeat", "beat", "vouching", "watchdog"),
+            *("cluster", "epoch", "term", "bootId", "sync", "heartbeat", "beat", "vouching", "watchdog"),
             "takesAbsences",
         )
     ):

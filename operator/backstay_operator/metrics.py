@@ -69,6 +69,12 @@ class Metrics:
         self._nodes_lost = Counter(
             "backstay_nodes_lost", "Nodes that fell silent.", ["cluster", "node"], registry=registry
         )
+        self._rewinds = Counter(
+            "backstay_api_rewinds",
+            "How often a term began because the API's history had gone back (an etcd restored from a backup).",
+            ["cluster"],
+            registry=registry,
+        )
         self._moved: set[str] = set()
         """Clusters of which something moved since their last transition ended."""
         self._configured: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
@@ -82,6 +88,7 @@ class Metrics:
         self._is_dc.labels(cluster).set(1)
         for result in ("success", "confirmed", "failure"):
             self._fencings.labels(cluster, result)
+        self._rewinds.labels(cluster)
 
     def stands(self, cluster: str) -> None:
         """This replica takes part in the cluster's election, and does not lead (any more)."""
@@ -95,7 +102,7 @@ class Metrics:
         for metric in (
             *(self._dc_changes, self._is_dc, self._transition_s, self._step_s, self._schedule_s),
             *(self._moves, self._recoveries, self._transitions, self._failover_s),
-            *(self._fencings, self._nodes_lost),
+            *(self._fencings, self._nodes_lost, self._rewinds),
         ):
             _drop(metric, lambda labels: labels["cluster"] == cluster)
 
@@ -130,6 +137,8 @@ class Metrics:
                 self._nodes_lost.labels(cluster, facts["node"]).inc()
                 if lost_after_s is not None:
                     self._failover_s.labels(cluster, "detect").observe(lost_after_s)
+            case Tale.REWOUND:
+                self._rewinds.labels(cluster).inc()
             case Tale.FENCING_FAILED:
                 self._fencings.labels(cluster, "failure").inc()
             case _:

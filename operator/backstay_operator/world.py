@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -61,6 +62,7 @@ WATCHED: tuple[Kind, ...] = (
 """Followed through kopf."""
 
 LEASE_PREFIX = "node-"
+REREAD_TIMEOUT_S = 10.0
 READ_GAP_PART = 3
 """A silence of a third of the shortest lease is a gap: who did not hear for so long may not judge."""
 
@@ -75,6 +77,13 @@ class World:
         self.client = client
         self.tracker = LeaseTracker(read_gap_s=1.0)
         self.api_gaps = 0
+        self.rewinds = 0
+        """How often the API's history went back. What was known before is forgotten by then."""
+        self.doubtful = False
+        """It went back, and not everything has been read anew: nobody may decide anything."""
+        self.epochs: dict[str, int] = {}
+        """By cluster: the highest that was ever seen, also in a past that is no more."""
+        self._rewound = asyncio.Event()
         self._objects: dict[Kind, dict[Key, Obj]] = {kind: {} for kind in WATCHED}
         self._token = object()
         self._clusters: Kept[list[HACluster]] = Kept()
@@ -85,13 +94,16 @@ class World:
         self._listeners: list[Callable[[], None]] = []
         self._election_listeners: list[Callable[[], None]] = []
         self._lease_ms = 3000
-        self.plans = Reflector(client, kinds.HANODEPLAN, on_change=self._plan_changed)
+        self.plans = Reflector(
+            client, kinds.HANODEPLAN, on_change=self._plan_changed, on_rewind=self._went_back
+        )
         self.leases = Reflector(
             client,
             kinds.LEASE,
             namespace=LEASE_NAMESPACE,
             on_change=self._lease_changed,
             on_heard=self._heard,
+            on_rewind=self._went_back,
         )
 
     def listen(self, wake: Callable[[], None]) -> None:
@@ -128,7 +140,20 @@ class World:
             return  # kubelets write Node statuses all the time; only labels and existence matter
         self._wake()
 
-    def _plan_changed(self, _type: str, _obj: Obj) -> None:
+    def _plan_changed(self, _type: str, obj: Obj) -> None:
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        self.note_epoch(str(spec.get("cluster", "")), int(spec.get("epoch", 0)))
+        self.note_epoch(str(spec.get("cluster", "")), int(status.get("observedEpoch", 0)))
+        self._wake()
+
+    def note_epoch(self, cluster: str, epoch: int) -> None:
+        """An epoch was used: by whatever DC, and whatever becomes of the object that says so."""
+        if epoch > self.epochs.get(cluster, 0):
+            self.epochs[cluster] = epoch
+
+    def _went_back(self) -> None:
+        self.doubtful = True
+        self._rewound.set()
         self._wake()
 
     def _heard(self, _at: float, sent_at: float | None) -> None:
@@ -169,6 +194,42 @@ class World:
             group.create_task(self.leases.run())
             group.create_task(self._relist())
             group.create_task(self._keep_listening())
+            group.create_task(self._follow_rewinds())
+
+    async def _follow_rewinds(self) -> None:
+        """When the API's history went back, forget what was known, and read everything anew."""
+        while True:
+            await self._rewound.wait()
+            self._rewound.clear()
+            try:
+                async with asyncio.timeout(REREAD_TIMEOUT_S):
+                    await self._read_anew()
+            except (ApiError, TimeoutError) as error:
+                log.debug("cannot read everything anew: %s", error)
+                self._rewound.set()
+                await asyncio.sleep(random.uniform(0.1, 0.4))
+
+    async def _read_anew(self) -> None:
+        listed = {}
+        for kind in WATCHED:
+            try:
+                listed[kind] = (await self.client.list(kind)).items
+            except ApiNotFound:
+                listed[kind] = []
+        await self.plans.list_now(anew=True)
+        await self.leases.list_now(anew=True)
+        for kind, items in listed.items():
+            self._objects[kind] = {
+                (obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in items
+            }
+        # Versions return, with another content.
+        self._parsed.clear()
+        self._token = object()
+        self.tracker.begin_anew(time.monotonic())
+        if not self._rewound.is_set():
+            self.doubtful = False
+        self.rewinds += 1
+        self._wake()
 
     async def _keep_listening(self) -> None:
         """Read the Leases when the watch was silent for a while, so that silence of nodes is told from silence of the API."""

@@ -1,4 +1,4 @@
-"""The table of operator/design/0010-quorum.md, made from what the real core does: python -m harness.quorum_table.
+"""The table of operator/design/0011-quorum.md, made from what the real core does: python -m harness.quorum_table.
 
 For every cluster of 1 to 5 nodes, every number of nodes that still reach the API, and every noQuorumPolicy, a whole model cluster runs
 under the real coordinator, and a real keeper's Vouching says what the nodes that are cut off do. A start of what still runs elsewhere
@@ -18,7 +18,7 @@ from backstay_nodeagent.vouching import Answer, Vouching
 from harness.model_cluster import ModelCluster
 from unit.coordinator.test_failover import power_switch, resource
 
-PAGE = Path(__file__).resolve().parents[2] / "operator" / "design" / "0010-quorum.md"
+PAGE = Path(__file__).resolve().parents[2] / "operator" / "design" / "0011-quorum.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 POLICIES = ("stop", "demote", "freeze", "ignore", "fence")
 STEP_S, SETTLE_S, WATCH_S = 0.25, 4.0, 9.0

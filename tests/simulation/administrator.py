@@ -143,6 +143,14 @@ class Administrator:
         self.asked = {one: None for one in self.asked if one[:2] != (kind, name) or one[2] in ids}
         self.asked[(kind, name, request["id"])] = None
 
+    def restored(self) -> None:
+        """Requests that the API has forgotten must be made again, by whoever still wants them."""
+        for kind, name, id_ in list(self.asked):
+            namespace = None if kind == "HANode" else "default"
+            obj = self.world.read(KIND_OF.get(kind, kinds.HANODE), name, namespace) or {"spec": {}}
+            if all(one["id"] != id_ for one in obj["spec"].get("requests", [])):
+                del self.asked[(kind, name, id_)]
+
     def unanswered(self) -> list[str]:
         """Requests that stand without a final answer."""
         found = []

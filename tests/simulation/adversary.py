@@ -286,6 +286,19 @@ class Adversary(Ambushes):
 
         return "outage of the API", self._seconds(0.5, 25.0), again
 
+    def do_restore(self) -> tuple[str, float, Undo] | None:
+        """A backup of etcd is taken, and restored later: what was acknowledged between is gone."""
+        world = self.world
+        if not world.api.weather.answers:
+            return None
+        snapshot = world.api.store.snapshot()
+
+        def again() -> None:
+            world.restore(snapshot)
+            self.administrator.restored()
+
+        return "a backup of etcd, to be restored", self._seconds(0.5, 20.0), again
+
     def do_brown_out(self) -> tuple[str, float, Undo] | None:
         weather = self.world.api.weather
         weather.slow_s = self.dice.choice([0.0, 0.2, 1.0, 2.5])

@@ -75,6 +75,7 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
         self._arrives_at = 0.0
         self._closed = False
+        self._forsaken = False
         self._owner = PROCESS.get()
         self.held: list[Obj | Exception | None] = []
 
@@ -82,9 +83,13 @@ class Subscription:
     def closed(self) -> bool:
         return self._closed or (self._owner is not None and not self._owner.alive)
 
+    def forsake(self) -> None:
+        """There is nothing more to come from its store."""
+        self._forsaken = True
+
     def pump(self) -> None:
         """Send what the store has."""
-        while self._watch.has_more:
+        while not self._forsaken and self._watch.has_more:
             for event in self._watch.poll(16):
                 body = (
                     json.dumps(event.document)
@@ -169,6 +174,8 @@ class ApiServer:
         self.loop = loop
         self.dice = dice
         self.store = _take_store()
+        self._ids = CountingIds(seed=1)
+        """Of a restored store: uids must not return."""
         self.weather = Weather()
         self.links: dict[str, Link] = {}
         self.observers: list[Observer] = []
@@ -177,6 +184,19 @@ class ApiServer:
         self._encoder = Encoder()
         self._objects = Objects(self.store, self._encoder)
         self._subscriptions: dict[StorageKey, list[Subscription]] = {}
+        self.store.listen(self._committed)
+
+    def restore(self, snapshot: Obj) -> None:
+        """The store as it was then; everybody's connections break. What was acknowledged since is gone, and versions return."""
+        self.store = ObjectStore(ids=self._ids)
+        self.store.restore(snapshot)
+        self._encoder = Encoder()
+        self._objects = Objects(self.store, self._encoder)
+        for link in self.links.values():
+            for one in list(link.subscriptions):
+                one.forsake()
+        self.break_watches(list(self.links.values()))
+        self._subscriptions.clear()
         self.store.listen(self._committed)
 
     def link(self, name: str) -> Link:

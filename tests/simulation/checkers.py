@@ -50,6 +50,9 @@ class Checkers:
         self._broken: dict[str, set[str]] = {}
         self._writers: dict[int, str] = {}
         self._epochs: dict[str, int] = {}
+        self._rewound_to = 0
+        """Epochs up to this were in use when the API's history went back."""
+        self._obeyed: dict[tuple[str, int], str] = {}
         self._fail_counts: dict[tuple[str, str], int] = {}
         self._forgotten: set[tuple[str, str]] = set()
         self._begun: dict[str, set[str]] = {}
@@ -60,6 +63,11 @@ class Checkers:
     def violation(self, rule: str, what: str) -> None:
         self._world.story(f"VIOLATION: {rule}: {what}")
         self.violations.append(Violation(rule, what, self._world.loop.time()))
+
+    def restored(self) -> None:
+        """Plans may be of epochs that were used since the backup; whether agents tell the DCs apart is looked at when they obey."""
+        self._epochs.clear()
+        self._rewound_to = max(self._writers, default=0)
 
     # -- boots and programs
 
@@ -85,6 +93,7 @@ class Checkers:
                     f"{order.id} ({order.verb.value} {order.resource}) on {host.name}",
                 )
             begun.add(order.id)
+            self._check_term(host)
 
         if operation.origin is Origin.ORDER and host.acked_at is not None:
             late = host.clock.monotonic() - host.acked_at - host.lease_s
@@ -92,6 +101,16 @@ class Checkers:
                 self.violation(
                     "nothing is begun without a lease",
                     f"{order.id} on {host.name}, {late:.3f} s after its lease ran out",
+                )
+
+    def _check_term(self, host: Host) -> None:
+        orders = host.agent.brain.book.orders if host.agent is not None else None
+        if orders is not None and orders.term:
+            known = self._obeyed.setdefault((host.boot_id, orders.epoch), orders.term)
+            if known != orders.term:
+                self.violation(
+                    "at most one DC is obeyed per epoch",
+                    f"{host.name} obeys {orders.term} and {known} in epoch {orders.epoch}",
                 )
 
     def fences(self, executor: Host, order: Order) -> None:
@@ -287,7 +306,7 @@ class Checkers:
             node = plan["metadata"]["name"]
             if name:
                 writer = self._writers.setdefault(epoch, process)
-                if writer != process:
+                if writer != process and epoch > self._rewound_to:
                     self.violation(
                         "at most one DC acts per epoch", f"{process} and {writer} in epoch {epoch}"
                     )

@@ -20,7 +20,18 @@ from backstay.fencing import fencer
 from backstay.liveness import leases, takeover
 from backstay.liveness.leases import LeaseTracker
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
-from backstay_nodeagent import brain, history, keeper_logic, lease_guard, lease_term, resources, vouching
+from backstay_kube import reflector
+from backstay_nodeagent import (
+    brain,
+    history,
+    keeper_logic,
+    lease_guard,
+    lease_term,
+    orderbook,
+    resources,
+    status_writer,
+    vouching,
+)
 from backstay_nodeagent.operation import Origin
 from backstay_nodeagent.orders import Orders, Verb
 from backstay_operator import dc
@@ -37,6 +48,7 @@ ORDER = "a group starts in order"
 ONCE = "an order runs at most once"
 COUNTS = "no fail count is lost"
 STORM = "no action storm"
+RECOVERS = "recovers within the bound"
 LEASE = "what needs no fencing ends with the lease"
 BEGUN = "nothing is begun without a lease"
 OVERLAP = "operations of one resource do not overlap"
@@ -114,6 +126,13 @@ def ages_not_reset() -> None:
     takeover.TakeoverJudge.may_take = lambda self, node, voters, now: True  # type: ignore[method-assign]
 
 
+def past_not_noticed() -> None:
+    """An etcd that was restored is taken for the present."""
+    reflector.Reflector._is_past = lambda *_a: False  # type: ignore[method-assign, assignment]
+    orderbook.OrderBook.contradicted = lambda self, orders_, read_at: False  # type: ignore[method-assign]
+    status_writer.StatusWriter.compare = lambda self, plan, read_at: None  # type: ignore[method-assign]
+
+
 def chain_dropped() -> None:
     """Orders of a chain go out without what they have to wait for."""
     real = orders.ActionWriter.plan_action
@@ -127,8 +146,8 @@ def order_for_another_boot() -> None:
     """What was meant for the boot before is run."""
     real = brain.Brain._take_orders
 
-    def take(self: Any, orders_: Orders) -> None:
-        real(self, replace(orders_, boot_id=self.boot_id))
+    def take(self: Any, orders_: Orders, *rest: Any) -> None:
+        real(self, replace(orders_, boot_id=self.boot_id), *rest)
 
     brain.Brain._take_orders = take  # type: ignore[method-assign]
     membership.MembershipKeeper._follow_sync = _follow_any_boot  # type: ignore[method-assign]
@@ -275,6 +294,9 @@ MUTANTS = (
     Mutant("stale leases count", stale_leases_count, ("isolate", "cut_api"), (ALONE, QUORUM)),
     Mutant("quorum not needed", quorum_not_needed, ("isolate", "crash", "cut_api"), (QUORUM,)),
     Mutant("ages not reset after a gap", ages_not_reset, ("api_outage",), (HEALTHY, ALONE)),
+    Mutant(
+        "restored past not noticed", past_not_noticed, ("restore", "people", "kill"), (ALONE, PROOF, RECOVERS)
+    ),
     Mutant("group started in parallel", chain_dropped, ("crash",), (ORDER,)),
     Mutant("orders for another boot", order_for_another_boot, ("ambush", "crash"), (ALONE, PROOF, ORDER)),
     Mutant("ledger forgotten", ledger_forgotten, ("kill", "people"), (ONCE,)),
@@ -283,7 +305,7 @@ MUTANTS = (
     Mutant("stop failure ignored", stop_failure_ignored, ("bad_agent", "people"), (ALONE, PROOF)),
     Mutant("what runs forgotten", active_forgotten, ("relapse", "kill"), (ALONE, LEASE)),
     Mutant("nothing released", nothing_released, CUTS, (ALONE, LEASE)),
-    Mutant("orders survive a cut", orders_survive_a_cut, ("ambush", *CUTS), (ALONE, PROOF, BEGUN)),
+    Mutant("orders survive a cut", orders_survive_a_cut, ("ambush",), (ALONE, PROOF, BEGUN), (1,)),
     Mutant("operations overlap", operations_overlap, ("people", "bad_agent"), (OVERLAP,)),
     Mutant("deadline from the answer", deadline_from_the_answer, ("late_answers",), (ALONE, LEASE)),
     Mutant("no margin to stop in", no_margin, ("isolate", "cut_api"), (ALONE, LEASE)),

@@ -50,6 +50,12 @@ class World:
         self.letters_delay_s = 0.003
         self.api.observers.append(self.checkers.written)
 
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """The API server's objects are as they were then."""
+        self.story("ETCD IS RESTORED")
+        self.api.restore(snapshot)
+        self.checkers.restored()
+
     # -- telling
 
     def story(self, line: str) -> None:

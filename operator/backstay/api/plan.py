@@ -116,6 +116,11 @@ class HANodePlanSpec(Model):
 
     cluster: str = ""
     epoch: int = Field(default=0, ge=0, description="Fencing token of the DC that wrote this.")
+    term: str = Field(
+        default="",
+        max_length=253,
+        description="Who that DC is, so that agents tell two apart that got the same epoch after etcd was restored.",
+    )
     boot_id: str = Field(default="", description="The boot of the node that the actions are meant for.")
     sync: int = Field(
         default=0,
@@ -231,6 +236,10 @@ class HANodePlanStatus(Model):
 
     observed_generation: int = 0
     observed_epoch: int = 0
+    required_epoch: int = Field(
+        default=0,
+        description="Not 0: the agent has seen the API go back in time, and obeys no DC of an epoch lower than this.",
+    )
     boot_id: str = Field(
         default="", description="The kernel's boot id; a new one means that history begins anew."
     )

@@ -41,6 +41,10 @@ from backstay.state.kept import Kept
 from backstay.transition.runner import Verdict
 
 HOLD_MIN_S = 3.0
+REWOUND = (
+    "The API's history went back (was etcd restored from a backup?). All lease ages begin again and every node must answer anew; "
+    "requests to fence or to confirm that stand in that past are refused. What was changed since the backup is lost: apply it again"
+)
 BRAKE_AFTER = 5
 BRAKE_MAX_S = 30.0
 
@@ -109,15 +113,25 @@ class Coordinator:
     """One DC term of one cluster."""
 
     def __init__(
-        self, *, cluster: str, epoch: int, number: int, tracker: LeaseTracker, homes: Mapping[str, str]
+        self,
+        *,
+        cluster: str,
+        epoch: int,
+        number: int,
+        tracker: LeaseTracker,
+        homes: Mapping[str, str],
+        term: str = "",
+        rewound: bool = False,
     ) -> None:
+        """`term` tells this DC from any other that may get the same epoch. `rewound`: it begins because the API's history went back."""
         self.cluster = cluster
         self.epoch = epoch
         self.number = number
-        self.desk = RequestDesk(epoch=epoch)
+        self.desk = RequestDesk(epoch=epoch, distrusts=rewound)
         self._tracker = tracker
         self._members = MembershipKeeper(tracker, epoch=epoch)
-        self._book = PlanBook(cluster=cluster, epoch=epoch)
+        self._book = PlanBook(cluster=cluster, epoch=epoch, term=term)
+        self._untold_rewind = rewound
         self._whereabouts = Whereabouts(homes)
         self._run: Run | None = None
         self._run_print: Fingerprint | None = None
@@ -150,13 +164,19 @@ class Coordinator:
     def step(self, view: View) -> Orders:
         """Decide. Same views, same orders."""
         orders = Orders(plans={}, picture=None, wake_in=1.0)  # type: ignore[arg-type]
+        if self._untold_rewind:
+            self._untold_rewind = False
+            orders.story.append(StoryItem(tale=Tale.REWOUND, message=REWOUND, warning=True))
         membership, assembly = self._judge(view, orders)
         if not self._requires:
             # `requires` comes out of the assembly, and judging needs it: the first step judges twice.
             membership, assembly = self._judge(view, orders)
         situation, active = self._sight.look(assembly.state)
         asked = (self.desk.moves, self.desk.fence_requested)
-        heard = [name for name, node in membership.nodes.items() if node.pulse is Pulse.FRESH]
+        # Nor may anybody be declared dead whom this DC has not watched long enough to know whether they are heard.
+        heard = [
+            name for name, node in membership.nodes.items() if node.pulse in (Pulse.FRESH, Pulse.WAITING)
+        ]
         confirmed = self.desk.take(view.objects, active, view.now, view.wall, heard)
         self._confirm(confirmed, membership, view.now, orders)
         fenced = self._fence(view, membership, orders)

@@ -134,6 +134,7 @@ class MembershipKeeper:
     ) -> Membership:
         """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet."""
         views: dict[str, NodeView] = {}
+        self.judge.obeyed_by = frozenset(self._synced)
         self.judge.look([name for name in sorted(nodes) if _peers_of(plans.get(name)) is not None], now)
 
         def facts_of(name: str, pulse: Pulse) -> NodeFacts:
@@ -278,6 +279,7 @@ class MembershipKeeper:
             and plan.spec.boot_id == boot
             and plan.status.boot_id == boot
             and plan.status.observed_epoch == epoch
+            and plan.status.required_epoch <= epoch
             and plan.status.observed_generation >= plan.metadata.generation
         )
         if answered and plan.status.released:

@@ -166,8 +166,9 @@ _CHECKS: Mapping[HostCheck, Literal["dynamic-list", "status"]] = {
 class PlanBook:
     """What every plan shall say now."""
 
-    def __init__(self, *, cluster: str, epoch: int) -> None:
+    def __init__(self, *, cluster: str, epoch: int, term: str = "") -> None:
         self._cluster = cluster
+        self._term = term
         self._epoch = epoch
         self._actions: dict[str, dict[str, PlanAction]] = {}
 
@@ -219,6 +220,7 @@ class PlanBook:
             specs[name] = HANodePlanSpec(
                 cluster=self._cluster,
                 epoch=self._epoch,
+                term=self._term,
                 boot_id=view.boot_id,
                 sync=syncs[name],
                 heartbeat=heartbeat,

@@ -81,7 +81,9 @@ class Chore:
 class RequestDesk:
     """Takes requests in, keeps those under way, and has an answer for each."""
 
-    def __init__(self, *, epoch: int) -> None:
+    def __init__(self, *, epoch: int, distrusts: bool = False) -> None:
+        """`distrusts`: the first look is at a past that may have been answered already, and forgot it."""
+        self._distrusts = distrusts
         self._epoch = epoch
         self._moves: dict[tuple[Owner, str], Move] = {}
         self._chores: dict[str, Chore] = {}
@@ -166,6 +168,7 @@ class RequestDesk:
                 present.add(key)
                 if self._is_new(key, node.status.requests):
                     self._take_node_request(key, wish, node, objects, now, wall, confirmed, heard)
+        self._distrusts = False
         for key in [one for one in self._acks if one not in present]:
             self._drop(key)
         return confirmed
@@ -255,6 +258,11 @@ class RequestDesk:
     ) -> None:
         name = node.metadata.name
         match wish.type:
+            case "fence" | "confirm" if self._distrusts:
+                why = (
+                    "it stands in a past to which the API went back, and may have been done before: ask again"
+                )
+                self._answer(key, "Refused", why, wall)
             case "fence" if wish.action == "on":
                 self._let_in[key] = name
                 self._answer(key, "Accepted", SWITCHING_ON, wall)
@@ -264,7 +272,7 @@ class RequestDesk:
                 self._fences[key] = FenceRequest(name, wish.action or "")
                 self._answer(key, "Accepted", "fencing", wall)
             case "confirm" if name in online:
-                why = "its heartbeat is heard: a node that is heard is not dead"
+                why = "its heartbeat is heard, or not long missed: a node that may be heard is not dead"
                 self._answer(key, "Refused", why, wall)
             case "confirm":
                 confirmed.append((name, key[1]))

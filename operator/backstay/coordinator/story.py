@@ -28,6 +28,7 @@ class Tale(Enum):
     ABORTED = "TransitionAborted"
     QUORUM = "Quorum"
     BRAKE = "StormBrake"
+    REWOUND = "HistoryWentBack"
     PROBLEM = "ConfigurationProblem"
     NOTE = "Note"
 

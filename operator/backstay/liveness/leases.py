@@ -78,10 +78,15 @@ class LeaseTracker:
         if sent_at is not None:
             self._asked_at = max(self._asked_at or 0.0, sent_at)
         if gap:
-            for seen in self._seen.values():
-                seen.since = now
-                seen.renewed = False
+            self.begin_anew(now)
         return gap
+
+    def begin_anew(self, now: float) -> None:
+        """All ages begin at zero, and nobody counts as having renewed: what was read before proves nothing now."""
+        self._advance(now)
+        for seen in self._seen.values():
+            seen.since = now
+            seen.renewed = False
 
     def observe(self, lease: NodeLease, now: float) -> bool:
         """A Lease as read. True when it was renewed since it was last seen."""

@@ -32,6 +32,8 @@ class TakeoverJudge:
         self._base = epoch * BEATS_PER_EPOCH
         self._challenges: dict[str, _Challenge] = {}
         self._serial = 0
+        self.obeyed_by: Collection[str] | None = None
+        """Those who have answered this DC: only their renewals can carry a challenge of its own. None: everybody."""
 
     @property
     def beat(self) -> int:
@@ -61,6 +63,8 @@ class TakeoverJudge:
     def _is_plain(self, node: str, beat: int, now: float) -> bool:
         lease = self._tracker.lease(node)
         if lease is None or self._tracker.pulse(node, now) is not Pulse.FRESH:
+            return False
+        if self.obeyed_by is not None and node not in self.obeyed_by:
             return False
         return lease.beat is not None and lease.beat >= beat and lease.vouching_s == 0
 

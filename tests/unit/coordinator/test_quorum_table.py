@@ -1,4 +1,4 @@
-"""The table of operator/design/0010-quorum.md is what the real core does."""
+"""The table of operator/design/0011-quorum.md is what the real core does."""
 
 from __future__ import annotations
 

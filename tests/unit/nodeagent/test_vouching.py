@@ -65,6 +65,17 @@ def test_promise_of_a_peer_that_renewed_too_lately_counts_for_nothing() -> None:
     assert one.keep_until(102.6) is None
 
 
+def test_promise_of_a_peer_that_renewed_at_the_very_moment_of_the_challenge_counts_for_nothing() -> None:
+    challenged_at = 100.0 + L * 3 / 4
+    for age_s, accepted in ((0.0, False), (0.125, True)):
+        one = keeper("n2", "n3")
+        question = one.due(lapse(100.0), 101.9)
+        assert question is not None
+        answer = Answer(question.number, "promise", 4.5, plain_age_s=age_s)
+        one.answered("n2", answer, lapse(100.0), challenged_at)
+        assert (one.keep_until(challenged_at) is not None) is accepted
+
+
 def test_refusal_of_a_stranger_and_of_another_outage_counts_for_nothing() -> None:
     one = keeper("n2", "n3")
     question = one.due(lapse(100.0), 101.7)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from backstay_operator.dc import highest_epoch
+from prometheus_client import CollectorRegistry
+
+from backstay_kube import kinds
+from backstay_kube.client import ObjectList
+from backstay_operator.dc import ClusterTask, highest_epoch
+from backstay_operator.exposition import SceneCollector
+from backstay_operator.metrics import Metrics
+from backstay_operator.world import World
 
 
 def plan(cluster: str, *, spec: int = 0, observed: int | None = None) -> dict[str, Any]:
@@ -20,3 +28,89 @@ def test_what_an_agent_remembers_counts_as_much_as_what_a_plan_carries() -> None
 
 def test_what_another_cluster_had_does_not_count_within_a_term() -> None:
     assert highest_epoch([plan("c", spec=3), plan("other", observed=9)], of_cluster="c") == 3
+
+
+def test_epoch_that_an_agent_demands_after_the_api_went_back_counts_too() -> None:
+    demanding = {"spec": {"cluster": "c", "epoch": 4}, "status": {"observedEpoch": 4, "requiredEpoch": 5}}
+    assert highest_epoch([demanding], of_cluster="c") == 5
+
+
+class Leading:
+    """An elector that always leads."""
+
+    def leads(self) -> bool:
+        return True
+
+    def follow(self, _heartbeat: object) -> None:
+        return
+
+
+class Beginner(ClusterTask):
+    """Its first attempts to begin a term get no answer in time."""
+
+    attempts = 0
+
+    async def _lead(self) -> float:
+        self.attempts += 1
+        if self.attempts < 3:
+            raise TimeoutError
+        return 60.0
+
+
+async def test_term_that_gets_no_answer_in_time_is_begun_again() -> None:
+    client: Any = object()
+    task = Beginner(
+        World(client),
+        client,
+        cluster="c",
+        identity="h_1",
+        metrics=Metrics(CollectorRegistry()),
+        scenes=SceneCollector(),
+    )
+    task._elector = Leading()  # type: ignore[assignment]
+    task._term = object()  # type: ignore[assignment]
+    running = asyncio.create_task(task._loop())
+    await asyncio.sleep(1.0)
+    assert not running.done()
+    assert task.attempts == 3
+    running.cancel()
+
+
+class RestoredServer:
+    """An API server whose objects can be set; it has no watches."""
+
+    def __init__(self) -> None:
+        self.version = 100
+        self.items: dict[str, list[dict[str, Any]]] = {}
+
+    async def list(self, kind: Any, *_: Any, **__: Any) -> ObjectList:
+        return ObjectList(list(self.items.get(kind.plural, [])), str(self.version))
+
+
+async def test_world_forgets_what_it_knew_when_the_api_went_back_and_remembers_epochs() -> None:
+    server = RestoredServer()
+    world = World(server)  # type: ignore[arg-type]
+
+    def cluster(version: int, word: str) -> dict[str, Any]:
+        metadata = {"name": "c", "uid": "u", "resourceVersion": str(version), "labels": {"word": word}}
+        return {"metadata": metadata, "spec": {}}
+
+    server.items["haclusters"] = [cluster(90, "lost")]
+    server.items["hanodeplans"] = [
+        {"metadata": {"name": "n1", "resourceVersion": "95"}, "spec": {"cluster": "c", "epoch": 7}}
+    ]
+    await world.plans.list_now()
+    world.accept(kinds.HACLUSTER, "ADDED", cluster(90, "lost"))
+    assert world.clusters()[0].metadata.labels["word"] == "lost"
+    following = asyncio.create_task(world._follow_rewinds())
+    server.version = 95
+    server.items["haclusters"] = [cluster(90, "another object of the same version")]
+    server.items["hanodeplans"] = []
+    await world.plans.list_now()
+    assert world.doubtful
+    await asyncio.sleep(0.05)
+    assert not world.doubtful
+    assert world.rewinds == 1
+    assert world.clusters()[0].metadata.labels["word"] == "another object of the same version"
+    assert world.epochs["c"] == 7
+    following.cancel()
