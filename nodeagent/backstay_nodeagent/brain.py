@@ -31,6 +31,9 @@ from backstay_nodeagent.recovery import Recovery, adoption_probe, pending_marks
 from backstay_nodeagent.release import Release
 from backstay_nodeagent.resources import ResourceBook, ResourceState, release_chains
 
+KEEPER_SPEAKS_S = 0.15
+"""A keeper greets an agent within milliseconds, and says if it is releasing in its stead. Both at once would stop a resource twice."""
+
 
 class Brain:
     """The agent of `node` for the boot `boot_id`; at most `slots` operations at a time, releases apart.
@@ -55,6 +58,8 @@ class Brain:
         self.status_revision = 0
         self._release: Release | None = None
         self._keeper_releasing = False
+        self._keeper_speaks_by = float("-inf")
+        """Until then a keeper that was there before this agent may still say that it is releasing."""
         self._released_seen_at: int | None = None
         self._recovery = Recovery()
         self._vouching_known: tuple[VouchOrders | None, int] | None = None
@@ -65,6 +70,8 @@ class Brain:
     def step(self, event: ev.Event, instant: Instant) -> list[do.Command]:
         """Take one event in; returns what is to be done now, in order. Then wake it at `next_wake`, if nothing comes before."""
         self._commands = []
+        if isinstance(event, ev.FROM_KEEPER) or instant.at >= self._keeper_speaks_by:
+            self._keeper_speaks_by = float("-inf")
         self._take_in(event, instant)
         self._mind_lease(instant)
         self._advance(instant)
@@ -83,6 +90,8 @@ class Brain:
         times = [self.book.delayed_until, self.dispatch.due_at(self.resources)]
         if self.guard.judge_at is not None:
             times.append(self.guard.judge_at)
+        if self._release is not None and self._keeper_speaks_by > float("-inf"):
+            times.append(self._keeper_speaks_by)
         return min(times)
 
     def _take_in(self, event: ev.Event, instant: Instant) -> None:
@@ -236,7 +245,7 @@ class Brain:
             self._begin(order, origin=Origin.RECURRING, ready=instant, instant=instant)
 
     def _continue_release(self, instant: Instant) -> None:
-        if self._release is None or self._keeper_releasing:
+        if self._release is None or self._keeper_releasing or instant.at < self._keeper_speaks_by:
             return
         for order in self._release.next_steps(self.resources):
             state = self.resources.of(order)
@@ -444,6 +453,7 @@ class Brain:
 
     def _recover(self, event: ev.Recovered, instant: Instant) -> None:
         journal = event.journal
+        self._keeper_speaks_by = instant.at + KEEPER_SPEAKS_S
         self.obedience.load(journal, event.epochs)
         for name, value in journal.items():
             if name.startswith("result/"):

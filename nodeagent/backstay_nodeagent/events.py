@@ -134,3 +134,6 @@ Event = (
     | StatusWritten
     | Tick
 )
+
+FROM_KEEPER = (LeaseRenewed, Vouched, KeeperReleasing, KeeperReleased, KeeperLost)
+"""What shows that the keeper was heard, or that there is none."""

@@ -136,16 +136,35 @@ def test_interrupted_fencing_is_reported_as_failed() -> None:
     assert new.begun() == []
 
 
-def test_agent_that_comes_back_to_an_expired_lease_releases_at_once() -> None:
+def test_agent_that_comes_back_to_an_expired_lease_releases_unless_its_keeper_says_that_it_does() -> None:
     old = started("quorum")
     new = old.restart()
     new.now += 10.0
     new.boot(renewal=ev.Renewal(old.now, 3.0))
+    assert new.begun() == []
+    new.run(0.16, renewing=False)
     assert new.begun() == ["stop vip"]
+
+
+def test_agent_that_comes_back_while_its_keeper_releases_stops_nothing_a_second_time() -> None:
+    old = started("quorum")
+    new = old.restart()
+    new.now += 10.0
+    new.boot(renewal=ev.Renewal(old.now, 3.0))
+    new.post(ev.KeeperReleasing())
+    new.post(ev.Vouched(None))
+    new.run(2.0, renewing=False)
+    assert new.begun() == []
+    stop = ev.KeeperStop(resource="vip", verb="stop", rc=0, timed_out=False, started_wall=1.0, exec_ms=5)
+    new.post(ev.KeeperReleased((stop,)))
+    new.run(1.0, renewing=False)
+    assert new.begun() == []
+    assert new.status["released"]
 
 
 def test_agent_that_knows_of_no_renewal_does_not_trust_its_luck() -> None:
     new = started("quorum").restart().boot()
+    new.run(0.16, renewing=False)
     assert new.begun() == ["stop vip"]
 
 
