@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from backstay.api import HANodePlan
 from backstay.api.plan import ActionResult
+from backstay.state.kept import Kept
+
+
+class Answers:
+    """What one node's plan says about all orders, found once per state of its status."""
+
+    def __init__(self) -> None:
+        self._results: Kept[Mapping[str, ActionResult]] = Kept()
+        self._pending: Kept[Collection[str]] = Kept()
+
+    def result(self, plan: HANodePlan | None, order_id: str, boot_id: str) -> ActionResult | None:
+        """As result_of."""
+        if plan is None or plan.status.boot_id != boot_id:
+            return None
+        results = plan.status.results
+        return self._results.of((results,), lambda: {one.id: one for one in results}).get(order_id)
+
+    def is_pending(self, plan: HANodePlan | None, order_id: str) -> bool:
+        """Whether it runs, by the status."""
+        if plan is None:
+            return False
+        pending = plan.status.pending
+        return order_id in self._pending.of((pending,), lambda: frozenset(one.action_id for one in pending))
 
 
 def result_of(plan: HANodePlan | None, order_id: str, boot_id: str) -> ActionResult | None:

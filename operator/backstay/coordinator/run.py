@@ -17,7 +17,7 @@ from backstay.coordinator.fencings import FencingCrew, FencingWish
 from backstay.coordinator.membership import Membership
 from backstay.coordinator.moments import Moment
 from backstay.coordinator.orders import ActionWriter, PlanBook
-from backstay.coordinator.results import result_of
+from backstay.coordinator.results import Answers
 from backstay.fencing import FenceMap
 from backstay.scheduler import Transition
 from backstay.state.assemble import Assembly
@@ -82,6 +82,7 @@ class Run:
         self.writer = ActionWriter(context.assembly, epoch=context.epoch, number=context.number)
         self._fencings: dict[int, str] = {}
         self._entries: dict[int, _Entry] = {}
+        self._answers: dict[str, Answers] = {}
 
     @property
     def verdict(self) -> Verdict | None:
@@ -127,13 +128,14 @@ class Run:
             self._finish(id_, Outcome.CANCELLED, now)
             return
         plan = plans.get(node)
-        result = result_of(plan, self.writer.id_of(id_), view.boot_id)
+        answers = self._answers.setdefault(node, Answers())
+        result = answers.result(plan, self.writer.id_of(id_), view.boot_id)
         if result is not None:
             entry = self._entries[id_]
             entry.rc, entry.reason = result.rc, result.message
             entry.exec_s = None if result.exec_ms is None else result.exec_ms / 1000
             self._finish(id_, _OUTCOMES[result.state], now)
-        elif plan is not None and any(one.action_id == self.writer.id_of(id_) for one in plan.status.pending):
+        elif answers.is_pending(plan, self.writer.id_of(id_)):
             self.runner.started(id_, now)
 
     def _finish(self, id_: int, outcome: Outcome, now: float) -> None:
