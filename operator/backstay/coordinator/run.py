@@ -72,13 +72,18 @@ class Progress:
     lines: list[str] = field(default_factory=list)
 
 
+IN_A_PLAN_MAX = 500
+"""Actions of a transition in flight on a node. A plan has room for twice as many; answered ones leave it with the next write."""
+
+
 class Run:
     """A transition from its first action to its verdict."""
 
     def __init__(self, context: RunContext, crew: FencingCrew, *, batch_limit: int, node_limit: int) -> None:
         self.context = context
         self._crew = crew
-        self.runner = Runner(context.transition.graph, Limits(batch=batch_limit, per_node=node_limit))
+        per_node = min(node_limit or IN_A_PLAN_MAX, IN_A_PLAN_MAX)
+        self.runner = Runner(context.transition.graph, Limits(batch=batch_limit, per_node=per_node))
         self.writer = ActionWriter(context.assembly, epoch=context.epoch, number=context.number)
         self._fencings: dict[int, str] = {}
         self._entries: dict[int, _Entry] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
+from backstay.coordinator import Orders
 from harness.model_cluster import ModelCluster
 
 DUMMY = "ocf:heartbeat:Dummy"
@@ -270,3 +271,18 @@ def test_order_that_a_node_never_read_does_not_reach_it_when_it_is_back() -> Non
     made.heal(other)
     made.run(5)  # DoubleActive would have been raised
     assert made.where("ip") != [other]
+
+
+def test_more_than_a_plan_holds_is_sent_bit_by_bit() -> None:
+    alone = ModelCluster("n1", cluster=cluster(stonithEnabled=False))
+    alone.add(*(resource(f"r{number}") for number in range(1100)))
+    longest = 0
+
+    def watch(_objects: object, orders: Orders) -> None:
+        nonlocal longest
+        longest = max(longest, *(len(plan.actions) for plan in orders.plans.values()))
+
+    alone.watchers.append(watch)
+    alone.run(20, step=0.5)
+    assert len(alone.nodes["n1"].active) == 1100
+    assert longest <= 1024
