@@ -32,6 +32,7 @@ from backstay.state.kept import Kept
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiConflict, ApiError
+from backstay_operator import presence
 from backstay_operator.drive import PlanDriver, Superseded
 from backstay_operator.election import Elector
 from backstay_operator.events import EventWriter
@@ -52,7 +53,6 @@ MEMBERS_EVERY_S = 5.0
 DOUBT_PAUSE_S = 0.1
 PATH_TIMEOUT_S = 2.0
 NO_REASONS: Mapping[str, str] = {}
-PRESENCE_PREFIX = "operator-"
 
 
 class Term:
@@ -430,7 +430,7 @@ class ClusterTask:
         found = {
             host_of(obj["spec"].get("holderIdentity", ""))
             for obj in self._world.leases.objects()
-            if obj["metadata"]["name"].startswith(PRESENCE_PREFIX) and _is_young(obj, now)
+            if obj["metadata"]["name"].startswith(presence.PREFIX) and _is_young(obj, now)
         }
         return tuple(sorted(found))
 

@@ -15,6 +15,7 @@ from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
 from backstay_operator.dc import ClusterTask
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
+from backstay_operator.presence import PREFIX, Presences
 from backstay_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Replica:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running: dict[str, ClusterTask] = {}
         self._changed = asyncio.Event()
+        self._presences = Presences(self._lease)
         world.listen(self._wake)
         world.listen_elections(self._poke)
 
@@ -109,7 +111,7 @@ class Replica:
 
     @property
     def _lease(self) -> str:
-        return "operator-" + self._identity.lower().replace("_", "-")
+        return PREFIX + self._identity.lower().replace("_", "-")
 
     async def _presence(self) -> None:
         """Show that this replica is there: renewed slowly, it decides nothing."""
@@ -129,4 +131,14 @@ class Replica:
                     await self._client.create(kinds.LEASE, body, LEASE_NAMESPACE)
             except (ApiError, ApiConflict) as error:
                 log.debug("cannot renew our presence: %s", error)
+            await self._bury()
             await asyncio.sleep(PRESENCE_S * random.uniform(0.8, 1.0))
+
+    async def _bury(self) -> None:
+        """Remove what replicas left that were killed."""
+        for name, version in self._presences.dead(self._world.leases.objects(), time.monotonic()):
+            try:
+                await self._client.delete(kinds.LEASE, name, LEASE_NAMESPACE, resource_version=version)
+                log.info("removed the presence of a replica that is gone", extra={"lease": name})
+            except ApiError as error:
+                log.debug("cannot remove the presence %s: %s", name, error)

@@ -63,9 +63,7 @@ def main() -> int:
         bed.rely_on_watchdogs(WATCHDOG)
         found["watchdog of 5 s"] = take_over(bed)
         broken = [str(one) for one in bed.lookout.violations()]
-    for name, takeover in found.items():
-        print(f"\n{name}:\n{takeover.story}")
-    text = table(found)
+    text = page(found)
     print(f"\n{text}")
     if options.markdown and not broken:
         write_generated(options.markdown, text, name="takeover")
@@ -112,6 +110,21 @@ def newest_number(bed: Bed) -> str:
     snapshot = bed.wholeness.view.snapshot()
     assert snapshot is not None
     return str((snapshot.cluster.get("lastTransition") or {})["number"])
+
+
+def page(found: dict[str, Takeover]) -> str:
+    """The table, and the stories."""
+    stories = [
+        f"With a {name}, as `kubectl ha history` tells it:\n\n```\n{story_of(one.story)}\n```\n"
+        for name, one in found.items()
+    ]
+    return "\n".join([table(found), *stories])
+
+
+def story_of(history: str) -> str:
+    """The part of a transition's history that says what happened when."""
+    story = history.partition("Story:\n")[2].partition("\nReplay it")[0]
+    return "\n".join(line.removeprefix("  ").rstrip() for line in story.splitlines()).strip()
 
 
 def table(found: dict[str, Takeover]) -> str:
