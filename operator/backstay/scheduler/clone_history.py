@@ -44,13 +44,20 @@ def assign_histories(
                 and history.shutdown_lock_at is None
             ):
                 absent[name] = history
-            elif not _put_down(single, history):
+            elif _says_anything(history) and not _put_down(single, history):
                 yield single, node, history
+            continue
+        if not _says_anything(history):
             continue
         found = claims.find(history, node, orphan)
         if found is not None and (found.clone is not None or not _put_down(found, history)):
             yield found, node, history
     claims.name_the_unknown()
+
+
+def _says_anything(history: ResourceHistory) -> bool:
+    """Whether anything was ever done there."""
+    return bool(history.operations) or history.shutdown_lock_at is not None
 
 
 def _put_down(resource: Resource, history: ResourceHistory) -> bool:

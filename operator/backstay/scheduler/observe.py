@@ -264,8 +264,8 @@ def judge_tickets(situation: Situation) -> None:
 
 
 def _judge_fencing(situation: Situation) -> None:
-    """A node is fenced only by a partition that may: one with quorum, or one told to ignore it."""
-    if situation.properties.fencing_enabled:
+    """A node is fenced only if that is enabled, and if there is anything to manage that could profit from it."""
+    if situation.properties.fencing_enabled and any(leaf.managed for leaf in situation.leaves()):
         return
     for node in situation.nodes:
         node.fence = False

@@ -73,11 +73,11 @@ def is_begun(plan: Plan, resource: Resource, operation: str) -> bool:
 
 def _rise_in_order(plan: Plan, earlier: Resource, later: Resource, operation: str) -> None:
     """The later member starts after the earlier, and restarts with it."""
-    firsts = plan.actions.of(earlier, operation)
-    if not firsts and operation == "start":
+    firsts, thens = plan.actions.of(earlier, operation), plan.actions.of(later, operation)
+    if thens and not firsts and operation == "start":
         firsts = [placeholder(plan, earlier, operation)]
     for first in firsts:
-        for then in plan.actions.of(later, operation):
+        for then in thens:
             plan.actions.relate(first, then, Bond.NEEDS | Bond.PULLS_THEN)
 
 
