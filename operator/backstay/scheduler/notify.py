@@ -52,8 +52,10 @@ class _Telling:
         before = self._before()
         if after is not None:
             self.plan.actions.relate(after, before)
-        begin, confirmed = self._marks(f"post_notify_{self.done}")
         done = mark(self.plan, self.clone, self.done)
+        if self.acts and done.required and not done.runnable:
+            return before  # it will not come to that: no instance gets as far as it has to
+        begin, confirmed = self._marks(f"post_notify_{self.done}")
         self.plan.actions.relate(done, begin)
         self.plan.actions.relate(mark(self.plan, self.clone, f"confirmed-pre_notify_{self.operation}"), begin)
         for leaf, node in self._audience() if self._is_heard() else ():

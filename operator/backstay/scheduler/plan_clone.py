@@ -59,8 +59,13 @@ def _in_order(plan: Plan, clone: Resource) -> None:
     """Every pair, as what is between two instances may have nothing to do."""
     for earlier, later in combinations(clone.children, 2):
         for first in finishes(plan, earlier, "start"):
-            for then in begins(plan, later, "start"):
+            for then in _begin(plan, later):
                 plan.actions.relate(first, then)
         for first in finishes(plan, later, "stop"):
             for then in begins(plan, earlier, "stop"):
                 plan.actions.relate(first, then)
+
+
+def _begin(plan: Plan, child: Resource) -> list[Act]:
+    """What begins an instance's start: of a group its mark, which may be passed although no member starts."""
+    return [mark(plan, child, "start")] if child.kind is Kind.GROUP else begins(plan, child, "start")

@@ -105,13 +105,18 @@ def _needs_probe(plan: Plan, scores: Scores, leaf: Resource, node: NodeView) -> 
 
 
 def _is_prober(plan: Plan, leaf: Resource, node: NodeView) -> bool:
-    """One instance of an anonymous clone asks for all: the one placed on the node, else the first."""
+    """One instance of an anonymous clone asks for all: the one placed on the node, else the one whose group has another
+    member there (though one too many does not ask), else the first."""
     siblings = plan.situation.instances_of[leaf.base_id]
     if any(one.is_known_on(node) for one in siblings):
         return False
     for one in siblings:
         if plan.target(one) is node:
             return one is leaf
+    for one in siblings:
+        if one.parent is not one.clone and one.parent is not None:
+            if any(node in member.active_on for member in one.parent.children):
+                return one is leaf and not one.surplus
     return leaf is siblings[0]
 
 

@@ -171,7 +171,7 @@ def _cancel_unwanted(
         if _still_wanted(plan, resource, record, node, target, wanted=wanted):
             continue
         leaves = node in resource.active_on and node is not target
-        if leaves and (target is None or _is_configured(record, wanted)):
+        if leaves and not resource.maintained and (target is None or _is_configured(record, wanted)):
             continue  # the stop ends it
         _cancel(plan, resource, record, node)
 
