@@ -133,7 +133,8 @@ def _need_quorum(plan: Plan, resource: Resource, start: Act) -> None:
             start.required = True
             start.runnable = False
             start.reason = "no quorum"
-            if resource.active_on and resource.parent is not None and resource.parent.kind is Kind.GROUP:
+            group = resource.parent
+            if resource.active_on and resource.managed and group is not None and group.kind is Kind.GROUP:
                 start.obstacle = start.reason  # the group begins to start again, and gets no further
         case NoQuorumPolicy.FREEZE:
             if start.required and not resource.active_on:
