@@ -80,8 +80,8 @@ class Assigner:
     # -- order
 
     def _precedence(self, resource: Resource) -> tuple[int, int, tuple[int, ...], int]:
-        """Smallest first. What wants most to stay goes first, so that nothing is shuffled; what can not stay, its
-        node being unusable, goes last."""
+        """Smallest first. What wants most to stay goes first, so that nothing is shuffled, even if its node can not be
+        used any more."""
         if self.situation.properties.placement_strategy is PlacementStrategy.DEFAULT:
             return (-resource.meta.priority, 0, (), resource.index)
         merged = self.merged(resource, following=True)
@@ -89,7 +89,7 @@ class Assigner:
         current = -INFINITY
         leaf = next(resource.leaves(), None)
         if leaf is not None and leaf.active_on:
-            current = row[leaf.active_on[0].index]
+            current = merged[leaf.active_on[0].index]
         return (-resource.meta.priority, -current, tuple(-score for score in row), resource.index)
 
     # -- primitives

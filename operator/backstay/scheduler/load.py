@@ -98,16 +98,19 @@ def _load_of(resources: list[Resource]) -> Load:
 
 
 def plan_load(plan: Plan) -> None:
-    """What starts on a node waits for what leaves it."""
+    """What starts on a node waits for what leaves it. Every node has its mark if anything at all is done about
+    something with a need."""
     if plan.situation.properties.placement_strategy is PlacementStrategy.DEFAULT:
         return
     marks: dict[str, Act] = {}
+    members = [node for node in plan.situation.nodes if node.node.kind is NodeKind.MEMBER]
     for leaf in plan.situation.leaves():
         if leaf.primitive is None or not leaf.primitive.utilization:
             continue
-        for node in plan.situation.nodes:
-            if node.node.kind is NodeKind.MEMBER:
-                _mark(plan, marks, node)
+        if not leaf.managed or not any(plan.actions.of(leaf, one) for one in ("start", "stop", "monitor")):
+            continue
+        for node in () if len(marks) == len(members) else members:
+            _mark(plan, marks, node)
         for stop in plan.actions.of(leaf, "stop"):
             if stop.node is not None:
                 plan.actions.relate(stop, _mark(plan, marks, stop.node))
