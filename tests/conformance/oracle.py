@@ -101,7 +101,9 @@ def _shuffles(answer: Answer) -> bool:
     left, taken = set(), set()
     for line in answer.summary:
         moved = re.match(r"(?:Move|Recover|Migrate) (\S+):\d+ \((?:\w+ )?(\S+) -> (?:\w+ )?(?!\2)", line)
-        started = re.match(r"(?:Start|Promote|Move|Recover|Migrate) (\S+):\d+ \(.*?(\S+)(?: Promoted)? \)", line)
+        started = re.match(
+            r"(?:Start|Promote|Move|Recover|Migrate) (\S+):\d+ \(.*?(\S+)(?: Promoted)? \)", line
+        )
         if moved:
             left.add((moved[1], moved[2]))
         if started:

@@ -23,7 +23,9 @@ class _Migration(_Maker):
 
     def _constraint(self, parent: Element) -> None:
         if self.chance(0.35):
-            location = _sub(parent, "rsc_location", id=f"k{next(self.numbers)}", rsc=self.dice.choice(self.things).id)
+            location = _sub(
+                parent, "rsc_location", id=f"k{next(self.numbers)}", rsc=self.dice.choice(self.things).id
+            )
             location.set("node", self.dice.choice(self.nodes))
             location.set("score", self.dice.choice(("INFINITY", "-INFINITY", "1000")))
             return

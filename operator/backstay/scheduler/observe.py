@@ -52,6 +52,9 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     for leaf in situation.leaves():
         _conclude(situation, leaf)
     for leaf in situation.leaves():
+        if leaf.stop_wanted and leaf.clone is not None:  # one failure stops the whole clone
+            for one in situation.instances_of[leaf.base_id]:
+                one.stop_wanted = True
         _judge_multiple(leaf)
     _judge_fencing(situation)
     recall_locks(situation)
@@ -181,6 +184,7 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
         if activity.on_fail is OnFail.RESTART_CONTAINER:
             _restart_container(leaf, activity)
         if not activity.active:
+            leaf.stop_wanted |= activity.on_fail is OnFail.STOP
             continue
         leaf.active_on.append(node)
         leaf.role = _higher(leaf.role, activity.role)

@@ -1,7 +1,8 @@
 """Read one node's history of one resource: is it active there, in which role, and did it fail?
 
 Records are taken in the order they were run (by call id). A success of start, stop, promote or demote wipes
-earlier failures away; so does a success of the very operation that failed. Failures older than the failure
+earlier failures away; so does a success of the very operation that failed; but not if the failure stops the resource for
+good, puts its node in standby or cuts it off. Failures older than the failure
 timeout no longer count, unless they were to block: an administrator has to look at those.
 """
 
@@ -272,7 +273,12 @@ class _Reader:
                     activity.role = self._started_role()
 
 
+_LASTING = (OnFail.STOP, OnFail.STANDBY, OnFail.FENCE)
+
+
 def _forget_failure(activity: Activity) -> None:
+    if activity.on_fail in _LASTING:
+        return  # until an administrator cleans up, or the failure expires
     activity.failed = False
     activity.failed_record = None
     activity.on_fail = None
