@@ -4,7 +4,7 @@ import random
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
-from .random_cibs import SCORES, Element, Thing, _Maker, _pairs, _sub
+from .random_cibs import Element, Thing, _Maker, _pairs, _sub
 
 
 def themed(theme: str, seed: int) -> str:
@@ -114,5 +114,3 @@ THEMES: dict[str, Callable[[random.Random], _Maker]] = {
     "tickets": _Tickets,
     "utilization": _Utilization,
 }
-
-__all__ = ["SCORES", "THEMES", "themed"]

@@ -20,7 +20,9 @@ from backstay.state.score import INFINITY, add
 
 
 class Room(Protocol):
-    """Accounts for what nodes can carry."""
+    """Accounts for what nodes can carry. `roomiest`: where to go if the nodes are equal otherwise."""
+
+    roomiest: dict[Resource, NodeView]
 
     def restrict(self, resource: Resource) -> None: ...
 
@@ -146,7 +148,13 @@ class Assigner:
         room: NodeRoom | None = self.capacity.preference if self.capacity is not None else None
         if resource in self.settled:
             room = _no_room
-        return best_node(self._best_of(row), row, current=current, room=room)
+        best = self._best_of(row)
+        roomiest = None if self.capacity is None else self.capacity.roomiest.get(resource)
+        if roomiest in best:
+            best = [roomiest]
+        if room is not _no_room and self.situation.properties.placement_strategy is PlacementStrategy.MINIMAL:
+            current = None  # it does not even matter where it is
+        return best_node(best, row, current=current, room=room)
 
     def _best_of(self, row: Row) -> list[NodeView]:
         """The nodes that have the highest score, if that allows to use them: mostly one."""

@@ -25,6 +25,7 @@ class Capacity:
         self.left: dict[int, Load] = {
             node.index: dict(node.node.utilization) for node in assigner.situation.nodes
         }
+        self.roomiest: dict[Resource, NodeView] = {}  # for those whose company fits nowhere as a whole
 
     @property
     def matters(self) -> bool:
@@ -43,10 +44,15 @@ class Capacity:
         ]
         fitting = [node for node in usable if self._fits(node, need)]
         if not fitting:
-            need = own  # not all can be together; this one alone may still find a place
+            need = own  # not all can be together; this one alone may still find a place, and others where most is left
+            self._seek_room(resource, usable)
         for node in self.assigner.situation.nodes:
             if need and not self._fits(node, need):
                 self.assigner.scores.add(resource, node, -INFINITY, reason=Reason.UTILIZATION)
+
+    def _seek_room(self, resource: Resource, usable: list[NodeView]) -> None:
+        if usable:
+            self.roomiest[resource] = min(usable, key=lambda node: (self._most_left(node), node.name))
 
     def take(self, resource: Resource, node: NodeView) -> None:
         """Account for a placed resource."""
@@ -76,12 +82,14 @@ class Capacity:
                         found.append(leaf)
         return found
 
+    def _most_left(self, node: NodeView) -> tuple[int, ...]:
+        return tuple(-amount for _, amount in sorted(self.left[node.index].items()))
+
     def preference(self, node: NodeView) -> tuple[int, ...]:
         """How good a node of equal score is, smaller is better: by what is left on it, and by how many it has."""
         match self.strategy:
             case PlacementStrategy.BALANCED:
-                left = sorted(self.left[node.index].items())
-                return (*(-amount for _, amount in left), node.count)
+                return (*self._most_left(node), node.count)
             case PlacementStrategy.MINIMAL:
                 return ()
             case PlacementStrategy.DEFAULT | PlacementStrategy.UTILIZATION:

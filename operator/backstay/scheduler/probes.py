@@ -114,9 +114,9 @@ def _is_prober(plan: Plan, leaf: Resource, node: NodeView) -> bool:
         if plan.target(one) is node:
             return one is leaf
     for one in siblings:
-        if one.parent is not one.clone and one.parent is not None:
-            if any(node in member.active_on for member in one.parent.children):
-                return one is leaf and not one.surplus
+        group = one.parent if one.parent is not one.clone else None
+        if group is not None and any(node in member.active_on for member in group.children):
+            return one is leaf and not one.surplus
     return leaf is siblings[0]
 
 
