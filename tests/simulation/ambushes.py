@@ -88,6 +88,22 @@ class Ambushes:
 
         return f"relapse of {host.name}", self.dice.uniform(8.0, 13.0), again
 
+    def do_stays_away(self) -> Done:
+        """An agent is killed and stays away for a while; its host is cut off alone, with nobody there to let go but the keeper."""
+        host = self._runner_of("vip") or self._live()
+        if host is None:
+            return None
+        host.kill_agent(away_s=self.dice.uniform(5.0, 8.0))
+        host.trouble(30.0)
+        undo: list[Undo] = []
+        step = self._then(self.dice.uniform(0.3, 1.5), lambda: undo.append(self._alone(host)))
+
+        def again() -> None:
+            for one in (step, *undo):
+                one()
+
+        return f"agent of {host.name} stays away", self.dice.uniform(8.0, 13.0), again
+
     def do_late_answers(self) -> Done:
         """Answers come as late as one waits for them, stops take as long as their margin allows; then the host is cut off alone."""
         host = self._runner_of("vip") or self._live()

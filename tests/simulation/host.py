@@ -160,11 +160,12 @@ class Host:
             self.agent = Agent(self)
             self.agent.begin()
 
-    def kill_agent(self) -> None:
+    def kill_agent(self, *, away_s: float | None = None) -> None:
+        """Another begins soon, or after `away_s`."""
         if self.agent is not None:
             self.world.story(f"agent of {self.name} is killed")
             self.agent.die()
-            self._later(self.dice.uniform(0.2, 2.0), self.start_agent)
+            self._later(self.dice.uniform(0.2, 2.0) if away_s is None else away_s, self.start_agent)
 
     def start_keeper(self) -> None:
         from simulation.keeper import Keeper

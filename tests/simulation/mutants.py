@@ -1,7 +1,8 @@
 """`make simulate-mutants`: the same simulation with one thing broken on purpose. A checker that never fails proves nothing.
 
-Each mutant replaces a function of the real modules, in the process of its seed only. It names the rules that may catch it, and the
-faults that bring it out; the unbroken programs pass the very same seeds (`--sound` shows it). Ends with {"mutants":, "caught":}.
+Each mutant replaces a function of the real modules, in the process of its seed only. It names the rules that may catch it, the faults
+that bring it out, and seeds that caught it once, which are tried first; the unbroken programs pass the very same seeds (`--sound` shows
+it). Ends with {"mutants":, "caught":}.
 """
 
 from __future__ import annotations
@@ -289,11 +290,17 @@ def one_promise_is_enough() -> None:
 
 MUTANTS = (
     Mutant("no wait for death", no_wait_for_death, ("freeze", "isolate", "crash"), (ALONE, PROOF)),
-    Mutant("fencing assumed", fencing_assumed, ("bad_fencing", "freeze", "crash", "isolate"), (ALONE, PROOF)),
+    Mutant(
+        "fencing assumed",
+        fencing_assumed,
+        ("bad_fencing", "freeze", "crash", "isolate"),
+        (ALONE, PROOF),
+        (8,),
+    ),
     Mutant("epoch never raised", epoch_never_raised, ("kill", "pause_operator"), (ONE_DC,)),
-    Mutant("stale leases count", stale_leases_count, ("isolate", "cut_api"), (ALONE, QUORUM)),
-    Mutant("quorum not needed", quorum_not_needed, ("isolate", "crash", "cut_api"), (QUORUM,)),
-    Mutant("ages not reset after a gap", ages_not_reset, ("api_outage",), (HEALTHY, ALONE)),
+    Mutant("stale leases count", stale_leases_count, ("isolate", "cut_api"), (ALONE, QUORUM), (22,)),
+    Mutant("quorum not needed", quorum_not_needed, ("isolate", "crash", "cut_api"), (QUORUM,), (6,)),
+    Mutant("ages not reset after a gap", ages_not_reset, ("api_outage",), (HEALTHY, ALONE), (3,)),
     Mutant(
         "restored past not noticed", past_not_noticed, ("restore", "people", "kill"), (ALONE, PROOF, RECOVERS)
     ),
@@ -308,8 +315,8 @@ MUTANTS = (
     Mutant("orders survive a cut", orders_survive_a_cut, ("ambush",), (ALONE, PROOF, BEGUN), (1,)),
     Mutant("operations overlap", operations_overlap, ("people", "bad_agent"), (OVERLAP,)),
     Mutant("deadline from the answer", deadline_from_the_answer, ("late_answers",), (ALONE, LEASE)),
-    Mutant("no margin to stop in", no_margin, ("isolate", "cut_api"), (ALONE, LEASE)),
-    Mutant("keeper never releases", keeper_never_releases, ("kill", "isolate", "cut_api"), (ALONE, LEASE)),
+    Mutant("no margin to stop in", no_margin, ("late_answers",), (ALONE, LEASE)),
+    Mutant("keeper never releases", keeper_never_releases, ("stays_away",), (ALONE, LEASE)),
     Mutant("promise not marked", promise_not_marked, ("isolate", "cut_api"), (ALONE,)),
     Mutant("promise never ends", promise_never_ends, ("isolate", "cut_api", "cut_peers"), (ALONE, LEASE)),
     Mutant("one promise is enough", one_promise_is_enough, ("isolate", "cut_api", "cut_peers"), (ALONE,)),
