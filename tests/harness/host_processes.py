@@ -46,6 +46,12 @@ def freeze_all(pid1: int) -> list[int]:
     return sorted(frozen)
 
 
+def thaw(pids: list[int]) -> None:
+    """SIGCONT what `freeze_all` has frozen, at once; what is dead meanwhile stays so."""
+    for pid in pids:
+        _signal(pid, signal.SIGCONT)
+
+
 def thaw_all(pid1: int) -> None:
     """SIGCONT whatever is still in that PID namespace."""
     for pid in processes_of(pid1):
