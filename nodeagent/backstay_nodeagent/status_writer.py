@@ -52,9 +52,10 @@ class StatusWriter:
     def compare(self, plan: dict[str, Any], read_at: float) -> None:
         """With what a fresh read shows, sent at `read_at` (CLOCK_BOOTTIME): write all of it again if the API has lost what it
         acknowledged before. Nobody may take the rest of the status for an answer until then."""
-        if read_at <= self._acknowledged_at:
-            return
-        kept = plan.get("status") or {}
+        if read_at > self._acknowledged_at:
+            self._compare(plan.get("status") or {})
+
+    def _compare(self, kept: dict[str, Any]) -> None:
         differing = {
             name: value for name, value in self._written.items() if not _keeps(kept.get(name), value)
         }
@@ -96,7 +97,7 @@ class StatusWriter:
             return
         for name in changed:
             self._written.pop(name, None)  # until acknowledged nobody knows what is there
-        await self._client.patch(
+        answer = await self._client.patch(
             kinds.HANODEPLAN,
             self._node,
             {"status": changed},
@@ -106,6 +107,9 @@ class StatusWriter:
         self._written.update(changed)
         self._acknowledged_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._on_written(status)
+        if "status" in answer:
+            # It shows the other sections too. A read that was under way meanwhile is too old to be compared.
+            self._compare(answer["status"])
 
 
 def _keeps(kept: Any, written: Any) -> bool:

@@ -16,10 +16,12 @@ class Api:
 
     def __init__(self) -> None:
         self.patches: list[dict[str, Any]] = []
+        self.answer: dict[str, Any] = {}
 
     async def patch(self, _kind: object, _name: str, body: dict[str, Any], **_: Any) -> dict[str, Any]:
         self.patches.append(body["status"])
-        return {}
+        answer, self.answer = self.answer, {}
+        return answer
 
 
 async def written(status: dict[str, Any]) -> tuple[StatusWriter, Api, asyncio.Task[None]]:
@@ -83,3 +85,14 @@ async def test_what_was_lost_once_and_kept_since_is_written_again_when_it_is_los
         await settled()
     task.cancel()
     assert len(api.patches) == 3
+
+
+async def test_loss_is_seen_in_the_answer_to_the_next_write_without_any_read() -> None:
+    status = dict(STATUS)
+    writer, api, task = await written(status)
+    api.answer = {"status": {"observedGeneration": 8, "released": False}}
+    status["observedGeneration"] = 8
+    writer.kick()
+    await settled()
+    task.cancel()
+    assert api.patches[1:] == [{"observedGeneration": 8}, status]
