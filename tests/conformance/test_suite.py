@@ -10,7 +10,7 @@ MINIMUM = {
     (2, "cur"): 60, (2, "abc"): 60, (2, "exact"): 53,
     (3, "cur"): 49, (3, "abc"): 47, (3, "exact"): 44,
     (4, "cur"): 151, (4, "abc"): 150, (4, "exact"): 137,
-    (5, "cur"): 44, (5, "abc"): 40, (5, "exact"): 27,
+    (5, "cur"): 44, (5, "abc"): 42, (5, "exact"): 29,
 }  # fmt: skip
 
 pytestmark = [

@@ -14,13 +14,16 @@ from backstay.state import (
     NoQuorumPolicy,
     OnFail,
     Operation,
+    OpRecord,
     Order,
     OrderKind,
     Primitive,
     Requires,
+    ResourceHistory,
     ResourceMeta,
     Role,
 )
+from backstay.state.digest import params_digest
 
 from .scenes import (
     DUMMY,
@@ -294,3 +297,14 @@ def test_orders_in_a_circle_still_give_a_graph() -> None:
     orders = [Order(id="o1", first="a", then="b"), Order(id="o2", first="b", then="a")]
     transition = schedule(cluster([primitive("a"), primitive("b")], constraints=orders))
     assert sorted(done(transition)) == ["start a n1", "start b n2"]
+
+
+def test_a_blanked_secret_counts_as_changed_where_no_digest_leaves_secrets_out() -> None:
+    record = OpRecord(operation="start", call_id=1, digest=params_digest({"passwd": "real"}))
+    history = ResourceHistory(resource="a", node="n1", agent=DUMMY, operations=(record,))
+    blanked = replace(primitive("a"), params={"passwd": "****"})
+    acts = done(schedule(cluster([blanked], histories=[history])))
+    assert sorted(acts) == ["start a n1", "stop a n1"]
+    whole = replace(record, secure_digest=params_digest({}), secure_params=("passwd",))
+    told = replace(history, operations=(whole,))
+    assert done(schedule(cluster([blanked], histories=[told]))) == []

@@ -5,7 +5,7 @@ in while running needs a reload; any other needs a restart. A recurring monitor 
 timeout is among them) is only scheduled anew.
 
 Parameters shown as asterisks were blanked out before the state was handed over; then the digest that leaves secrets
-out decides.
+out decides, if there is one.
 """
 
 from enum import Enum, auto
@@ -68,7 +68,8 @@ def failed_with_other_params(situation: Situation, resource: Resource, node: Nod
 
 def _compare(situation: Situation, resource: Resource, node: NodeView, record: OpRecord) -> Change:
     params = dict(params_for(situation, resource, node))
-    if any(value and not value.strip("*") for value in params.values()):
+    blanked = any(value and not value.strip("*") for value in params.values())
+    if blanked and record.secure_digest is not None and record.secure_params is not None:
         return _compare_blanked(params, record, fencing=resource.is_fencing)
     if record.digest == params_digest(params | _own(situation, resource, record)):
         return Change.NONE
@@ -82,8 +83,7 @@ def _compare(situation: Situation, resource: Resource, node: NodeView, record: O
 def _compare_blanked(params: dict[str, str], record: OpRecord, *, fencing: bool) -> Change:
     if fencing:  # these are for the cluster, not for the agent
         params = {name: value for name, value in params.items() if not name.startswith("pcmk_")}
-    if record.secure_digest is None or record.secure_params is None:
-        return Change.NONE
+    assert record.secure_params is not None
     same = record.secure_digest == secure_digest(params, private_params=record.secure_params)
     return Change.NONE if same else Change.RESTART
 
