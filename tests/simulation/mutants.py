@@ -298,7 +298,7 @@ MUTANTS = (
         (8,),
     ),
     Mutant("epoch never raised", epoch_never_raised, ("kill", "pause_operator"), (ONE_DC,)),
-    Mutant("stale leases count", stale_leases_count, ("isolate", "cut_api"), (ALONE, QUORUM), (22,)),
+    Mutant("stale leases count", stale_leases_count, ("isolate", "cut_api"), (ALONE, QUORUM), (11,)),
     Mutant("quorum not needed", quorum_not_needed, ("isolate", "crash", "cut_api"), (QUORUM,), (6,)),
     Mutant("ages not reset after a gap", ages_not_reset, ("api_outage",), (HEALTHY, ALONE), (3,)),
     Mutant(
