@@ -266,7 +266,7 @@ class World:
         """Shorter when the API went back in time: for as long as it takes until its versions have passed those that we know."""
         known, until = self.went_back, time.monotonic() + self._relist_s
         while (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, WENT_BACK_POLL_S))
+            await asyncio.sleep(max(0.001, min(left, WENT_BACK_POLL_S)))
             if self.went_back != known:
                 known, until = self.went_back, min(until, time.monotonic() + WENT_BACK_RELIST_S)
 

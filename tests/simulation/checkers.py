@@ -57,6 +57,8 @@ class Checkers:
         self._forgotten: set[tuple[str, str]] = set()
         self._begun: dict[str, set[str]] = {}
         self._starts: dict[str, list[float]] = {}
+        self._ailing: set[str] = set()
+        """Resources whose monitor has failed since they were started: to start them again is what is asked for, however often."""
         self._busy: dict[tuple[str, str], int] = {}
         self._renewed: dict[str, float] = {}
 
@@ -188,7 +190,9 @@ class Checkers:
                 self._ran.get(resource, {}).pop(host.boot_id, None)
             else:
                 self._broken[host.name].add(resource)
-        elif order.verb is Verb.MONITOR and rc == 7:
+        elif order.verb is Verb.MONITOR and order.recurring and rc not in (0, None):
+            self._ailing.add(resource)
+        if order.verb is Verb.MONITOR and rc == 7:
             up.pop(resource, None)
             if resource not in host.active:
                 self._ran.get(resource, {}).pop(host.boot_id, None)
@@ -255,6 +259,9 @@ class Checkers:
 
     def _check_storm(self, resource: str) -> None:
         now = self._world.loop.time()
+        if resource in self._ailing:
+            self._ailing.discard(resource)
+            return
         recent = [one for one in self._starts.get(resource, []) if one > now - 60.0]
         self._starts[resource] = [*recent, now]
         if len(recent) == STARTS_PER_MINUTE_MAX:
