@@ -6,6 +6,7 @@ Each stays within what the design promises to bear. `then` steps are dropped whe
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from backstay_nodeagent.orders import Verb
@@ -122,6 +123,53 @@ class Ambushes:
                 one()
 
         return f"late answers to {host.name}", self.dice.uniform(8.0, 12.0), again
+
+    def do_straggler(self) -> Done:
+        """The API goes away, and keepers promise one another to stand still; then it comes back for all but one."""
+        names = sorted(self.world.hosts)
+        runner = self._runner_of("vip")
+        straggler = runner.name if runner is not None else self.dice.choice(names)
+        links = {name: self.world.api.link(name) for name in names}
+        for name, link in links.items():
+            link.up = link.back_up = False
+            self.world.hosts[name].trouble(35.0)
+
+        def back(name: str) -> None:
+            links[name].up = links[name].back_up = True
+            self.world.api.resume_watches(links[name])
+
+        outage_s = self.dice.uniform(4.0, 9.0)
+        steps = [
+            self._then(outage_s + self.dice.uniform(0.0, 0.5), partial(back, name))
+            for name in names
+            if name != straggler
+        ]
+
+        def again() -> None:
+            for step in steps:
+                step()
+            for name in names:
+                back(name)
+
+        seconds = outage_s + self.dice.uniform(6.0, 12.0)
+        return f"outage of the API, longer for {straggler} than for the others", seconds, again
+
+    def do_failing_stop(self) -> Done:
+        """What runs on a host cannot be stopped any more, and the administrator puts the host in standby."""
+        host = self._runner_of("db") or self._runner_of("vip")
+        if host is None:
+            return None
+        names = tuple(sorted(host.active))
+        host.behaviour.habits.update({name: Habit(fails=frozenset({"stop"})) for name in names})
+        host.trouble(35.0)
+        step = self._then(0.5, lambda: self.administrator.set_standby(host.name, on=True))
+
+        def again() -> None:
+            step()
+            self._no_habits(host, names)
+            self.administrator.set_standby(host.name, on=False)
+
+        return f"nothing on {host.name} can be stopped", self.dice.uniform(6.0, 12.0), again
 
     # -- parts
 

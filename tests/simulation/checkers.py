@@ -59,6 +59,8 @@ class Checkers:
         self._starts: dict[str, list[float]] = {}
         self._ailing: set[str] = set()
         """Resources whose monitor has failed since they were started: to start them again is what is asked for, however often."""
+        self._uncounted: dict[tuple[str, str], tuple[object, str]] = {}
+        """By boot and resource: the failure of a monitor that is not in the journal yet, and the agent that saw it."""
         self._busy: dict[tuple[str, str], int] = {}
         self._renewed: dict[str, float] = {}
 
@@ -158,6 +160,7 @@ class Checkers:
             self._check_proof(host, order)
             self._check_order(host, resource)
             self._check_storm(resource)
+            self._check_counted(host, resource)
             self._ran.setdefault(resource, {})[host.boot_id] = order.requires.value
         elif verb is Verb.STOP:
             world.story(f"{host.name} stops {resource} ({order.id or 'released'})")
@@ -191,6 +194,9 @@ class Checkers:
             else:
                 self._broken[host.name].add(resource)
         elif order.verb is Verb.MONITOR and order.recurring and rc not in (0, None):
+            if resource not in self._ailing:  # that it still fails is no other failure
+                key = f"failure/{resource}/monitor/{order.interval_ms}"
+                self._uncounted[(host.boot_id, resource)] = (host.agent, key)
             self._ailing.add(resource)
         if order.verb is Verb.MONITOR and rc == 7:
             up.pop(resource, None)
@@ -257,6 +263,12 @@ class Checkers:
                         "a group stops in reverse", f"{resource} on {host.name} before {' '.join(still)}"
                     )
 
+    def _check_counted(self, host: Host, resource: str) -> None:
+        """Before it is started again. An agent that was killed between the end and the journal is excused."""
+        agent, key = self._uncounted.pop((host.boot_id, resource), (None, ""))
+        if key and agent is host.agent:
+            self.violation("every failure is counted", f"{key} on {host.name}")
+
     def _check_storm(self, resource: str) -> None:
         now = self._world.loop.time()
         if resource in self._ailing:
@@ -277,6 +289,9 @@ class Checkers:
             if not key.startswith("failure/"):
                 continue
             place = (host.boot_id, key)
+            resource = key.split("/")[1]
+            if self._uncounted.get((host.boot_id, resource), (None, ""))[1] == key:
+                del self._uncounted[(host.boot_id, resource)]
             known = self._fail_counts.get(place, 0)
             if value is None:
                 self._fail_counts[place] = 0

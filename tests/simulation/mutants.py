@@ -48,7 +48,7 @@ HEALTHY = "a healthy host is not fenced"
 ORDER = "a group starts in order"
 ONCE = "an order runs at most once"
 COUNTS = "no fail count is lost"
-STORM = "no action storm"
+COUNTED = "every failure is counted"
 RECOVERS = "recovers within the bound"
 LEASE = "what needs no fencing ends with the lease"
 BEGUN = "nothing is begun without a lease"
@@ -308,8 +308,8 @@ MUTANTS = (
     Mutant("orders for another boot", order_for_another_boot, ("ambush", "crash"), (ALONE, PROOF, ORDER)),
     Mutant("ledger forgotten", ledger_forgotten, ("kill", "people"), (ONCE,)),
     Mutant("fail counts forgotten", fail_counts_forgotten, ("kill", "bad_agent"), (COUNTS,)),
-    Mutant("failures not counted", failures_not_counted, ("bad_agent",), (STORM,)),
-    Mutant("stop failure ignored", stop_failure_ignored, ("bad_agent", "people"), (ALONE, PROOF)),
+    Mutant("failures not counted", failures_not_counted, ("bad_agent",), (COUNTED,)),
+    Mutant("stop failure ignored", stop_failure_ignored, ("failing_stop",), (ALONE, PROOF)),
     Mutant("what runs forgotten", active_forgotten, ("relapse", "kill"), (ALONE, LEASE)),
     Mutant("nothing released", nothing_released, CUTS, (ALONE, LEASE)),
     Mutant("orders survive a cut", orders_survive_a_cut, ("ambush",), (ALONE, PROOF, BEGUN), (1,)),
@@ -317,9 +317,11 @@ MUTANTS = (
     Mutant("deadline from the answer", deadline_from_the_answer, ("late_answers",), (ALONE, LEASE)),
     Mutant("no margin to stop in", no_margin, ("late_answers",), (ALONE, LEASE)),
     Mutant("keeper never releases", keeper_never_releases, ("stays_away",), (ALONE, LEASE)),
-    Mutant("promise not marked", promise_not_marked, ("isolate", "cut_api"), (ALONE,)),
-    Mutant("promise never ends", promise_never_ends, ("isolate", "cut_api", "cut_peers"), (ALONE, LEASE)),
-    Mutant("one promise is enough", one_promise_is_enough, ("isolate", "cut_api", "cut_peers"), (ALONE,)),
+    Mutant("promise not marked", promise_not_marked, ("isolate", "cut_api"), (ALONE,), (25,)),
+    Mutant("promise never ends", promise_never_ends, ("straggler", "bad_fencing"), (ALONE, LEASE)),
+    Mutant(
+        "one promise is enough", one_promise_is_enough, ("isolate", "cut_api", "cut_peers"), (ALONE,), (15,)
+    ),
 )
 
 
