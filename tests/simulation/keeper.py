@@ -47,6 +47,8 @@ class Keeper:
         self._sequence = 0
         self._in_flight: dict[str, Any] | None = None
         self._kept_told: float | None = None
+        self._asked_at: dict[int, float] = {}
+        self._promised: dict[str, float] = {}
         self._release: _Release | None = None
         self._stops: list[KeeperStop] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -193,6 +195,7 @@ class Keeper:
         lapse = self.logic.lapse
         question = self.vouching.due(lapse, now) if lapse is not None else None
         if question is not None:
+            self._asked_at[question.number] = now
             for peer in sorted(self.vouching.peers or {}):
                 self._post(peer, question)
         stop_at = self.logic.term.stop_at
@@ -203,7 +206,6 @@ class Keeper:
             return
         if kept is None or self._kept_told is None or abs(kept - self._kept_told) > KEPT_STEP_S:
             self._kept_told = kept
-            self.host.vouched_until = max(self.host.vouched_until, kept or 0.0)
             self._write_renewal()
             self._tell("vouched", kept)
 
@@ -216,6 +218,7 @@ class Keeper:
             return
         now, lapse = virtual_time.local_now(), self.logic.lapse
         if isinstance(letter, Answer):
+            self._note_promise(sender, letter)
             if lapse is not None:
                 self.vouching.answered(sender, letter, lapse, now)
         else:
@@ -227,6 +230,18 @@ class Keeper:
             if renew:
                 self.logic.renew_now(now)
         self._turn()
+
+    def _note_promise(self, sender: str, answer: Answer) -> None:
+        """For the checkers, whatever the keeper makes of it: until when a majority has promised to stand still."""
+        asked_at = self._asked_at.get(answer.number)
+        if answer.kind != "promise" or asked_at is None:
+            return
+        until = asked_at + answer.promise_s
+        self._promised[sender] = max(until, self._promised.get(sender, until))
+        needed = len(self.world.hosts) // 2
+        standing = sorted(self._promised.values(), reverse=True)
+        if len(standing) >= needed:
+            self.host.vouched_until = max(self.host.vouched_until, standing[needed - 1])
 
     # -- the agent
 

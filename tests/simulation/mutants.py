@@ -318,7 +318,7 @@ MUTANTS = (
     Mutant("no margin to stop in", no_margin, ("late_answers",), (ALONE, LEASE)),
     Mutant("keeper never releases", keeper_never_releases, ("stays_away",), (ALONE, LEASE)),
     Mutant("promise not marked", promise_not_marked, ("isolate", "cut_api"), (ALONE,), (25,)),
-    Mutant("promise never ends", promise_never_ends, ("straggler", "bad_fencing"), (ALONE, LEASE)),
+    Mutant("promise never ends", promise_never_ends, ("straggler",), (ALONE, LEASE)),
     Mutant(
         "one promise is enough", one_promise_is_enough, ("isolate", "cut_api", "cut_peers"), (ALONE,), (15,)
     ),
