@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FREE = ("quorum", "nothing")
 STARTS_PER_MINUTE_MAX = 30
 QUORUM_SLACK_S = 10.0
+HEARD_S = 2.0
 """A renewal counts so long after it was taken in: a lease, and the way of an order."""
 TROUBLE_PASSES_S = 8.0
 LOOK_SLACK_S = 0.1
@@ -124,7 +125,9 @@ class Checkers:
             return
         now = world.loop.time()
         alive = [name for name, at in self._renewed.items() if now - at < QUORUM_SLACK_S]
-        if not has_quorum(members=len(self._renewed), alive=len(alive)):
+        # A member that is heard may be fenced without one, as by Pacemaker: what could not be stopped there must end.
+        heard = now - self._renewed.get(target.name, 0.0) < HEARD_S
+        if not heard and not has_quorum(members=len(self._renewed), alive=len(alive)):
             self.violation(
                 "fences only with a quorum", f"{target.name}, with {alive} of {sorted(self._renewed)}"
             )
