@@ -155,11 +155,12 @@ class Ambushes:
         return f"outage of the API, longer for {straggler} than for the others", seconds, again
 
     def do_failing_stop(self) -> Done:
-        """What runs on a host cannot be stopped any more, and the administrator puts the host in standby."""
-        host = self._runner_of("db") or self._runner_of("vip")
+        """What requires fencing cannot be stopped on a host any more, and the administrator puts it in standby. (That what needs none
+        can be stopped is assumed, and said so.)"""
+        host = self._runner_of("db")
         if host is None:
             return None
-        names = tuple(sorted(host.active))
+        names = tuple(sorted(name for name, requires in host.active.items() if requires == "fencing"))
         host.behaviour.habits.update({name: Habit(fails=frozenset({"stop"})) for name in names})
         host.trouble(35.0)
         step = self._then(0.5, lambda: self.administrator.set_standby(host.name, on=True))
