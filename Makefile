@@ -28,7 +28,7 @@ help:
 	@echo "make bench-faults  crash, cut and freeze of a host beside Pacemaker; hops of a takeover with fence device and watchdog (30 minutes)"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
-	@echo "make bench-scale      1,000 resources on 10 to 200 nodes of a real API server: CPU, memory, writes, failover (30 minutes)"
+	@echo "make bench-scale      100 to 1,000 resources on 10 to 200 nodes of a real API server: CPU, memory, writes, failover (30 minutes)"
 	@echo "make bench-scheduler  time and memory of one scheduling run beside crm_simulate (at most 25 minutes)"
 	@echo "make crds    write crds/ from the models, and the chart's copy"
 	@echo "make chart   write the chart's copy of crds/ and its table of values"

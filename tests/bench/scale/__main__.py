@@ -22,7 +22,7 @@ from bench.failover.report import write_generated
 from bench.scale.bed import Bed, ScaleError, bed
 from bench.scale.report import markdown
 
-SIZES = ((100, 10), (1000, 10), (1000, 50), (1000, 100), (1000, 200))
+SIZES = ((100, 10), (300, 10), (300, 50), (1000, 10), (1000, 50), (1000, 100), (1000, 200))
 SETTLE_S = 10.0
 REST_S = 20.0
 PLACE_TIMEOUT_S = 600.0
