@@ -8,7 +8,6 @@ of the same release takes a tenth of the first one's time.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
@@ -16,16 +15,17 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from backstay_sandbox import file_lock
 
 MODULE_FILES = ("main.go", "go.mod", "go.sum")
 GO_RELEASE = "1.26"
 """With 1.27 the API server compiles, and its OpenAPI documents come out broken."""
 GO_PLACES = ("go", "/usr/local/go/bin/go", f"/usr/lib/go-{GO_RELEASE}/bin/go")
 BUILD_TIMEOUT_S = 3600.0
-LOCK_POLL_S = 0.5
 
 Progress = Callable[[str], None]
 
@@ -122,21 +122,11 @@ class GoModule:
         assert binary is not None
         return binary
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> contextlib.AbstractContextManager[None]:
         """One build at a time; whoever waited finds it built."""
         self.cache.mkdir(parents=True, exist_ok=True)
-        with (self.cache / "lock").open("w") as lock:
-            deadline = time.monotonic() + BUILD_TIMEOUT_S
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise GoBuildError(f"another build of {self.what} does not end") from None
-                    time.sleep(LOCK_POLL_S)
-            yield
+        late = GoBuildError(f"another build of {self.what} does not end")
+        return file_lock.held(self.cache / "lock", timeout_s=BUILD_TIMEOUT_S, late=late)
 
 
 def go_build(go: str, *arguments: str, folder: Path, what: str) -> None:

@@ -9,7 +9,6 @@ Debian machine, about a minute, and 350 MB; using one needs root and /dev/net/tu
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -17,10 +16,11 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from backstay_sandbox import file_lock
 from backstay_sandbox.uml import guest_tree, kernel
 from backstay_sandbox.uml.apt import AptError, machines_mirror
 from backstay_sandbox.uml.kernel import Kernel, KernelError
@@ -28,7 +28,6 @@ from backstay_sandbox.uml.kernel import Kernel, KernelError
 FORMAT = 1
 """Counts changes of how a bed is built that the other inputs do not show."""
 LOCK_TIMEOUT_S = 1200.0
-LOCK_POLL_S = 0.5
 
 Progress = Callable[[str], None]
 
@@ -149,19 +148,9 @@ def _build(cache: Path, progress: Progress) -> Bed:
     return bed
 
 
-@contextlib.contextmanager
-def _locked(cache: Path) -> Iterator[None]:
-    deadline = time.monotonic() + LOCK_TIMEOUT_S
-    with (cache / "lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise BedError(f"another process has been building for too long: {cache}/lock") from None
-            time.sleep(LOCK_POLL_S)
-        yield
+def _locked(cache: Path) -> contextlib.AbstractContextManager[None]:
+    late = BedError(f"another process has been building for too long: {cache}/lock")
+    return file_lock.held(cache / "lock", timeout_s=LOCK_TIMEOUT_S, late=late)
 
 
 def _release() -> str:
