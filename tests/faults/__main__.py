@@ -18,24 +18,15 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from backstay_sandbox import background, requirements
-from backstay_sandbox.inspection import namespace_command
-from backstay_sandbox.options import SandboxOptions
-from backstay_sandbox.outages import OutageWatch
+from backstay_sandbox import requirements
 from bench.failover.report import write_generated
-from faults.checkers import GROUP_ADDRESS, SINGLE_ADDRESS
+from faults.bed import bed
 from faults.report import summary, table
 from faults.run import Run
 from faults.schedule import schedule
-from harness.arp_watch import ArpWatch
-from harness.cluster_view import ClusterView
-from harness.hosts import SandboxUnderTest
-from harness.hosts_cluster import ClusterUnderTest
 from harness.quiet import tell_what_happened
 
 NAME = "faults"
-NODES = 3
-TUTORIAL = Path(__file__).resolve().parents[2] / "examples/tutorial"
 
 
 def main() -> int:
@@ -65,32 +56,15 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    sandbox = SandboxOptions(name=options.name, nodes=NODES)
-    background.start(sandbox, progress=lambda step: print(f"- {step}", flush=True))
-    try:
-        layout = sandbox.layout
-        with (
-            OutageWatch(layout, url=f"http://{GROUP_ADDRESS}/", address=SINGLE_ADDRESS) as watch,
-            ClusterView(layout.kubeconfig) as view,
-            ArpWatch(namespace_command(layout.netns_client, []), [GROUP_ADDRESS, SINGLE_ADDRESS]) as arp,
-        ):
-            cluster = ClusterUnderTest(SandboxUnderTest(layout), watch)
-            applied = cluster.run("kubectl", "apply", "-f", str(TUTORIAL))
-            if applied.returncode != 0:
-                raise background.StartError(applied.stderr)
-            done = Run(
-                cluster,
-                view,
-                lambda line: print(f"[{time.monotonic() - began:6.1f}] {line}", flush=True),
-                watch,
-                arp,
-            )
-            with done.lookout:
-                done.go(schedule(options.seed, options.faults), until=began + 60 * options.minutes)
-            if done.problems:
-                tell_what_happened(cluster)
-    finally:
-        background.stop(sandbox.layout)
+
+    def tell(line: str) -> None:
+        print(f"[{time.monotonic() - began:6.1f}] {line}", flush=True)
+
+    with bed(options.name, tell=tell, progress=lambda step: print(f"- {step}", flush=True)) as done:
+        with done.lookout:
+            done.go(schedule(options.seed, options.faults), until=began + 60 * options.minutes)
+        if done.problems:
+            tell_what_happened(done.cluster)
     return report(done, options, wall_s=time.monotonic() - began)
 
 

@@ -7,20 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from backstay_sandbox import background, requirements
+from backstay_sandbox import requirements
 from backstay_sandbox.inspection import namespace_command
-from backstay_sandbox.options import SandboxOptions
-from backstay_sandbox.outages import OutageWatch
-from faults.checkers import GROUP_ADDRESS, SINGLE_ADDRESS
+from faults.bed import bed
+from faults.checkers import SINGLE_ADDRESS
 from faults.lookout import Lookout
 from faults.run import WHOLE_S_MAX, Run
 from faults.schedule import Kind, schedule
 from faults.sight import OFF, holders, look
 from harness import partition
 from harness.arp_watch import ArpWatch
-from harness.cluster_view import ClusterView
 from harness.hosts import SandboxUnderTest, sandbox_name, wait_for
-from harness.hosts_cluster import ClusterUnderTest
 from harness.quiet import tell_what_happened, telling_what_happened
 
 pytestmark = [
@@ -37,23 +34,11 @@ FAULTS, SEED = 8, 4
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
     """The tutorial's cluster, with every witness."""
-    options = SandboxOptions(name=sandbox_name("faults"), nodes=3)
-    background.start(options, progress=lambda _step: None)
-    try:
-        layout = options.layout
-        with (
-            OutageWatch(layout, url=f"http://{GROUP_ADDRESS}/", address=SINGLE_ADDRESS) as watch,
-            ClusterView(layout.kubeconfig) as view,
-            ArpWatch(namespace_command(layout.netns_client, []), [GROUP_ADDRESS, SINGLE_ADDRESS]) as arp,
-        ):
-            cluster = ClusterUnderTest(SandboxUnderTest(layout), watch)
-            applied = cluster.run("kubectl", "apply", "-f", str(TUTORIAL))
-            assert applied.returncode == 0, applied.stderr
-            made = Run(cluster, view, print, watch, arp)
-            with made.lookout:
-                yield made
-    finally:
-        background.stop(options.layout)
+    with (
+        bed(sandbox_name("faults"), tell=print, progress=lambda _step: None) as made,
+        made.lookout,
+    ):
+        yield made
 
 
 def test_random_faults_break_no_rule_and_the_cluster_is_whole_after_each(run: Run) -> None:
