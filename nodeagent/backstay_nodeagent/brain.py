@@ -87,10 +87,10 @@ class Brain:
 
     def next_wake(self) -> float:
         """When to step again though nothing happens (CLOCK_BOOTTIME); infinite if never."""
-        times = [self.book.delayed_until, self.dispatch.due_at(self.resources)]
+        times = [self.book.delayed_until, self.dispatch.due_at(self.resources, but=self._may_be_keepers)]
         if self.guard.judge_at is not None:
             times.append(self.guard.judge_at)
-        if self._release is not None and self._keeper_speaks_by > float("-inf"):
+        if self._keeper_speaks_by > float("-inf"):
             times.append(self._keeper_speaks_by)
         return min(times)
 
@@ -241,11 +241,20 @@ class Brain:
             self._skip_hopeless()
             while self._run_ready_orders(instant):
                 self._skip_hopeless()
-        for order in self.dispatch.due(self.resources, instant.at):
+        for order in self.dispatch.due(self.resources, instant.at, but=self._may_be_keepers):
             self._begin(order, origin=Origin.RECURRING, ready=instant, instant=instant)
 
+    @property
+    def _keeper_first(self) -> bool:
+        """Whether the keeper is releasing in our stead, or may say so yet."""
+        return self._keeper_releasing or self._keeper_speaks_by > float("-inf")
+
+    def _may_be_keepers(self, state: ResourceState) -> bool:
+        """Whether the keeper may be stopping this one: what is found meanwhile would count as later than the stop."""
+        return self._keeper_first and state.releasable
+
     def _continue_release(self, instant: Instant) -> None:
-        if self._release is None or self._keeper_releasing or instant.at < self._keeper_speaks_by:
+        if self._release is None or self._keeper_first:
             return
         for order in self._release.next_steps(self.resources):
             state = self.resources.of(order)
@@ -268,12 +277,17 @@ class Brain:
         return not any(state.releasable for state in self.resources)
 
     def _continue_adoption(self, instant: Instant) -> None:
-        for probe in self._recovery.probes():
-            state = self.resources.of(probe)
-            # In the same step as the end of the orphan: the journal is never without a mark of the order.
-            if state.running is None:
-                self._recovery.took(probe)
-                self._begin(probe, origin=Origin.ADOPTION, ready=instant, instant=instant)
+        for mark in self._recovery.unprobed:
+            state = self.resources.of(mark.order)
+            another = state.running is not None and state.running.call_id != mark.call_id
+            if another or self._may_be_keepers(state):
+                continue
+            # The end of the orphan and the probe in one step: the journal is never without a mark of the order.
+            self._recovery.took(mark)
+            self.dispatch.finish(mark.call_id)
+            state.running = None
+            probe = adoption_probe(state.order, mark.order.id)
+            self._begin(probe, origin=Origin.ADOPTION, ready=instant, instant=instant)
 
     def _skip_hopeless(self) -> None:
         for order, reason in self.book.hopeless(self.ledger):
@@ -485,17 +499,18 @@ class Brain:
 
     def _orphan_ended(self, call_id: int) -> None:
         mark = self._recovery.ended(call_id)
-        operation = self.dispatch.finish(call_id)
-        if mark is None or operation is None:
+        if mark is None:
             return
         order = mark.order
-        if order.verb.on_resource:
-            self.resources.of(order).running = None
-            if mark.origin is not Origin.RECURRING:
-                self._recovery.want(adoption_probe(self.resources.of(order).order, order.id))
+        if order.verb.on_resource and mark.origin is not Origin.RECURRING:
+            self._recovery.want_probe(mark)
         else:
-            message = "interrupted by a restart of the agent"
-            self._end_order(Result(id=order.id, state=ResultState.FAILED, message=message))
+            self.dispatch.finish(call_id)
+            if order.verb.on_resource:
+                self.resources.of(order).running = None
+            else:
+                message = "interrupted by a restart of the agent"
+                self._end_order(Result(id=order.id, state=ResultState.FAILED, message=message))
         self._changed()
 
     def _released_by_keeper(self, event: ev.KeeperReleased, instant: Instant) -> None:

@@ -7,13 +7,13 @@ taken back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from backstay_nodeagent.operation import Instant, Operation, Origin, PendingMark, Process
 from backstay_nodeagent.orders import Order
-from backstay_nodeagent.resources import ResourceBook
+from backstay_nodeagent.resources import ResourceBook, ResourceState
 
 
 class Dispatch:
@@ -90,12 +90,14 @@ class Dispatch:
             self._journal[f"pending/{call_id}"] = None
         return operation
 
-    def due(self, resources: ResourceBook, now: float) -> list[Order]:
-        """Recurring monitors to run now, the most overdue first, as many as there are slots for."""
+    def due(
+        self, resources: ResourceBook, now: float, *, but: Callable[[ResourceState], bool]
+    ) -> list[Order]:
+        """Recurring monitors to run now, the most overdue first, as many as there are slots for; none of those resources."""
         due = [
             (recurring.due_at, state.id, recurring)
             for state in resources
-            if state.running is None
+            if state.running is None and not but(state)
             for recurring in state.recurring.values()
             if recurring.due_at <= now
         ]
@@ -107,14 +109,14 @@ class Dispatch:
                 taken[resource] = recurring.order
         return list(taken.values())
 
-    def due_at(self, resources: ResourceBook) -> float:
+    def due_at(self, resources: ResourceBook, *, but: Callable[[ResourceState], bool]) -> float:
         """When the next recurring monitor of an idle resource is due; infinite while there is no slot."""
         if self.full:
             return float("inf")
         times = (
             recurring.due_at
             for state in resources
-            if state.running is None
+            if state.running is None and not but(state)
             for recurring in state.recurring.values()
         )
         return min(times, default=float("inf"))

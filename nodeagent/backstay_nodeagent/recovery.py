@@ -18,14 +18,16 @@ from backstay_nodeagent.orders import Order, Verb
 
 
 class Recovery:
-    """Marks whose process may still run, and probes that are still to begin."""
+    """Marks whose process may still run, and marks whose process has ended and whose resource is still to be probed.
+
+    Either kind stays in the journal, and its resource is taken: the order has no other trace until its probe begins."""
 
     def __init__(self) -> None:
         self._marks: dict[int, PendingMark] = {}
-        self._probes: list[Order] = []
+        self._unprobed: dict[int, PendingMark] = {}
 
     def __len__(self) -> int:
-        return len(self._marks) + len(self._probes)
+        return len(self._marks) + len(self._unprobed)
 
     def expect(self, mark: PendingMark) -> None:
         self._marks[mark.call_id] = mark
@@ -33,14 +35,15 @@ class Recovery:
     def ended(self, call_id: int) -> PendingMark | None:
         return self._marks.pop(call_id, None)
 
-    def want(self, probe: Order) -> None:
-        self._probes.append(probe)
+    def want_probe(self, mark: PendingMark) -> None:
+        self._unprobed[mark.call_id] = mark
 
-    def probes(self) -> list[Order]:
-        return list(self._probes)
+    @property
+    def unprobed(self) -> list[PendingMark]:
+        return list(self._unprobed.values())
 
-    def took(self, probe: Order) -> None:
-        self._probes.remove(probe)
+    def took(self, mark: PendingMark) -> None:
+        del self._unprobed[mark.call_id]
 
 
 def pending_marks(journal: Mapping[str, Any]) -> list[PendingMark]:

@@ -94,6 +94,63 @@ def test_interrupted_start_is_waited_for_then_probed_and_reported_without_an_exi
     assert (record["operation"], record["intervalMs"], record["rc"]) == ("monitor", 0, 0)
 
 
+def back_while_the_keeper_releases(old: Driver) -> Driver:
+    """The next agent, which the keeper tells that it is stopping things in its stead."""
+    new = old.restart()
+    new.script = lambda op: (0.1, 0)
+    new.boot(renewal=ev.Renewal(new.now - 2.1, 3.0))
+    for orphan in new.orphans:
+        new.post(ev.OrphanEnded(orphan.call_id))
+    return new
+
+
+def test_nothing_is_probed_while_the_keeper_may_be_stopping_it() -> None:
+    """A probe that began before the stop has ended would find it running, and count as the later of the two."""
+    old = Driver(script=lambda op: (60.0, 0)).online()
+    old.plan(order("1-1-1", "start", requires="quorum"))
+    new = back_while_the_keeper_releases(old)
+    assert new.begun() == [], "the keeper has not spoken yet"
+    assert any(key.startswith("pending/") for key in new.journal), (
+        "else a third agent would run the order again"
+    )
+    new.run(0.01, renewing=False)
+    new.post(ev.KeeperReleasing())
+    new.run(0.5, renewing=False)
+    assert new.begun() == []
+    new.script = lambda op: (0.1, 7)
+    new.post(ev.KeeperReleased((ev.KeeperStop("vip", "stop", 0, False, 1_700_001_000.0, 500),)))
+    new.run(0.5, renewing=False)
+    assert new.begun() == ["monitor vip"]
+    assert new.status["released"]
+    assert old.brain.book.orders is not None
+    new.see(old.brain.book.orders)
+    assert new.results == {"1-1-1": "Failed"}
+
+
+def test_keeper_that_says_nothing_delays_a_probe_for_a_moment_only() -> None:
+    old = Driver(script=lambda op: (60.0, 0)).online()
+    old.plan(order("1-1-1", "start", requires="quorum"))
+    new = back_while_the_keeper_releases(old)
+    new.run(0.3, renewing=False)
+    assert new.begun()[0] == "monitor vip"
+
+
+def test_what_waits_for_fencing_is_probed_whatever_the_keeper_does() -> None:
+    old = Driver(script=lambda op: (60.0, 0)).online()
+    old.plan(order("1-1-1", "start", requires="fencing"))
+    assert back_while_the_keeper_releases(old).begun() == ["monitor vip"]
+
+
+def test_no_monitor_recurs_while_the_keeper_may_be_stopping_its_resource() -> None:
+    new = back_while_the_keeper_releases(started(requires="quorum"))
+    new.post(ev.KeeperReleasing())
+    new.run(12.0, renewing=False)
+    assert new.begun() == []
+    new.post(ev.KeeperLost())
+    new.run(0.05, renewing=False)
+    assert new.begun() == ["stop vip"], "what the keeper left is stopped by its agent"
+
+
 def test_interrupted_monitor_is_ended_at_once() -> None:
     _, new = interrupted("monitor")
     (orphan,) = new.orphans
