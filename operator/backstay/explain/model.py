@@ -53,6 +53,9 @@ class Explanation:
     headline: str
     promotion: int | None
     """How much it is to be promoted where it is placed; None: it is not promotable."""
+    promotion_parts: tuple[Part, ...]
+    promotion_outcome: str
+    """Why it is promoted, or is not; "" for what is not promotable."""
     nodes: tuple[NodeVerdict, ...]
     actions: tuple[ActionReason, ...]
 

@@ -2,6 +2,7 @@
 
 from backstay.explain.model import Explanation, NodeVerdict, Part
 from backstay.explain.ordering import reasons_of
+from backstay.explain.promotion import outcome_of, promotion_of, promotion_parts_of
 from backstay.explain.reasons import part_of
 from backstay.explain.scene import Scene, scene_of
 from backstay.scheduler.contributions import Reason
@@ -44,9 +45,9 @@ def explain(state: ClusterState, name: str) -> tuple[Explanation, ...]:
             chosen=_chosen(leaf, scene),
             role=_role(leaf, scene),
             headline=_headline(leaf, scene),
-            promotion=next(
-                (one.score for one in scene.transition.promotion_scores if one.resource == leaf.id), None
-            ),
+            promotion=promotion_of(leaf, scene),
+            promotion_parts=promotion_parts_of(leaf, scene),
+            promotion_outcome=outcome_of(leaf, scene),
             nodes=_verdicts(leaf, scene),
             actions=tuple(one for one in reasons if one.resource == leaf.id),
         )

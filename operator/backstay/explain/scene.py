@@ -44,7 +44,7 @@ class Scene:
 def scene_of(state: ClusterState) -> Scene:
     """Schedule, and keep what is asked for."""
     situation, ledger = observe(state)
-    transition = schedule_situation(situation, ledger)
+    transition = schedule_situation(situation, ledger, with_ties=True)
     before, ledger = observe(state)
     parts: dict[tuple[str, str], list[Contribution]] = {}
     for one in transition.contributions:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from backstay.explain.model import ActionReason, Explanation, NodeVerdict, TransitionReasons
+from backstay.explain.model import ActionReason, Explanation, NodeVerdict, Part, TransitionReasons
 from backstay.explain.reasons import GROUP_LINK
 from backstay.state.score import text as score_text
 
@@ -16,6 +16,9 @@ def explanation_lines(explanations: Iterable[Explanation]) -> Iterator[str]:
         yield f"{one.headline} ({one.agent}{promotion})."
         for verdict in one.nodes:
             yield from _verdict(verdict)
+        if one.promotion_outcome:
+            yield f"  Promotion: {one.promotion_outcome}"
+            yield from _parts(one.promotion_parts)
         if one.actions:
             yield "  What will be done:"
             for action in one.actions:
@@ -70,11 +73,15 @@ def _verdict(verdict: NodeVerdict) -> Iterator[str]:
         yield f"      chosen: {verdict.won}"
     if not verdict.parts and not verdict.obstacle:
         yield "      nothing speaks for it or against it"
-    for part in verdict.parts:
-        sign = "+" if part.score > 0 else ""
-        yield f"      {sign + score_text(part.score):>9}  {part.sentence}"
+    yield from _parts(verdict.parts)
     if verdict.change:
         yield f"      to run here: {verdict.change}"
+
+
+def _parts(parts: Iterable[Part]) -> Iterator[str]:
+    for part in parts:
+        sign = "+" if part.score > 0 else ""
+        yield f"      {sign + score_text(part.score):>9}  {part.sentence}"
 
 
 def _action(action: ActionReason, *, indent: str) -> Iterator[str]:

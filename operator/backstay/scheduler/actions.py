@@ -6,9 +6,11 @@ that out.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Flag, auto
 
+from backstay.scheduler.causes import Cause, Why
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.transition.graph import ActionKind
 
@@ -94,15 +96,17 @@ class Relation:
     then: Act
     bond: Bond
     bits: int  # the bond as a number: `settle` asks for its flags again and again
+    cause: Cause
 
 
 Key = tuple[str, str, int, str]
 
 
 class ActionSet:
-    """All acts, found by what they are."""
+    """All acts, found by what they are. Relations are made because of `cause` (see `because`)."""
 
     def __init__(self) -> None:
+        self.cause = Cause(Why.SAME)
         self.acts: list[Act] = []
         self._by_key: dict[Key, Act] = {}
         self._of_resource: dict[tuple[Resource, str], list[Act]] = {}
@@ -148,6 +152,13 @@ class ActionSet:
             if act.interval_ms:
                 yield act
 
+    @contextmanager
+    def because(self, why: Why, source: str = "") -> Iterator[None]:
+        """The cause of all relations that are made within."""
+        outer, self.cause = self.cause, Cause(why, source)
+        yield
+        self.cause = outer
+
     def relate(self, first: Act, then: Act, bond: Bond = Bond.ORDER) -> None:
         """Order two acts; a second relation between the same two adds its flags."""
         if first is then:
@@ -156,7 +167,7 @@ class ActionSet:
         if old is not None and (old | bond) == old:
             return
         self._related[(first, then)] = bond if old is None else old | bond
-        relation = Relation(first, then, bond, bond.value)
+        relation = Relation(first, then, bond, bond.value, self.cause)
         first.after.append(relation)
         then.before.append(relation)
 

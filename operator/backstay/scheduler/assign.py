@@ -11,7 +11,7 @@ from typing import Protocol
 from backstay.scheduler.choose import Room as NodeRoom
 from backstay.scheduler.choose import best_node
 from backstay.scheduler.colocations import Colocations, Link
-from backstay.scheduler.contributions import Reason
+from backstay.scheduler.contributions import Entry, Reason
 from backstay.scheduler.locations import Row, Scores, stickiness_of
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.scheduler.transition import ScoreRow
@@ -45,6 +45,7 @@ class Assigner:
         self._open_at = [node.index for node in situation.nodes if node.usable]
         self._shut_at = [node.index for node in situation.nodes if not node.usable]
         self.promotion_lines: list[tuple[str, str, int]] = []  # instance, node ("": not placed), score
+        self.promotion_parts: list[Entry] = []
         self.settled: set[Resource] = set()  # instances that stay where they are among equal nodes
         self.everywhere: set[Resource] = set()  # clones with an instance for every node that can be used
         self._busy: set[Resource] = set()

@@ -7,6 +7,7 @@ that go around in a circle (orders that contradict each other) are broken, those
 import itertools
 
 from backstay.scheduler.actions import Act, Bond
+from backstay.scheduler.causes import Tie
 from backstay.scheduler.graph_order import in_graph_order
 from backstay.scheduler.operations import effective
 from backstay.scheduler.params import params_for
@@ -20,8 +21,8 @@ _MARK_OF = {"start": "start", "running": "start", "stop": "stop", "stopped": "st
 _MARK_OF |= {"promote": "promote", "promoted": "promote", "demote": "demote", "demoted": "demote"}
 
 
-def emit(plan: Plan) -> Graph:
-    """The graph of everything that happens, in the order in which acts were made."""
+def emit(plan: Plan) -> tuple[Graph, list[Act]]:
+    """The graph of everything that happens, in the order in which acts were made; and the act behind each of its actions."""
     chosen = [act for act in plan.actions.acts if act.required and act.runnable and not act.placeholder]
     chosen = [act for act in chosen if not _is_superseded(plan, act)]
     real: set[tuple[Resource | None, str]] = {
@@ -32,12 +33,28 @@ def emit(plan: Plan) -> Graph:
     chosen = in_graph_order(plan, [act for act in chosen if not _is_empty_mark(plan, act, real)])
     inputs = _without_circles(chosen)
     number = {act: position for position, act in enumerate(chosen)}
-    return Graph(
+    graph = Graph(
         tuple(
             _action(plan, act, number[act], tuple(sorted(number[one] for one in inputs[act])))
             for act in chosen
         )
     )
+    return graph, chosen
+
+
+def ties_of(graph: Graph, acts: list[Act]) -> tuple[Tie, ...]:
+    """Why each action waits for each of its inputs."""
+    number = {act: position for position, act in enumerate(acts)}
+    ties = []
+    for action, act in zip(graph.actions, acts, strict=True):
+        for first in action.inputs:
+            causes = dict.fromkeys(
+                relation.cause
+                for relation in act.before
+                if number.get(relation.first) == first and Bond.SILENT not in relation.bond
+            )
+            ties.append(Tie(first, action.id, tuple(causes)))
+    return tuple(ties)
 
 
 def _is_superseded(plan: Plan, act: Act) -> bool:

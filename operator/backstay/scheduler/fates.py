@@ -1,6 +1,7 @@
 """What must be together can only start together: if the one can not start, neither can what must be with it."""
 
 from backstay.scheduler.actions import Bond
+from backstay.scheduler.causes import Why
 from backstay.scheduler.colocations import Colocations, Link
 from backstay.scheduler.orders import End, ends
 from backstay.scheduler.plan import Plan
@@ -24,7 +25,8 @@ def order_containers(plan: Plan) -> None:
 def tie_fates(plan: Plan, links: Colocations) -> None:
     """For every mandatory colocation, let the dependent's new start share the fate of the primary's."""
     for link in links.links:
-        _make_way(plan, link)
+        with plan.actions.because(Why.APART, link.id):
+            _make_way(plan, link)
         if link.score < INFINITY:
             continue
         if link.primary.parent is not None and link.primary.parent is link.dependent.parent:

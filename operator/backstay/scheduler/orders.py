@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from backstay.scheduler.actions import Act, Bond
+from backstay.scheduler.causes import Why
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.plan_group import mark, placeholder
 from backstay.scheduler.situation import Kind, NodeView, Resource
@@ -52,7 +53,8 @@ def plan_orders(plan: Plan) -> None:
                 _plan_order(plan, one)
             for earlier, later in pairwise(constraint.sets):
                 if not earlier.require_all:
-                    _tie_any_of_set(plan, constraint, earlier, later)
+                    with plan.actions.because(Why.ORDER, constraint.id):
+                        _tie_any_of_set(plan, constraint, earlier, later)
 
 
 def _plan_order(plan: Plan, order: Order) -> None:
@@ -64,13 +66,15 @@ def _plan_order(plan: Plan, order: Order) -> None:
     before = End(first, order.first_action)
     after = End(then, order.then_action or order.first_action)
     needed = _needed(order, before)
-    if needed:
-        _tie_any(plan, order, before, after, needed=needed)
-    else:
-        _Tie(plan, kind=order.kind, symmetrical=symmetrical).tie(before, after)
+    with plan.actions.because(Why.ORDER, order.id):
+        if needed:
+            _tie_any(plan, order, before, after, needed=needed)
+        else:
+            _Tie(plan, kind=order.kind, symmetrical=symmetrical).tie(before, after)
     if symmetrical:
         kind = OrderKind.OPTIONAL if needed else order.kind
-        _Tie(plan, kind=kind, symmetrical=True, inverse=True).tie(after.inverse, before.inverse)
+        with plan.actions.because(Why.ORDER_BACK, order.id):
+            _Tie(plan, kind=kind, symmetrical=True, inverse=True).tie(after.inverse, before.inverse)
 
 
 def _needed(order: Order, before: End) -> int:

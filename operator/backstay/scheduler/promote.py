@@ -9,7 +9,7 @@ promoted instances has its say once more. It may make a node the last choice, bu
 
 from backstay.scheduler.assign import Assigner
 from backstay.scheduler.colocations import Link
-from backstay.scheduler.contributions import Reason
+from backstay.scheduler.contributions import Entry, Reason
 from backstay.scheduler.locations import Row, location_scores, targets_of
 from backstay.scheduler.situation import NodeView, Resource
 from backstay.scheduler.tickets import may_not_be_promoted
@@ -88,6 +88,9 @@ class Promotion:
         self.size = size
         self.wishes: dict[Resource, int] = {}
         self.weights: dict[int, int] = {}
+        self.parts: list[
+            Entry
+        ] = []  # of instances, and of the clone's id what counts for all of them on a node
 
     def run(self) -> None:
         """Give every placed instance its role."""
@@ -96,8 +99,10 @@ class Promotion:
         barred = may_not_be_promoted(self.assigner.situation)
         for child, node in placed:
             wish = wish_of(self.assigner, child, node)
+            self._note(child, node, reason=Reason.PROMOTION, score=wish)
             if barred.intersection(child.leaves()):
                 wish = -INFINITY
+                self._note(child, node, reason=Reason.TICKET, score=wish)
             bonus = extra.get((child, node.index))
             self.wishes[child] = wish if bonus is None else add(wish, bonus)
         self._weigh(placed)
@@ -116,6 +121,10 @@ class Promotion:
         for child in self.clone.children:
             if not self._places(child):
                 self.assigner.promotion_lines.append((child.id, "", -INFINITY))
+        self.assigner.promotion_parts += self.parts
+
+    def _note(self, of: Resource, node: NodeView, *, reason: Reason, score: int, source: str = "") -> None:
+        self.parts.append((of.id, node.name, reason, source, score))
 
     def _places(self, child: Resource) -> list[NodeView]:
         return self.assigner.places_of(next(child.leaves()))
@@ -136,10 +145,13 @@ class Promotion:
                 for child in children:
                     key = (child, node.index)
                     found[key] = add(found.get(key, 0), score)
+                    self._note(child, node, reason=Reason.LOCATION, score=score, source=constraint.id)
         return found
 
     def _weigh(self, placed: list[tuple[Resource, NodeView]]) -> None:
         whole = self._whole()
+        for node in dict.fromkeys(node for _, node in placed):
+            self._note(self.clone, node, reason=Reason.CLONE, score=whole[node.index])
         for child, node in placed:
             wish = self.wishes[child]
             if wish >= 0 or wish <= -INFINITY:
@@ -159,10 +171,11 @@ class Promotion:
         """Where the promoted role is tied to others: what it must follow, and what follows it."""
         for link in self.assigner.links.of_dependent(self.clone):
             if link.dependent_role is Role.PROMOTED:
-                self._follow(link.score, self.assigner.places_in_role(link))
+                self._follow(link, self.assigner.places_in_role(link))
             elif link.dependent_role is Role.UNPROMOTED and link.score >= INFINITY:
                 for node in self.assigner.places_in_role(link):
                     self.weights[node.index] = -INFINITY  # somebody has to stay unpromoted there
+                    self._note(self.clone, node, reason=Reason.COLOCATION, score=-INFINITY, source=link.id)
         for link in self.assigner.links.of_primary(self.clone):
             if link.primary_role is Role.PROMOTED and link.influences_primary():
                 self._be_followed(link)
@@ -174,15 +187,21 @@ class Promotion:
             old, new = before[node.index], after[node.index]
             if new < 0 and new != old and old > -INFINITY:
                 new = LAST_CHOICE
+            if new != old:
+                self._note(
+                    self.clone, node, reason=Reason.DEPENDENT, score=new - old, source=link.dependent.id
+                )
             if node.index in self.weights or new:
                 self.weights[node.index] = new
 
-    def _follow(self, score: int, places: list[NodeView]) -> None:
+    def _follow(self, link: Link, places: list[NodeView]) -> None:
         for node in self.assigner.situation.nodes:
             if node in places:
-                self.weights[node.index] = add(self.weights.get(node.index, 0), score)
-            elif score >= INFINITY:
+                self.weights[node.index] = add(self.weights.get(node.index, 0), link.score)
+                self._note(self.clone, node, reason=Reason.COLOCATION, score=link.score, source=link.id)
+            elif link.score >= INFINITY:
                 self.weights[node.index] = -INFINITY
+                self._note(self.clone, node, reason=Reason.COLOCATION, score=-INFINITY, source=link.id)
 
     def _final(self, child: Resource, node: NodeView) -> int:
         wish = self.wishes[child]

@@ -5,10 +5,11 @@
 
 from backstay.scheduler.assign import Assigner
 from backstay.scheduler.assign_clone import assign_clone
+from backstay.scheduler.causes import Why
 from backstay.scheduler.cleanup import plan_failure_cleanup
 from backstay.scheduler.colocations import Colocations
 from backstay.scheduler.contributions import Journal
-from backstay.scheduler.emit import emit
+from backstay.scheduler.emit import emit, ties_of
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.fates import order_containers, tie_fates
 from backstay.scheduler.fencing import (
@@ -48,8 +49,9 @@ def schedule(state: ClusterState) -> Transition:
     return schedule_situation(situation, ledger)
 
 
-def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transition:
-    """The same for a state already observed. The situation must be fresh: placing counts on its nodes."""
+def schedule_situation(situation: Situation, ledger: FailureLedger, *, with_ties: bool = False) -> Transition:
+    """The same for a state already observed. The situation must be fresh: placing counts on its nodes. `with_ties` also says why
+    actions wait for one another."""
     judge_tickets(situation)
     journal = Journal()
     scores = base_scores(situation, ledger, journal)
@@ -65,14 +67,19 @@ def schedule_situation(situation: Situation, ledger: FailureLedger) -> Transitio
     mark_handings(plan)
     settle(plan.actions)
     plan_recounts(plan)
-    plan_migrations(plan)
-    plan_notifications(plan)
+    with plan.actions.because(Why.MIGRATION):
+        plan_migrations(plan)
+    with plan.actions.because(Why.NOTIFY):
+        plan_notifications(plan)
+    graph, acts = emit(plan)
     return Transition(
-        graph=emit(plan),
+        graph=graph,
+        ties=ties_of(graph, acts) if with_ties else (),
         placements=_placed(plan),
         changes=summarize(plan),
         score_rows=tuple(assigner.lines),
         promotion_scores=tuple(PromotionScore(*line) for line in assigner.promotion_lines),
+        promotion_reasons=tuple(assigner.promotion_parts),
         reasons=journal.entries(),
         blocked=_blocked(plan),
         next_check=next_check(situation, ledger),
@@ -89,29 +96,46 @@ def _placement(assigner: Assigner) -> Placement:
 
 
 def _plan_actions(plan: Plan, scores: Scores, links: Colocations) -> None:
-    plan_fencing(plan)
+    because = plan.actions.because
+    with because(Why.FENCING):
+        plan_fencing(plan)
+    _plan_each(plan)
+    with because(Why.PROBE):
+        plan_probes(plan, scores)
+    plan_orders(plan)
+    with because(Why.PROBE):
+        order_probes(plan)
+    with because(Why.CONTAINER):
+        order_containers(plan)
+    with because(Why.ROOM):
+        plan_load(plan)
+    tie_fates(plan, links)
+    with because(Why.FENCING):
+        plan_starts_after_fencing(plan)
+        plan_stops_by_fencing(plan)
+    with because(Why.UNFENCING):
+        plan_unfencing(plan)
+    with because(Why.SHUTDOWN):
+        plan_shutdown(plan)
+    with because(Why.CLEANUP):
+        plan_failure_cleanup(plan)
+    plan_lock_removal(plan)
+
+
+def _plan_each(plan: Plan) -> None:
+    """Resource by resource: primitives first, as groups and clones refer to what their members do."""
     resources = every(plan.situation)
     for resource in resources:
         if resource.kind is Kind.PRIMITIVE:
             plan_primitive(plan, resource)
-    for resource in resources:
-        if resource.kind is Kind.GROUP:
-            plan_group(plan, resource)
-    for resource in resources:
-        if resource.kind is Kind.CLONE:
-            plan_clone(plan, resource)
-    plan_probes(plan, scores)
-    plan_orders(plan)
-    order_probes(plan)
-    order_containers(plan)
-    plan_load(plan)
-    tie_fates(plan, links)
-    plan_starts_after_fencing(plan)
-    plan_stops_by_fencing(plan)
-    plan_unfencing(plan)
-    plan_shutdown(plan)
-    plan_failure_cleanup(plan)
-    plan_lock_removal(plan)
+    with plan.actions.because(Why.GROUP):
+        for resource in resources:
+            if resource.kind is Kind.GROUP:
+                plan_group(plan, resource)
+    with plan.actions.because(Why.CLONE):
+        for resource in resources:
+            if resource.kind is Kind.CLONE:
+                plan_clone(plan, resource)
 
 
 def _placed(plan: Plan) -> tuple[Placed, ...]:

@@ -6,6 +6,7 @@ Everything here is frozen and typed; words are made of it elsewhere.
 from dataclasses import dataclass
 from enum import Enum
 
+from backstay.scheduler.causes import Tie
 from backstay.scheduler.contributions import Contribution, Entry, written_out
 from backstay.state.choices import Role
 from backstay.transition.graph import Graph
@@ -91,6 +92,8 @@ class ScoreRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """The answer of `schedule`. `next_check` is when time alone may change it (a failure expires); None: never.
+    `promotion_reasons` are what promotion scores are made of: of an instance's, and under the clone's id of those of all its
+    instances on a node. `ties` say why actions wait, if that was asked for.
 
     Scores and reasons are kept as they fell (there are as many as resources times nodes) and written out when asked
     for: a failover does not wait for them."""
@@ -100,9 +103,11 @@ class Transition:
     changes: tuple[Change, ...]
     score_rows: tuple[ScoreRow, ...]
     promotion_scores: tuple[PromotionScore, ...]
+    promotion_reasons: tuple[Entry, ...]
     reasons: tuple[Entry, ...]
     blocked: tuple[Blocked, ...]
     next_check: float | None = None
+    ties: tuple[Tie, ...] = ()
 
     def contributions_for(self, resource: str, node: str) -> tuple[Contribution, ...]:
         """Why a resource has its score on a node."""

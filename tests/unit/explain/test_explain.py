@@ -233,6 +233,34 @@ def test_actions_say_why_they_wait() -> None:
     assert places.index("stop A on n1") < places.index("start A on n2") < places.index("start C on n3")
 
 
+def test_what_makes_way_for_what_it_must_not_meet_is_told_with_the_constraint() -> None:
+    cluster = state(
+        resources=primitive("A") + primitive("B"),
+        constraints='<rsc_location id="a-n1" rsc="A" node="n1" score="INFINITY"/>'
+        '<rsc_colocation id="never" rsc="B" with-rsc="A" score="-INFINITY"/>',
+        histories={"n1": running("B", "Dummy"), "n2": running("A", "Dummy")},
+        options=pair("enable-startup-probes", "false"),
+    )
+    start = next(one for one in explain_actions(cluster).actions if one.action == "start A on n1")
+    assert any(
+        one.startswith("stop B on n1: colocation constraint never keeps B away from A") for one in start.after
+    )
+
+
+def test_the_order_of_a_stop_names_the_constraint_the_other_way_round() -> None:
+    cluster = state(
+        resources=primitive("A") + primitive("B"),
+        constraints='<rsc_order id="a-then-b" first="A" then="B"/>',
+        histories={"n1": running("A", "Dummy") + running("B", "Dummy")},
+        node_attributes={"n1": pair("standby", "on")},
+        options=pair("enable-startup-probes", "false"),
+    )
+    stop = next(one for one in explain_actions(cluster).actions if one.action == "stop A on n1")
+    assert stop.after == (
+        "stop B on n1: order constraint a-then-b puts A before B, and the other way round when they stop",
+    )
+
+
 def test_a_start_elsewhere_waits_for_fencing_and_says_so() -> None:
     cluster = state(
         resources=primitive("A") + '<primitive id="F" class="stonith" type="fence_xvm"/>',
@@ -255,6 +283,45 @@ def test_a_clone_has_one_explanation_for_each_instance_and_promotion_scores() ->
     found = explain(cluster, "S")
     assert len(found) == 3
     assert all(one.promotion is not None for one in found)
+
+
+PROMOTABLE = f'<clone id="S"><meta_attributes id="sm">{pair("promotable", "true")}</meta_attributes>{primitive("A")}</clone>'
+
+
+def test_who_is_promoted_is_told_with_what_the_score_is_made_of() -> None:
+    cluster = state(
+        resources=PROMOTABLE,
+        constraints='<rsc_location id="rather-n1" rsc="S"><rule id="r" role="Promoted" score="30">'
+        '<expression id="e" attribute="#uname" operation="eq" value="n1"/></rule></rsc_location>',
+        transient={"n1": pair("master-A", "5"), "n2": pair("master-A", "10")},
+    )
+    found = {one.chosen: one for one in explain(cluster, "S")}
+    assert found["n1"].promotion_outcome.startswith("promoted, with score 35 on n1; ")
+    assert "on n2 has 10" in found["n1"].promotion_outcome
+    parts = {part.reason: (part.score, part.source) for part in found["n1"].promotion_parts}
+    assert parts["promotion"] == (5, "")
+    assert parts["location"] == (30, "rather-n1")
+    assert found["n2"].promotion_outcome.startswith("not promoted, with score 10 on n2; ")
+    assert (
+        found["n3"].promotion_outcome
+        == "not promoted: its agent has not said on n3 that it could be (no promotion score)"
+    )
+    text = list(explanation_lines([found["n1"]]))
+    assert any(line.startswith("  Promotion: promoted, with score 35") for line in text)
+    assert any("location constraint rather-n1 is for it" in line for line in text)
+
+
+def test_a_promotion_that_follows_another_resource_names_the_constraint() -> None:
+    cluster = state(
+        resources=PROMOTABLE + primitive("B"),
+        constraints='<rsc_location id="b-n3" rsc="B" node="n3" score="INFINITY"/>'
+        '<rsc_colocation id="with-b" rsc="S" rsc-role="Promoted" with-rsc="B" score="INFINITY"/>',
+        transient={"n2": pair("master-A", "10"), "n3": pair("master-A", "1")},
+    )
+    found = {one.chosen: one for one in explain(cluster, "S")}
+    assert found["n3"].promotion_outcome.startswith("promoted")
+    assert any(part.source == "with-b" and part.score > 0 for part in found["n3"].promotion_parts)
+    assert any(part.source == "with-b" and part.score < 0 for part in found["n2"].promotion_parts)
 
 
 def test_everything_can_be_said_as_text_and_as_json() -> None:
