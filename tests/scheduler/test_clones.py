@@ -144,3 +144,52 @@ def test_a_monitor_that_is_no_longer_configured_is_cancelled_where_the_resource_
     history = replace(watched, operations=(*watched.operations, monitor))
     state = cluster([primitive("a")], histories=[history], constraints=[there])
     assert sorted(done(schedule(state))) == ["cancel a n1", "start a n2", "stop a n1"]
+
+
+def test_what_comes_after_instances_that_are_left_out_is_stopped() -> None:
+    """Three in a row, the first kept from running: its partners do not start, so nothing may count on them."""
+    halted = replace(ResourceMeta(), target_role=Role.STOPPED)
+    first = Clone(id="first", child=primitive("a"), meta=halted)
+    row = [Order(id="o1", first="first", then="second"), Order(id="o2", first="second", then="x")]
+    histories = [running(name, node) for name in ("a", "b") for node in ("n1", "n2")] + [running("x", "n1")]
+    transition = schedule(
+        cluster(
+            [first, clone("second", "b", interleave=True), primitive("x")],
+            histories=histories,
+            constraints=row,
+        )
+    )
+    assert "stop x n1" in done(transition)
+    assert not [one for one in done(transition) if one.startswith("start")]
+
+
+def test_a_clone_minds_not_that_the_one_before_it_gets_smaller() -> None:
+    away = Location(id="l", resource="first", node="n1", score=-INFINITY)
+    histories = [running(name, node) for name in ("a", "b") for node in ("n1", "n2")]
+    transition = schedule(
+        cluster(
+            [clone("first", "a"), clone("second", "b")],
+            histories=histories,
+            constraints=[away, Order(id="o", first="first", then="second")],
+        )
+    )
+    assert done(transition) == ["stop a:0 n1"]
+
+
+def test_members_running_twice_on_a_node_belong_to_two_instances_of_their_group() -> None:
+    twice = [
+        ResourceHistory(
+            resource=f"{name}:{number}", node="n1", agent=DUMMY,
+            operations=(OpRecord(operation="start", call_id=1),),
+        )
+        for name in ("two", "one")
+        for number in (1, 0)
+    ]  # fmt: skip
+    state = cluster(
+        [Clone(id="k", child=group("g", "one", "two"), meta=ResourceMeta(clone_max=2))], nodes=["n1"]
+    )
+    transition = schedule(replace(state, histories=tuple(twice)))
+    assert sorted(one for one in done(transition) if one.startswith("stop")) == [
+        "stop one:2 n1",
+        "stop two:2 n1",
+    ]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from backstay.scheduler import Reason, Verb
+from backstay.simulate import execute
 from backstay.state import (
     INFINITY,
     ClusterProperties,
@@ -35,6 +36,7 @@ from .scenes import (
     order_of,
     places,
     primitive,
+    probed,
     running,
     schedule,
 )
@@ -308,3 +310,14 @@ def test_a_blanked_secret_counts_as_changed_where_no_digest_leaves_secrets_out()
     whole = replace(record, secure_digest=params_digest({}), secure_params=("passwd",))
     told = replace(history, operations=(whole,))
     assert done(schedule(cluster([blanked], histories=[told]))) == []
+
+
+def test_what_one_of_a_nodes_histories_says_to_run_is_running() -> None:
+    """A CIB may hold several of one resource; a result is added as one more, and contradicts none of them."""
+    state = cluster(
+        [primitive("a")], constraints=[Location(id="l", resource="a", node="n1", score=-INFINITY)]
+    )
+    state = replace(state, histories=(running("a", "n1"), probed("a", "n1"), probed("a", "n2")))
+    transition = schedule(state)
+    assert sorted(done(transition)) == ["start a n2", "stop a n1"]
+    assert len(execute(transition.graph, state).state.histories) == 4

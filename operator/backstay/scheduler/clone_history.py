@@ -110,13 +110,11 @@ class _Claims:
         base = instances[0].base_id
         held = self._holder.setdefault(clone, {})
         active = self._is_active(instances[0], node, history)
-        position = self._position(clone, held, node)
+        position = self._position(clone, held, node, base)
         if active and self._is_lost_to(node, clone, instances[0]):
             position = (
                 None  # no instance waits for this node: it may start elsewhere before the node is cut off
             )
-        if position is not None and self._is_taken(clone.children[position], base, node):
-            position = None  # one more of the same on this node is one too many
         if position is None:
             if not active:  # any instance may keep in mind that the node was asked
                 return next((one for one in instances if node.name not in one.activities), None)
@@ -135,14 +133,13 @@ class _Claims:
         configured = sum(1 for one in clone.children if not one.surplus)
         return (node.unclean or not node.online) and not needs_fencing and configured < members
 
-    def _position(self, clone: Resource, held: dict[int, str], node: NodeView) -> int | None:
-        for position in range(len(clone.children)):
-            if held.get(position) == node.name:
-                return position
-        for position in range(len(clone.children)):
-            if position not in held:
-                return position
-        return None
+    def _position(self, clone: Resource, held: dict[int, str], node: NodeView, base: str) -> int | None:
+        """The instance that a history from a node belongs to: the first one there that does not have the same running
+        already, one of those too many included; on a node that has none yet, the first that no node has."""
+        here = [at for at in range(len(clone.children)) if held.get(at) == node.name]
+        if not here:
+            return next((at for at in range(len(clone.children)) if at not in held), None)
+        return next((at for at in here if not self._is_taken(clone.children[at], base, node)), None)
 
     def _is_taken(self, child: Resource, base: str, node: NodeView) -> bool:
         known = _within(child, base).activities.get(node.name)

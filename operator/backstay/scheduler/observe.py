@@ -137,6 +137,8 @@ def _find_containers(situation: Situation) -> None:
 def _react(situation: Situation, resource: Resource, activity: Activity) -> None:
     node = activity.node
     before = resource.activities.get(node.name)
+    if before is not None and before.active and not activity.active:
+        return  # one of a node's several histories is enough to say that it runs there
     resource.activities[node.name] = activity
     if before is None or before.plain:
         resource.noted.append(activity)

@@ -147,7 +147,7 @@ class _Tie:
             # An instance more or less is nothing to those that depend on the clone, but their own node's is.
             self._pull_by_node(first, then, bond)
             bond &= ~Bond.PULLS_THEN
-        elif then.resource.kind is Kind.CLONE and first.resource.kind is not Kind.CLONE:
+        elif then.resource.kind is Kind.CLONE:
             bond &= ~Bond.PULLS_FIRST
         for one in firsts:
             for other in thens:

@@ -109,7 +109,9 @@ def _goes_unnoticed(act: Act, other: Act) -> bool:
 
 
 def _stands_in_the_way(first: Act, then: Act, bits: int) -> bool:
-    if not first.required or first.runnable or not then.runnable:
+    if not then.runnable or not (
+        _is_mark(then) if first.inhibited else first.required and not first.runnable
+    ):
         return False
     if then.needs_any and _able(then) >= then.needs_any:
         return False
@@ -121,8 +123,15 @@ def _able(act: Act) -> int:
     return sum(
         1
         for relation in act.before
-        if relation.bits & _NEEDS and (relation.first.runnable or not relation.first.required)
+        if relation.bits & _NEEDS
+        and not relation.first.inhibited
+        and (relation.first.runnable or not relation.first.required)
     )
+
+
+def _is_mark(act: Act) -> bool:
+    """Whether it tells that something runs, which nothing does that is left out."""
+    return act.pseudo and act.operation in ("running", "promoted")
 
 
 def _make_impossible(then: Act, first: Act, bits: int) -> None:

@@ -1,5 +1,6 @@
 """Pretend that an action was done: the state that follows from its success."""
 
+from collections import Counter
 from dataclasses import replace
 
 from backstay.simulate.op_spec import OpSpec
@@ -20,7 +21,10 @@ class World:
     def __init__(self, state: ClusterState) -> None:
         self._state = state
         self._nodes = {node.name: node for node in state.nodes}
-        self._histories = {(one.node, one.resource): one for one in state.histories}
+        times = Counter((one.node, one.resource) for one in state.histories)
+        self._histories = {key: one for one in state.histories if times[key := (one.node, one.resource)] == 1}
+        # Where a node has several histories of one resource they stay as they are, and results get one of their own.
+        self._twofold = [one for one in state.histories if times[(one.node, one.resource)] > 1]
         self._fail_counts = list(state.fail_counts)
 
     @property
@@ -30,7 +34,12 @@ class World:
         return replace(
             self._state,
             nodes=tuple(self._nodes.values()),
-            histories=tuple(sorted(self._histories.values(), key=lambda one: turn.get(one.node, len(turn)))),
+            histories=tuple(
+                sorted(
+                    (*self._twofold, *self._histories.values()),
+                    key=lambda one: turn.get(one.node, len(turn)),
+                )
+            ),
             fail_counts=tuple(self._fail_counts),
         )
 
@@ -67,6 +76,7 @@ class World:
         )
         if clean:
             self._histories = {key: one for key, one in self._histories.items() if key[0] != name}
+            self._twofold = [one for one in self._twofold if one.node != name]
             self._fail_counts = [one for one in self._fail_counts if one.node != name]
 
     def join(self, name: str) -> None:
@@ -147,8 +157,10 @@ class World:
             self._forget(action)
 
     def _forget(self, action: Action) -> None:
-        for name in (action.resource, action.xml_id):
+        names = (action.resource, action.xml_id)
+        for name in names:
             self._histories.pop((action.node or "", name or ""), None)
+        self._twofold = [one for one in self._twofold if one.node != action.node or one.resource not in names]
 
     def _operate(self, action: Action, rc: int | None) -> None:
         if action.operation == "delete":
