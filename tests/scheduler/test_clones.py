@@ -17,7 +17,19 @@ from backstay.state import (
     Role,
 )
 
-from .scenes import DUMMY, NO_FENCING, cluster, done, group, order_of, places, primitive, running, schedule
+from .scenes import (
+    DUMMY,
+    NO_FENCING,
+    cluster,
+    done,
+    group,
+    order_of,
+    places,
+    primitive,
+    probed,
+    running,
+    schedule,
+)
 
 
 def clone(name: str, inner: str, **meta: object) -> Clone:
@@ -193,3 +205,18 @@ def test_members_running_twice_on_a_node_belong_to_two_instances_of_their_group(
         "stop one:2 n1",
         "stop two:2 n1",
     ]
+
+
+def test_instances_that_are_wanted_somewhere_are_placed_before_one_that_is_not() -> None:
+    """The one that was looked for on n3 has no wish on n1, where the agent's score stands; the others have."""
+    nodes = [Node(name="n1", attributes={"master-c": "10"}), Node(name="n2"), Node(name="n3")]
+    state = cluster([clone("k", "c", promotable=True)], nodes=nodes)
+    state = replace(state, histories=(probed("c", "n3"),))
+    assert places(schedule(state)) == {"c:0": "n3", "c:1": "n1", "c:2": "n2"}
+
+
+def test_a_probe_on_a_node_that_is_gone_is_none() -> None:
+    nodes = [Node(name="n1", attributes={"master-c": "10"}), Node(name="n2"), Node(name="n3", online=False)]
+    state = cluster([clone("k", "c", promotable=True)], nodes=nodes)
+    state = replace(state, histories=(probed("c", "n3"),))
+    assert places(schedule(state)) == {"c:0": "n1", "c:1": "n2", "c:2": None}

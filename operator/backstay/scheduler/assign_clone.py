@@ -60,11 +60,12 @@ class _Distribution:
 
     def _precedence(self, child: Resource) -> tuple[bool, bool, bool, bool, int, int]:
         """Running ones first, unless they may not stay where they are although the node is fit: then another takes
-        the free place."""
-        node = _current(child)
+        the free place. Of the others the one that some node wants most."""
+        node, row = _current(child), self._row(child)
         if node is None:
-            return (child.surplus, False, True, True, 0, child.index)
-        score = self._row(child)[node.index]
+            best = max((row[at.index] for at in self.assigner.situation.nodes if at.usable), default=0)
+            return (child.surplus, False, True, True, -best, child.index)
+        score = row[node.index]
         return (child.surplus, node.usable and score < 0, False, not node.usable, -score, child.index)
 
     def _may_stay(self, child: Resource, node: NodeView) -> bool:

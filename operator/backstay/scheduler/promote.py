@@ -47,16 +47,16 @@ def _attribute(assigner: Assigner, leaf: Resource, node: NodeView) -> int | None
 
 
 def _speaks_for(assigner: Assigner, leaf: Resource, node: NodeView) -> bool:
-    """Whether a node's wish is that of this instance, of all that are alike: of the one that runs there, else of the
-    one that was looked for there; one that was looked for elsewhere only has no wish here, unless it is going there."""
+    """Whether a node's wish is that of this instance, of all that are alike: of the one that runs there, of the one that
+    was looked for there, and of those that were looked for nowhere; one that was looked for elsewhere only has no wish
+    here, unless it is going there."""
     if leaf.active_on and assigner.placed.get(leaf) is not node:
         return node in leaf.active_on
     if node in leaf.active_on:
         return True
-    if any(node in one.active_on for one in assigner.situation.instances_of[leaf.base_id]):
-        return False
     activity = leaf.activities.get(node.name)
-    return bool(leaf.active_on) or not leaf.activities or (activity is not None and activity.known)
+    asked = any(one.node.online or one.node.unclean for one in leaf.activities.values())
+    return bool(leaf.active_on) or not asked or (activity is not None and activity.known)
 
 
 def _score(text: str) -> int | None:
