@@ -248,7 +248,15 @@ def _cluster_condition(scene: Scene, cluster: HACluster) -> list[Status]:
         message=brake_words(membership),
         now=scene.now,
     )
-    return [*_ready_of_cluster(scene, cluster), brake]
+    valid = valid_condition(
+        cluster,
+        cluster.status.conditions,
+        problems=problems_of(scene.problems, cluster),
+        verifying=False,
+        now=scene.now,
+        ready_tells=False,
+    )
+    return [*_ready_of_cluster(scene, cluster), brake, valid]
 
 
 def _ready_of_cluster(scene: Scene, cluster: HACluster) -> list[Status]:

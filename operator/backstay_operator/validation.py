@@ -65,15 +65,22 @@ def first_error(problems: Iterable[Problem]) -> Problem | None:
 
 
 def valid_condition(
-    item: Resource, old: Iterable[Condition], *, problems: list[Problem], verifying: bool, now: float
+    item: Resource,
+    old: Iterable[Condition],
+    *,
+    problems: list[Problem],
+    verifying: bool,
+    now: float,
+    ready_tells: bool = True,
 ) -> Status:
-    """`Valid`; its message holds what `Ready` does not say. `problems` are the object's own, errors first."""
+    """`Valid`; its message holds what `Ready` does not say (it tells the first error, or, with not `ready_tells`, nothing of this).
+    `problems` are the object's own, errors first."""
     if not problems:
         reason = "Verifying" if verifying else "Verified"
         message = "waiting for the agent's meta-data" if verifying else ""
         ok = None if verifying else True
         return condition(item, old, type_="Valid", ok=ok, reason=reason, message=message, now=now)
-    told = first_error(problems)
+    told = first_error(problems) if ready_tells else None
     rest = "; ".join(one.message for one in problems if one is not told)
     return condition(item, old, type_="Valid", ok=False, reason=problems[0].code, message=rest, now=now)
 

@@ -119,7 +119,7 @@ def apply(cluster: ClusterUnderTest, name: str, agent: str, **spec: object) -> s
         "apiVersion": "ha.backstay.io/v1alpha1",
         "kind": "HAResource",
         "metadata": {"name": name, "namespace": "default"},
-        "spec": {"agent": agent, **spec},
+        "spec": {"agent": agent, "operations": [{"name": "monitor", "interval": "10s"}], **spec},
     }
     path = cluster.sandbox.layout.state_dir / f"{name}.json"
     path.write_text(json.dumps(manifest))

@@ -6,7 +6,7 @@ for its agent's meta-data, and no longer than HOLD_NEW_S. What is found faulty i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -22,6 +22,7 @@ from backstay.verify import (
     AgentBook,
     Verification,
     check_constraints,
+    check_safety,
     problems_of,
     verify,
     wanted_agents,
@@ -104,9 +105,8 @@ class Gate:
         if self._judgement is None or self.book.revision != self._revision:
             self._revision = self.book.revision
             judgement = verify(objects, self.book, ids=assembly.index.every_id())
-            self._judgement = replace(
-                judgement, others=(*judgement.others, *_of_constraints(objects, assembly))
-            )
+            told = (*_of_constraints(objects, assembly), *_of_safety(objects, assembly))
+            self._judgement = replace(judgement, others=(*judgement.others, *told))
         return self._judgement
 
     def _waiting(
@@ -149,6 +149,16 @@ def _of_constraints(objects: Objects, assembly: Assembly) -> tuple[Problem, ...]
     faults = [one for one in check_constraints(assembly.state) if one.code not in _TOLD_ELSEWHERE]
     problems = problems_of(faults, objects, assembly.index)
     return tuple(replace(one, severity="warning") for one in problems if one.kind == "HAConstraint")
+
+
+_SWITCHES = frozenset({"Maintenance", "AllStopped"})
+"""Thrown for a time and shown elsewhere: they make no configuration unsound."""
+
+
+def _of_safety(objects: Objects, assembly: Assembly) -> Iterable[Problem]:
+    """What endangers data or availability, though it can be started."""
+    faults = [one for one in check_safety(assembly.state) if one.code not in _SWITCHES]
+    return problems_of(faults, objects, assembly.index)
 
 
 def _versions(objects: Objects) -> tuple[object, ...]:

@@ -192,3 +192,34 @@ def test_group_member_that_does_not_exist_is_told(trio: ModelCluster) -> None:
     assert codes(trio) == ["MemberNotFound"]
     assert isinstance(trio.groups[0], ResourceGroup)
     assert len(trio.where("ip")) == 1
+
+
+def shown(trio: ModelCluster, kind: str) -> dict[str, str]:
+    """Code -> severity of what an object of that kind shows."""
+    assert trio.orders is not None
+    return {one.code: one.severity for one in trio.orders.picture.assembly.problems if one.kind == kind}
+
+
+def test_cluster_that_fences_without_a_device_says_so_and_still_starts_what_can_be_started() -> None:
+    cluster = HACluster.parse({"metadata": {"name": "c", "uid": "c", "generation": 1}, "spec": {}})
+    bare = ModelCluster("n1", "n2", "n3", cluster=cluster)
+    bare.agents = dict(AGENTS)
+    bare.add(resource("ip", params={"ip": "10.0.0.3"}))
+    bare.run(5)
+    assert shown(bare, "HACluster") == {"NoFenceDevice": "error"}
+    assert len(bare.where("ip")) == 1
+
+
+def test_storage_that_may_start_before_its_lost_node_is_fenced_is_warned_of(trio: ModelCluster) -> None:
+    trio.add(resource("fs", FILESYSTEM, params=FS, meta={"requires": "quorum"}))
+    trio.run(5)
+    assert shown(trio, "HAResource")["UnsafeRequires"] == "warning"
+    assert shown(trio, "HACluster") == {}
+    assert len(trio.where("fs")) == 1
+
+
+def test_maintenance_makes_no_configuration_unsound(trio: ModelCluster) -> None:
+    spec = {"properties": {"maintenanceMode": True}}
+    trio.cluster = HACluster.parse({"metadata": {"name": "c", "uid": "c", "generation": 2}, "spec": spec})
+    trio.run(3)
+    assert shown(trio, "HACluster") == {}
