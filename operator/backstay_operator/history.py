@@ -97,7 +97,7 @@ class HistoryWriter:
             "number": context.number,
             "epoch": context.epoch,
             "dc": job.dc,
-            "trigger": context.trigger[:1024],
+            "trigger": context.trigger.sentence[:1024],
         }
         if len(text) <= INPUT_LIMIT:
             spec["input"] = text

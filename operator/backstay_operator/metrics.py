@@ -12,7 +12,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from backstay.coordinator import Finished, Orders, Run, StoryItem, Tale
-from backstay.coordinator.cause import Cause, cause_of
+from backstay.coordinator.trigger import Cause
 from backstay.transition.graph import ActionKind
 
 VERSION = version("backstay")
@@ -128,8 +128,8 @@ class Metrics:
         facts = {name: str(value) for name, value in item.facts.items()}
         match item.tale:
             case Tale.MOVED:
-                cause = cause_of(facts["reason"]).value
-                self._moves.labels(cluster, facts["resource"], group, facts["from"], facts["to"], cause).inc()
+                where = (facts["from"], facts["to"])
+                self._moves.labels(cluster, facts["resource"], group, *where, facts["cause"]).inc()
                 self._moved.add(cluster)
             case Tale.RECOVERED:
                 self._recoveries.labels(cluster, facts["resource"], group, facts["to"]).inc()
@@ -149,7 +149,7 @@ class Metrics:
         self._step_s.labels(cluster).observe(seconds)
         if orders.begun:
             self._schedule_s.labels(cluster).observe(seconds)
-        if any(cause_of(run.context.trigger) in _FAILOVERS for run in orders.begun):
+        if any(run.context.trigger.cause in _FAILOVERS for run in orders.begun):
             self._failover_s.labels(cluster, "decide").observe(seconds)
         for fenced in orders.fenced:
             result = "confirmed" if fenced.action == "confirmed" else "success"

@@ -232,7 +232,7 @@ def _last_transition(scene: Scene) -> Status:
     return {
         "number": context.number,
         "phase": phase,
-        "trigger": context.trigger,
+        "trigger": context.trigger.sentence,
         "time": timestamp(context.began_wall),
     }
 

@@ -29,6 +29,7 @@ from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.sight import Sight
 from backstay.coordinator.spared import brake_news, spared
 from backstay.coordinator.story import StoryItem, Tale, Whereabouts
+from backstay.coordinator.trigger import NOTHING_YET, Cause, Trigger
 from backstay.coordinator.watchdogs import watchdog_of, watchdog_rule
 from backstay.coordinator.words import condition_of, placed_nodes
 from backstay.liveness.leases import LeaseTracker, Pulse
@@ -83,7 +84,7 @@ class Picture:
     run: Run | None
     last: Finished | None
     """The transition that ended last, in this term."""
-    trigger: str
+    trigger: Trigger
     held: Mapping[str, str] = field(default_factory=dict)
     """Resources that are not started because of their definition, and the code of what is wrong with it."""
     fencing: Mapping[str, tuple[FencingRecord, ...]] = field(default_factory=dict)
@@ -137,7 +138,7 @@ class Coordinator:
         self._run_print: Fingerprint | None = None
         self._looked: Fingerprint | None = None
         self._transition: Transition | None = None
-        self._trigger = ""
+        self._trigger = NOTHING_YET
         self._assembly: Assembly | None = None
         self._memory = Memory()
         self._sight = Sight()
@@ -151,7 +152,7 @@ class Coordinator:
         self._hold_since: float | None = None
         self._not_before = 0.0
         self._repeats = 0
-        self._again = ""
+        self._again: Trigger | None = None
         self._last: Finished | None = None
         self._gate = Gate(epoch=epoch)
         self._peers = PeerBook()
@@ -405,12 +406,12 @@ class Coordinator:
             message = f"Transition {number} complete in {took:.2f} s"
             orders.story.append(StoryItem(tale=Tale.COMPLETE, message=message, facts={"transition": number}))
         else:
-            why = run.runner.aborted or "it is stuck: nothing can start"
+            self._again = run.next_trigger
+            why = self._again.sentence.partition(": ")[2]
             message = f"Transition {number} aborted after {took:.2f} s: {why}"
             orders.story.append(
                 StoryItem(tale=Tale.ABORTED, message=message, warning=True, facts={"transition": number})
             )
-            self._again = f"transition {number} was aborted: {why}"
         self._brake(run, view.now)
         self._run = None
         self._run_print = None
@@ -419,10 +420,7 @@ class Coordinator:
         """Transition after transition without a reason from outside is a loop: slow it down, ever more.
 
         What changes outside (a node, the configuration, a failure) is never held up by this, see `_maybe_schedule`."""
-        inner = (
-            run.context.trigger.startswith(("news from", "transition "))
-            or run.verdict is not Verdict.COMPLETE
-        )
+        inner = run.context.trigger.from_within or run.verdict is not Verdict.COMPLETE
         self._repeats = self._repeats + 1 if inner else 0
         if run.fencing_failed:
             pause_s = min(BRAKE_MAX_S, 2.0 ** min(self._repeats, 6))
@@ -463,19 +461,18 @@ class Coordinator:
         situation: Situation,
         orders: Orders,
     ) -> None:
-        surprise = look.surprise_since(self._looked) if self._looked is not None else ""
+        surprise = look.surprise_since(self._looked) if self._looked is not None else None
         if not surprise and view.now < self._not_before:
             return
         trigger = surprise or look.difference(self._looked) or self._again
         if not trigger and self._look_again_at is not None and view.now >= self._look_again_at:
-            trigger = "time has passed (recheck)"
-        if not trigger:
+            trigger = Trigger(Cause.RECHECK, "time has passed (recheck)")
+        if trigger is None:
             return
         self._looked = look
-        self._again = ""
+        self._again = None
         if self.desk.moves:
-            moves = " ".join(move.key for move in self.desk.moves)
-            trigger = f"{trigger}; request {moves}" if "request" not in trigger else trigger
+            trigger = trigger.with_requests(" ".join(move.key for move in self.desk.moves))
         transition = schedule(assembly.state)
         self._transition = transition
         self._assembly = assembly

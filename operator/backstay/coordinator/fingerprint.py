@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from backstay.api import HANode, HANodePlan, Resource
 from backstay.coordinator.membership import Membership
+from backstay.coordinator.trigger import Cause, Trigger
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Objects
 from backstay.state.kept import Kept
@@ -33,45 +34,39 @@ class Fingerprint:
     braked: tuple[str, ...] = ()
     """Silent nodes that the storm brake leaves alone."""
 
-    def surprise_since(self, older: Fingerprint) -> str:
-        """Why a transition that began with `older` must be aborted; empty when there is no reason."""
+    def surprise_since(self, older: Fingerprint) -> Trigger | None:
+        """Why a transition that began with `older` must be aborted; None when there is no reason."""
         return (
             _node_changes(older.nodes, self.nodes)
             or _brake_changes(older.braked, self.braked)
             or _wish_changes(older.wishes, self.wishes)
             or _configuration_changes(older.configuration, self.configuration)
-            or ("node labels changed" if older.labels != self.labels else "")
-            or ("quorum " + ("gained" if self.quorum else "lost") if older.quorum != self.quorum else "")
-            or ("a request to move came or went" if older.moves != self.moves else "")
+            or _label_changes(older.labels, self.labels)
+            or _quorum_change(older=older.quorum, newer=self.quorum)
+            or _move_changes(older.moves, self.moves)
             or _failure_changes(older.failures, self.failures)
             or _given_up_changes(older.given_up, self.given_up)
             or _held_changes(older.held, self.held)
-            or (
-                f"{' '.join(self.released)} stopped resources while cut off"
-                if older.released != self.released
-                else ""
-            )
+            or _release_changes(older.released, self.released)
         )
 
-    def difference(self, older: Fingerprint | None) -> str:
-        """Why to schedule again when nothing is under way; empty when nothing changed."""
+    def difference(self, older: Fingerprint | None) -> Trigger | None:
+        """Why to schedule again when nothing is under way; None when nothing changed."""
         if older is None:
             lost = [name for name, state in sorted(self.nodes.items()) if state[0] is NodeCondition.UNCLEAN]
-            return (
-                f"node {' '.join(lost)} lost, found so by a new DC"
-                if lost
-                else "a new DC looks at everything"
-            )
+            if lost:
+                return Trigger(Cause.NODE_LOST, f"node {' '.join(lost)} lost, found so by a new DC")
+            return Trigger(Cause.NEWS, "a new DC looks at everything")
         surprise = self.surprise_since(older)
         if surprise:
             return surprise
         gone = sorted(older.failures.keys() - self.failures.keys())
         if gone:
-            return f"failures of {gone[0][1]} on {gone[0][0]} were forgotten"
+            return Trigger(Cause.FAILURE, f"failures of {gone[0][1]} on {gone[0][0]} were forgotten")
         for node in sorted(self.histories):
             if self.histories[node] != older.histories.get(node):
-                return f"news from {node}"
-        return ""
+                return Trigger(Cause.NEWS, f"news from {node}")
+        return None
 
 
 class Printer:
@@ -175,27 +170,27 @@ def _history(plan: HANodePlan) -> tuple[tuple[str, str, int, int, int], ...]:
 
 def _node_changes(
     older: Mapping[str, tuple[NodeCondition, str, bool]], newer: Mapping[str, tuple[NodeCondition, str, bool]]
-) -> str:
+) -> Trigger | None:
     for name in sorted(newer.keys() | older.keys()):
         was, now = older.get(name), newer.get(name)
         if was == now:
             continue
         if now is None:
-            return f"node {name} left the cluster"
+            return Trigger(Cause.NODE_LOST, f"node {name} left the cluster")
         if was is not None and was[0] is now[0] and was[1] == now[1]:
-            return f"node {name} answered after a silence"
+            return Trigger(Cause.NODE_BACK, f"node {name} answered after a silence")
         if was is not None and _expected(was[0], now[0]):
             continue
         match now[0]:
             case NodeCondition.UNCLEAN:
-                return f"node {name} lost"
+                return Trigger(Cause.NODE_LOST, f"node {name} lost")
             case NodeCondition.OFFLINE:
-                return f"node {name} is offline"
+                return Trigger(Cause.NODE_LOST, f"node {name} is offline")
             case NodeCondition.ONLINE:
-                return f"node {name} joined"
+                return Trigger(Cause.NODE_BACK, f"node {name} joined")
             case NodeCondition.PENDING:
-                return f"node {name} is coming up"
-    return ""
+                return Trigger(Cause.NODE_BACK, f"node {name} is coming up")
+    return None
 
 
 def _wish(node: HANode) -> str:
@@ -204,12 +199,30 @@ def _wish(node: HANode) -> str:
     return "+".join(word for word, wanted in words if wanted)
 
 
-def _wish_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> str:
+def _wish_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> Trigger | None:
     for name in sorted(newer):
         was, wish = older.get(name, ""), newer[name]
         if was != wish:
-            return f"{wish} of node {name} requested" if wish else f"end of {was} of node {name} requested"
-    return ""
+            return Trigger(Cause.REQUEST, f"{wish or f'end of {was}'} of node {name} requested")
+    return None
+
+
+def _label_changes(older: object, newer: object) -> Trigger | None:
+    return Trigger(Cause.CONFIGURATION, "node labels changed") if older != newer else None
+
+
+def _quorum_change(*, older: bool, newer: bool) -> Trigger | None:
+    return Trigger(Cause.QUORUM, f"quorum {'gained' if newer else 'lost'}") if older is not newer else None
+
+
+def _move_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> Trigger | None:
+    return Trigger(Cause.REQUEST, "a request to move came or went") if older != newer else None
+
+
+def _release_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> Trigger | None:
+    if older == newer:
+        return None
+    return Trigger(Cause.NODE_LOST, f"{' '.join(newer)} stopped resources while cut off")
 
 
 _AWAY = (NodeCondition.UNCLEAN, NodeCondition.OFFLINE, NodeCondition.PENDING)
@@ -221,43 +234,46 @@ def _expected(was: NodeCondition, now: NodeCondition) -> bool:
     return was in _AWAY and now in (NodeCondition.OFFLINE, NodeCondition.PENDING)
 
 
-def _configuration_changes(older: Mapping[str, tuple[str, int]], newer: Mapping[str, tuple[str, int]]) -> str:
+def _configuration_changes(
+    older: Mapping[str, tuple[str, int]], newer: Mapping[str, tuple[str, int]]
+) -> Trigger | None:
     for name in sorted(newer.keys() | older.keys()):
         if older.get(name) == newer.get(name):
             continue
-        if name not in newer:
-            return f"{name} was deleted"
-        return f"{name} was {'changed' if name in older else 'created'}"
-    return ""
+        verb = "deleted" if name not in newer else "changed" if name in older else "created"
+        return Trigger(Cause.CONFIGURATION, f"{name} was {verb}")
+    return None
 
 
 def _failure_changes(
     older: Mapping[tuple[str, str, str, int], int], newer: Mapping[tuple[str, str, str, int], int]
-) -> str:
+) -> Trigger | None:
     for key in sorted(newer):
         if newer[key] > older.get(key, 0):
             node, resource, operation, _ = key
-            return f"{operation} of {resource} failed on {node}"
-    return ""
+            return Trigger(Cause.FAILURE, f"{operation} of {resource} failed on {node}")
+    return None
 
 
-def _given_up_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> str:
+def _given_up_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> Trigger | None:
     fresh = [name for name in newer if name not in older]
-    return f"a quorum stands behind a takeover from node {fresh[0]}" if fresh else ""
+    if not fresh:
+        return None
+    return Trigger(Cause.NODE_LOST, f"a quorum stands behind a takeover from node {fresh[0]}")
 
 
-def _brake_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> str:
+def _brake_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> Trigger | None:
     changed = [name for name in (*newer, *older) if (name in newer) is not (name in older)]
     if not changed:
-        return ""
-    return (
-        f"node {changed[0]} lost, and {'left alone' if changed[0] in newer else 'let go'} by the storm brake"
-    )
+        return None
+    verdict = "left alone" if changed[0] in newer else "let go"
+    return Trigger(Cause.NODE_LOST, f"node {changed[0]} lost, and {verdict} by the storm brake")
 
 
-def _held_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> str:
+def _held_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> Trigger | None:
     for name in sorted(newer.keys() | older.keys()):
         was, now = older.get(name), newer.get(name)
         if was != now:
-            return f"{name} was verified" if now is None else f"{name} is held back: {now}"
-    return ""
+            words = f"{name} was verified" if now is None else f"{name} is held back: {now}"
+            return Trigger(Cause.CONFIGURATION, words)
+    return None

@@ -18,6 +18,7 @@ from backstay.coordinator.membership import Membership
 from backstay.coordinator.moments import Moment
 from backstay.coordinator.orders import ActionWriter, PlanBook
 from backstay.coordinator.results import Answers
+from backstay.coordinator.trigger import Cause, Trigger
 from backstay.fencing import FenceMap
 from backstay.scheduler import Transition
 from backstay.state.assemble import Assembly
@@ -52,7 +53,7 @@ class RunContext:
 
     number: int
     epoch: int
-    trigger: str
+    trigger: Trigger
     transition: Transition
     assembly: Assembly
     cluster: HACluster
@@ -88,6 +89,7 @@ class Run:
         self._fencings: dict[int, str] = {}
         self._entries: dict[int, _Entry] = {}
         self._answers: dict[str, Answers] = {}
+        self._abort_cause: Cause | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -101,9 +103,20 @@ class Run:
             actions[id_].node or "" for id_ in self._fencings if self.runner.phase(id_) is Phase.FAILED
         )
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: Trigger) -> None:
         """Send nothing new; what has begun is waited for."""
-        self.runner.abort(reason)
+        if self.runner.aborted is None:
+            self._abort_cause = reason.cause
+        self.runner.abort(reason.sentence)
+
+    @property
+    def next_trigger(self) -> Trigger:
+        """Why to schedule again, of a run that was aborted or is stuck."""
+        if self.runner.aborted is None:
+            reason = Trigger(Cause.OTHER, "it is stuck: nothing can start")
+        else:  # of itself it is aborted by an action that failed
+            reason = Trigger(self._abort_cause or Cause.FAILURE, self.runner.aborted)
+        return reason.after_abort(self.context.number)
 
     def feed(self, plans: Mapping[str, HANodePlan], membership: Membership, now: float) -> Progress:
         """Take in results; give up on nodes that are gone; let late actions expire."""
@@ -129,7 +142,7 @@ class Run:
         view = membership.nodes.get(node)
         if view is None or not view.usable:
             self._entries[id_].reason = f"node {node} is gone"
-            self.runner.abort(f"node {node} is gone")
+            self.abort(Trigger(Cause.NODE_LOST, f"node {node} is gone"))
             self._finish(id_, Outcome.CANCELLED, now)
             return
         plan = plans.get(node)
@@ -194,7 +207,7 @@ class Run:
                 levels=fences.letting_in(target) if wanted == "on" else fences.levels(target),
                 boot_id=view.boot_id if view is not None else "",
                 delay_ms=self.context.fence_delays_ms.get(target, 0),
-                why=self.context.trigger,
+                why=self.context.trigger.sentence,
             )
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from backstay.coordinator.trigger import Trigger
 from backstay.scheduler.situation import Situation
 from backstay.state.assemble_resources import ObjectRef
 
@@ -52,7 +53,7 @@ class Whereabouts:
     def __init__(self, homes: Mapping[str, str]) -> None:
         self._homes = dict(homes)
         self._active: dict[str, tuple[str, ...]] | None = None
-        self._left: dict[str, str] = {}
+        self._left: dict[str, Trigger] = {}
 
     def update(
         self,
@@ -60,7 +61,7 @@ class Whereabouts:
         *,
         refs: Mapping[str, ObjectRef],
         groups: Mapping[str, str],
-        reason: str,
+        reason: Trigger,
         settled: bool,
     ) -> list[StoryItem]:
         """Compare with the last look. `settled`: no transition is under way, so what is inactive stays so.
@@ -90,7 +91,7 @@ class Whereabouts:
         self._active = dict(active)
         return items
 
-    def _arrived(self, resource: str, node: str, reason: str, *, fresh: bool) -> StoryItem | None:
+    def _arrived(self, resource: str, node: str, reason: Trigger, *, fresh: bool) -> StoryItem | None:
         home = self._homes.get(resource, "")
         self._homes[resource] = node
         if fresh and home == node:
@@ -99,7 +100,8 @@ class Whereabouts:
             "resource": resource,
             "from": home,
             "to": node,
-            "reason": reason,
+            "reason": reason.sentence,
+            "cause": reason.cause.value,
         }
         if not home:
             return StoryItem(tale=Tale.STARTED, message=f"Started on {node}", facts=facts)
