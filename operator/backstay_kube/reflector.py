@@ -5,7 +5,7 @@
 
 A list is asked for without a version, so it is as new as any answer before it. One that is older, or shows an older state of an
 object than we know of from before its time, means that the API went back in time (an etcd restored from a backup): then it is the
-truth, and `went_back` is another number.
+truth, and `on_rewind` is called.
 """
 
 from __future__ import annotations
@@ -63,7 +63,6 @@ class Reflector:
         self._objects: dict[Key, Obj] = {}
         self._seen = 0
         """The highest version that the API has shown."""
-        self.went_back = 0
         self.token = object()
         """Another one whenever the objects may be others: what was made of them can be kept until then."""
 
@@ -118,7 +117,6 @@ class Reflector:
         went_back = self._is_past(fresh.values(), as_of, seen)
         past = went_back or anew
         if went_back:
-            self.went_back += 1
             log.warning("the API went back in time: %s are as they were at %s", self.kind.plural, as_of)
         self._seen = as_of if past else max(self._seen, as_of)
         for key in sorted(self._objects.keys() - fresh.keys()):

@@ -67,9 +67,6 @@ READ_GAP_PART = 3
 """A silence of a third of the shortest lease is a gap: who did not hear for so long may not judge."""
 
 
-WENT_BACK_POLL_S, WENT_BACK_RELIST_S = 1.0, 5.0
-
-
 class World:
     """The local copy of everything, and the ages of the Leases."""
 
@@ -251,24 +248,21 @@ class World:
     async def _relist(self) -> None:
         while True:
             for kind in WATCHED:
-                try:
-                    listed = await self.client.list(kind)
-                except ApiNotFound:
-                    log.debug("%s is not served", kind.plural)
-                    continue
-                except ApiError as error:
-                    log.debug("cannot list %s: %s", kind.plural, error)
-                    continue
-                self._replace(kind, listed.items, int(listed.resource_version or 0))
-            await self._pause_before_relist()
+                await self._list_again(kind)
+            await asyncio.sleep(self._relist_s)
 
-    async def _pause_before_relist(self) -> None:
-        """Shorter when the API went back in time: for as long as it takes until its versions have passed those that we know."""
-        known, until = self.went_back, time.monotonic() + self._relist_s
-        while (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(max(0.001, min(left, WENT_BACK_POLL_S)))
-            if self.went_back != known:
-                known, until = self.went_back, min(until, time.monotonic() + WENT_BACK_RELIST_S)
+    async def _list_again(self, kind: Kind) -> None:
+        rewinds = self.rewinds
+        try:
+            listed = await self.client.list(kind)
+        except ApiNotFound:
+            log.debug("%s is not served", kind.plural)
+            return
+        except ApiError as error:
+            log.debug("cannot list %s: %s", kind.plural, error)
+            return
+        if self.rewinds == rewinds:  # else it may tell of what has never been
+            self._replace(kind, listed.items, int(listed.resource_version or 0))
 
     def _replace(self, kind: Kind, items: Iterable[Obj], version: int) -> None:
         fresh = {(obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in items}
@@ -284,11 +278,6 @@ class World:
             self.accept(kind, "MODIFIED", obj)
 
     # -- reading
-
-    @property
-    def went_back(self) -> int:
-        """Another number whenever the API was found to have gone back in time."""
-        return self.plans.went_back + self.leases.went_back
 
     @property
     def token(self) -> tuple[object, object]:

@@ -30,12 +30,16 @@ class Api:
         return self.answer
 
 
+REWIND = ("REWIND", "")
+
+
 def reflector(api: Api) -> tuple[Reflector, list[tuple[str, str]]]:
     told: list[tuple[str, str]] = []
     made = Reflector(
         api,  # type: ignore[arg-type]
         kinds.HANODEPLAN,
         on_change=lambda what, obj: told.append((what, obj["metadata"]["resourceVersion"])),
+        on_rewind=lambda: told.append(REWIND),
     )
     return made, told
 
@@ -44,32 +48,33 @@ def versions(made: Reflector) -> dict[str, str]:
     return {obj["metadata"]["name"]: obj["metadata"]["resourceVersion"] for obj in made.objects()}
 
 
-async def test_list_older_than_what_was_shown_before_is_the_truth_and_counted() -> None:
+async def test_list_older_than_what_was_shown_before_is_the_truth_and_told() -> None:
     api = Api(plan("n1", 40), plan("n2", 41), version=50)
     made, told = reflector(api)
     await made.list_now()
     api.say(plan("n1", 30), version=45)
     await made.list_now()
-    assert (versions(made), made.went_back) == ({"n1": "30"}, 1)
-    assert told[-2:] == [("DELETED", "41"), ("MODIFIED", "30")]
+    assert versions(made) == {"n1": "30"}
+    assert told[-3:] == [("DELETED", "41"), ("MODIFIED", "30"), REWIND]
     await made.list_now()
-    assert made.went_back == 1, "the same again is no news"
+    assert told.count(REWIND) == 1, "the same again is no news"
 
 
 async def test_older_state_in_a_list_from_after_the_known_one_is_the_truth_though_versions_have_passed() -> (
     None
 ):
     api = Api(plan("n1", 40), version=50)
-    made, _ = reflector(api)
+    made, told = reflector(api)
     await made.list_now()
     api.say(plan("n1", 30), version=60)
     await made.list_now()
-    assert (versions(made), made.went_back) == ({"n1": "30"}, 1)
+    assert versions(made) == {"n1": "30"}
+    assert told.count(REWIND) == 1
 
 
 async def test_answer_that_overtakes_a_list_under_way_is_no_journey_in_time() -> None:
     api = Api(plan("n1", 40), version=50)
-    made, _ = reflector(api)
+    made, told = reflector(api)
     await made.list_now()
 
     class Slow(Api):
@@ -79,7 +84,8 @@ async def test_answer_that_overtakes_a_list_under_way_is_no_journey_in_time() ->
 
     made._client = Slow(plan("n1", 40), version=55)  # type: ignore[assignment]
     await made.list_now()
-    assert (versions(made), made.went_back) == ({"n1": "57"}, 0)
+    assert versions(made) == {"n1": "57"}
+    assert REWIND not in told
 
 
 def test_world_takes_the_older_state_for_the_truth_when_the_list_is_newer() -> None:
@@ -89,3 +95,27 @@ def test_world_takes_the_older_state_for_the_truth_when_the_list_is_newer() -> N
     assert world.get(kinds.HANODE, "n1") == plan("n1", 40), "perhaps the list was only overtaken"
     world._replace(kinds.HANODE, [plan("n1", 30)], 60)
     assert world.get(kinds.HANODE, "n1") == plan("n1", 30)
+
+
+async def test_list_that_was_asked_for_before_the_api_went_back_brings_nothing_back() -> None:
+    class Overtaken(Api):
+        """Everything is read anew while a list is on its way."""
+
+        overtakes = False
+
+        async def list(self, *_: Any, **__: Any) -> ObjectList:
+            if not self.overtakes:
+                return self.answer
+            self.overtakes = False
+            answer = self.answer
+            self.say(version=60)
+            await world._read_anew()
+            return answer
+
+    api = Overtaken(plan("n1", 90), version=95)
+    world = World(api)  # type: ignore[arg-type]
+    await world._list_again(kinds.HANODE)
+    assert world.get(kinds.HANODE, "n1") == plan("n1", 90)
+    api.overtakes = True
+    await world._list_again(kinds.HANODE)
+    assert world.get(kinds.HANODE, "n1") is None
