@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 from backstay_sandbox.inspection import namespace_command
 from backstay_sandbox.layout import Layout
+from backstay_sandbox.listener import Listener
 
-POLL_S = 0.02
-END_TIMEOUT_S = 5.0
 STEADY_S = 1.0
 """Answers must come without a gap for so long before an outage counts as over."""
 GAP_COUNTS_S = 0.05
@@ -35,39 +30,26 @@ class Gap:
         return self.end - self.start
 
 
-class Watch:
+class Watch(Listener):
     """Probes from the client host as long as the context lasts: `kind` is "ping" (an address) or "page" (a URL)."""
 
+    POLL_S = 0.02
+
     def __init__(self, layout: Layout, *, kind: str, target: str) -> None:
-        command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("prober.py")), kind, target]
-        self._process = subprocess.Popen(
-            namespace_command(layout.netns_client, command), stdout=subprocess.PIPE, text=True
-        )
-        self._lock = threading.Lock()
         self._gaps: list[Gap] = []
         self._tick = 0.0
         self._last: float | None = None
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.wait(END_TIMEOUT_S)
-        self._reader.join(END_TIMEOUT_S)
+        command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("prober.py")), kind, target]
+        super().__init__(namespace_command(layout.netns_client, command))
 
     def answers(self) -> bool:
         """Whether it answers now."""
-        with self._lock:
+        with self.lock:
             return self._last is not None and self._tick - self._last < GAP_COUNTS_S
 
     def gaps(self, *, since: float) -> list[Gap]:
         """Gaps that ended after `since`, oldest first; the first may have begun with the last answer before it."""
-        with self._lock:
+        with self.lock:
             return [gap for gap in self._gaps if gap.end > since]
 
     def outage(self, *, since: float) -> float:
@@ -83,7 +65,7 @@ class Watch:
     def await_outage_over(self, *, since: float, timeout_s: float) -> bool:
         """Wait until there was a silence after `since` and it is over; False when that did not happen in time."""
         deadline = time.monotonic() + timeout_s
-        if not self._await(lambda: bool(self.gaps(since=since)), deadline):
+        if not self.wait_until(lambda: bool(self.gaps(since=since)), timeout_s=timeout_s):
             return False
         return self._await_steady(since, deadline - time.monotonic())
 
@@ -91,25 +73,15 @@ class Watch:
         def steady() -> bool:
             gaps = self.gaps(since=since)
             calm_since = max([since, *(gap.end for gap in gaps if gap.seconds >= GAP_COUNTS_S)])
-            with self._lock:
+            with self.lock:
                 tick = self._tick
             return self.answers() and tick - calm_since >= STEADY_S
 
-        return self._await(steady, time.monotonic() + timeout_s)
+        return self.wait_until(steady, timeout_s=timeout_s)
 
-    def _await(self, condition: Callable[[], bool], deadline: float) -> bool:
-        while not condition():
-            if time.monotonic() >= deadline or self._process.poll() is not None:
-                return False
-            time.sleep(POLL_S)
-        return True
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            event = json.loads(line)
-            with self._lock:
-                if "tick" in event:
-                    self._tick, self._last = event["tick"], event["last"]
-                else:
-                    self._gaps.append(Gap(event["from"], event["to"]))
+    def note(self, event: dict[str, Any]) -> None:
+        """Of the prober: how far it is, or a gap."""
+        if "tick" in event:
+            self._tick, self._last = event["tick"], event["last"]
+        else:
+            self._gaps.append(Gap(event["from"], event["to"]))

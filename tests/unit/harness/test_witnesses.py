@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from harness.arp_watch import OWN_ADDRESS, answer, question
+from harness.arp_questions import OWN_ADDRESS, answer, question
 from harness.writer import lost
 
 MINE, THEIRS = bytes.fromhex("02b500000102"), bytes.fromhex("02b500000001")
