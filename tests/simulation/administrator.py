@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from backstay_kube import kinds
-from simulation.world import group, resource
+from simulation.world import CLUSTER, group, resource
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -23,6 +23,8 @@ class Administrator:
         self.world = world
         self.dice = dice
         self.serial = 0
+        self.gone = ""
+        """A host that will not come back."""
         self.asked: dict[tuple[str, str, str], None] = {}
         """Requests that stand: kind, name, id."""
 
@@ -74,6 +76,41 @@ class Administrator:
         if self.world.read(kinds.HANODE, name) is not None:
             self.world.hosts[name].asked_for = True
             self._ask("HANode", name, {"type": "fence"})
+
+    def confirm(self, name: str) -> str:
+        """Say that it is off. Returns the request's id."""
+        if self.world.read(kinds.HANODE, name) is None:
+            return ""
+        self._ask("HANode", name, {"type": "confirm"})
+        return f"q{self.serial}"
+
+    def confirm_gone(self) -> None:
+        if self.gone:
+            self.confirm(self.gone)
+
+    def state_of(self, name: str, id_: str) -> str:
+        """What a node's request has come to; empty: nothing yet."""
+        node = self.world.read(kinds.HANODE, name) or {}
+        acks = node.get("status", {}).get("requests", [])
+        return next((one["state"] for one in acks if one["id"] == id_), "")
+
+    def take_back(self, name: str) -> None:
+        """All that was confirmed of it."""
+        node = self.world.read(kinds.HANODE, name)
+        if node is None:
+            return
+        standing = node["spec"].get("requests", [])
+        kept = [one for one in standing if one["type"] != "confirm"]
+        if len(kept) < len(standing):
+            self.world.story(f"administrator takes back what was confirmed of {name}")
+            self.world.write("PATCH", kinds.HANODE.path(None, name), {"spec": {"requests": kept}})
+            for gone in standing:
+                if gone not in kept:
+                    self.asked.pop(("HANode", name, gone["id"]), None)
+
+    def set_watchdog(self, spec: dict[str, Any] | None) -> None:
+        self.world.story(f"administrator sets watchdog: {spec is not None}")
+        self.world.write("PATCH", kinds.HACLUSTER.path(None, CLUSTER), {"spec": {"watchdog": spec}})
 
     # -- resources
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from simulation.ambushes import Ambushes
 from simulation.truth import Habit
+from simulation.words import Words
 
 if TYPE_CHECKING:
     from simulation.administrator import Administrator
@@ -27,7 +29,7 @@ Fault = Callable[[], tuple[str, float, Undo] | None]
 """Does something; says what, for how long, and how to undo it."""
 
 
-class Adversary(Ambushes):
+class Adversary(Ambushes, Words):
     """`strike` begins one fault; `heal` ends all."""
 
     def __init__(
@@ -81,9 +83,9 @@ class Adversary(Ambushes):
         self.world.story("ALL FAULTS END")
         for serial in sorted(self._open):
             self._end(serial, f"fault {serial}")
+        self.world.power.restore()
         for host in self.world.hosts.values():
-            if not host.up:
-                host.boot()
+            self.world.power.boot(host)
 
     # -- choosing
 
@@ -119,26 +121,24 @@ class Adversary(Ambushes):
         if host is None:
             return None
         host.power_off("power cut")
-
-        def again() -> None:
-            if not host.up:
-                host.boot()
-
-        return f"power cut of {host.name}", self._seconds(0.5, 25.0), again
+        return f"power cut of {host.name}", self._seconds(0.5, 25.0), partial(self.world.power.boot, host)
 
     def do_freeze(self) -> tuple[str, float, Undo] | None:
         host = self._live()
         if host is None:
             return None
         boot = host.boot_id
-        host.freeze()
+        # A machine that is paused as a whole is not covered by a watchdog; what starves on a kernel that goes on is.
+        suspended = self.world.setting.dog is None or self.dice.random() < 0.2
+        host.freeze(suspended=suspended)
         host.trouble(14.0)
 
         def thaw() -> None:
             if host.boot_id == boot:
                 host.thaw()
 
-        return f"freeze of {host.name}", self._seconds(0.3, 12.0), thaw
+        how = "suspension" if suspended else "freeze"
+        return f"{how} of {host.name}", self._seconds(0.3, 12.0), thaw
 
     def _pause(
         self, host: Host | None, process: Process | None, what: str, *, excuse: bool
@@ -378,13 +378,29 @@ class Adversary(Ambushes):
         return f"{resource} on {host.name} dies by itself", 0.1, _nothing
 
     def do_bad_fencing(self) -> tuple[str, float, Undo] | None:
-        power = self.world.power
-        power.mode = self.dice.choice(["fails", "hangs", "denies"])
+        """A device, or all of them, fail, hang, or say that they failed when they did not."""
+        devices = sorted(self.world.setting.devices)
+        if not devices:
+            return None
+        chosen = devices if self.dice.random() < 0.3 else [self.dice.choice(devices)]
+        return self._devices(chosen, self.dice.choice(["fails", "hangs", "denies"]), self._seconds(3.0, 25.0))
+
+    def do_liar(self) -> tuple[str, float, Undo] | None:
+        """A device says that it did what it did not. What it was asked to end is beyond all promises then; the rest is not."""
+        devices = sorted(self.world.setting.devices)
+        if not devices:
+            return None
+        return self._devices([self.dice.choice(devices)], "lies", self._seconds(3.0, 12.0))
+
+    def _devices(self, chosen: list[str], mode: str, seconds: float) -> tuple[str, float, Undo]:
+        modes = self.world.power.modes
+        modes.update(dict.fromkeys(chosen, mode))
 
         def again() -> None:
-            power.mode = "works"
+            for name in chosen:
+                modes.pop(name, None)
 
-        return f"the power switch {power.mode}", self._seconds(3.0, 25.0), again
+        return f"{' '.join(chosen)}: {mode}", seconds, again
 
     def do_people(self) -> tuple[str, float, Undo] | None:
         if not self.world.api.weather.answers:

@@ -161,6 +161,7 @@ class Agent:
         config = self.host.run.config
         config.setdefault("beat", 0)
         config.setdefault("vouching", None)
+        config.setdefault("watchdog", None)
         config["timings"] = asdict(self.brain.guard.timings)
         config.update(changes)
 
@@ -238,6 +239,8 @@ class Agent:
                 self._configure(timings=asdict(timings))
             case do.SetBeat(beat):
                 self._configure(beat=beat)
+            case do.SetWatchdog(watchdog):
+                self._configure(watchdog=None if watchdog is None else asdict(watchdog))
             case do.SetVouching(vouching):
                 peers = None if vouching is None else dict(vouching.peers)
                 self.world.loop.call_later(

@@ -105,6 +105,14 @@ class Ambushes:
 
         return f"agent of {host.name} stays away", self.dice.uniform(8.0, 13.0), again
 
+    def do_cable(self) -> Done:
+        """A host is cut off alone, for as long as a watchdog and those who wait for it may take."""
+        host = self._runner_of(self.dice.choice(["db", "vip", "fs"])) or self._live()
+        if host is None:
+            return None
+        host.trouble(35.0)
+        return f"{host.name} is cut off alone", self.dice.uniform(6.0, 22.0), self._alone(host)
+
     def do_late_answers(self) -> Done:
         """Answers come as late as one waits for them, stops take as long as their margin allows; then the host is cut off alone."""
         host = self._runner_of("vip") or self._live()

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstay.api import GROUP, LEASE_NAMESPACE
 from backstay.liveness import has_quorum
+from backstay.liveness.quorum import storm_limit
 from backstay_kube import kinds
 from backstay_nodeagent.operation import Operation, Origin
 from backstay_nodeagent.orders import Order, Verb
@@ -24,6 +26,11 @@ HEARD_S = 2.0
 """A renewal counts so long after it was taken in: a lease, and the way of an order."""
 TROUBLE_PASSES_S = 8.0
 LOOK_SLACK_S = 0.1
+STORM_S = 0.4
+"""Who falls silent within so long of one another did so together, however a DC looks at it."""
+DECIDED_S = 15.0
+"""A DC that is paused or hears late may write what it decided so long ago."""
+RHO_MAX = 0.005
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,8 @@ class Checkers:
         self._world = world
         self.violations: list[Violation] = []
         self.excused = 0
-        """Two copies of something that needs no fencing, where the documented assumption did not hold."""
+        """Two copies where a documented assumption did not hold: nobody could stop in time what needs no fencing, a device or a person
+        had said what is not so, a machine with a watchdog was paused as a whole."""
         self.recovered_s = 0.0
         self.counts: Counter[str] = Counter()
         self.groups: dict[str, list[str]] = {}
@@ -64,6 +72,9 @@ class Checkers:
         """By boot and resource: the failure of a monitor that is not in the journal yet, and the agent that saw it."""
         self._busy: dict[tuple[str, str], int] = {}
         self._renewed: dict[str, float] = {}
+        self._suspended: set[str] = set()
+        self._planned: set[str] = set()
+        """Ids of starts that DCs have ordered."""
 
     def violation(self, rule: str, what: str) -> None:
         self._world.story(f"VIOLATION: {rule}: {what}")
@@ -124,16 +135,43 @@ class Checkers:
         if not order.id.endswith("-f0") or target.asked_for:
             return
         now = world.loop.time()
-        alive = [name for name, at in self._renewed.items() if now - at < QUORUM_SLACK_S]
+        alive = self._alive(QUORUM_SLACK_S)
         # A member that is heard may be fenced without one, as by Pacemaker: what could not be stopped there must end.
         heard = now - self._renewed.get(target.name, 0.0) < HEARD_S
-        if not heard and not has_quorum(members=len(self._renewed), alive=len(alive)):
+        if not heard and world.setting.needs_quorum and not self._quorate(alive):
             self.violation(
                 "fences only with a quorum", f"{target.name}, with {alive} of {sorted(self._renewed)}"
             )
+        if not heard and self._is_storm(target):
+            self.violation("who falls silent with most others is left alone", target.name)
+        if world.setting.policy == "fence" and not self._quorate(self._alive(HEARD_S)):
+            return
         healthy = target.up and not target.frozen and now > target.trouble_until + TROUBLE_PASSES_S
         if healthy and order.target in self._up and not self._broken.get(target.name):
             self.violation("a healthy host is not fenced", f"{target.name} by {executor.name}")
+
+    def _alive(self, within_s: float) -> list[str]:
+        """Members whose renewals were taken in so lately."""
+        now = self._world.loop.time()
+        return [name for name, at in self._renewed.items() if now - at < within_s]
+
+    def _quorate(self, alive: list[str]) -> bool:
+        return has_quorum(members=len(self._renewed), alive=len(alive))
+
+    def _is_storm(self, target: Host) -> bool:
+        """Whether it fell silent at the very time at which so many others did that our view is the likelier cause."""
+        now, at = self._world.loop.time(), self._renewed.get(target.name)
+        if at is None or self._quorate(self._alive(target.lease_s + 1.0)):
+            return False
+        over = set(self._world.power.ended)
+        together = [
+            name
+            for name, other in self._renewed.items()
+            if now - other > target.lease_s
+            and abs(other - at) < STORM_S
+            and self._world.hosts[name].boot_id not in over
+        ]
+        return len(together) > storm_limit(len(self._renewed))
 
     def look(self) -> None:
         """Now and then: has each host that may have lost its lease let go of what others may take over?"""
@@ -212,16 +250,26 @@ class Checkers:
             if other is host or not other.up or resource not in other.active:
                 continue
             requires = other.active[resource]
-            if requires in FREE and self._is_excused(other):
+            why = "nobody could stop it in time" if requires in FREE and self._is_excused(other) else ""
+            if why := why or self._misjudged(other.boot_id):
                 self.excused += 1
-                self._world.story(
-                    f"{resource} is active twice, excused: nobody on {other.name} could stop it in time"
-                )
+                self._world.story(f"{resource} is active twice, excused: on {other.name}, {why}")
                 continue
             self.violation(
                 "never active on two nodes",
                 f"{resource} (requires {requires}) starts on {host.name}, runs on {other.name}",
             )
+
+    def _misjudged(self, boot: str) -> str:
+        """Why others may take a boot for dead that is not; empty: they may not."""
+        if boot in self._world.power.misjudged:
+            return f"of which {self._world.power.misjudged[boot]} said that it is off"
+        return "which was paused as a whole" if boot in self._suspended else ""
+
+    def suspended(self, host: Host) -> None:
+        """Its watchdog does not count any more."""
+        if self._world.setting.dog is not None:
+            self._suspended.add(host.boot_id)
 
     def _is_excused(self, host: Host) -> bool:
         return self._world.loop.time() < host.excuse_until
@@ -236,13 +284,23 @@ class Checkers:
             other = self._world.hosts[name]
             if boot == host.boot_id:
                 continue
-            if boot in power.fenced or other.boot_id != boot:
+            over = boot in power.ended or other.boot_id != boot
+            if over or self._misjudged(boot) or self._bitten(other):
                 del self._ran[order.resource][boot]
             else:
                 self.violation(
                     "no start before the proof of death",
                     f"{order.resource} starts on {host.name}; {boot} was neither stopped nor fenced",
                 )
+
+    def _bitten(self, host: Host) -> bool:
+        """Whether its watchdog must have ended this boot: so long has no renewal come, and the last one said that it is armed."""
+        dog, at = self._world.setting.dog, self._renewed.get(host.name)
+        if dog is None or at is None:
+            return False
+        lease = self._world.read(kinds.LEASE, f"node-{host.name}", LEASE_NAMESPACE) or {}
+        armed = lease.get("metadata", {}).get("annotations", {}).get(f"{GROUP}/watchdog")
+        return bool(armed) and self._world.loop.time() - at > dog.takeover_ms / 1000 * (1 - RHO_MAX)
 
     def _check_order(self, host: Host, resource: str) -> None:
         for members in self.groups.values():
@@ -322,6 +380,22 @@ class Checkers:
         if method == "DELETE":
             return
         self._check_epoch(process, target.name)
+        if target.name:
+            self._check_starts_ordered(target.name)
+
+    def _check_starts_ordered(self, node: str) -> None:
+        """Where the policy says so, nothing is started without a quorum."""
+        plan = self._world.read(kinds.HANODEPLAN, node) or {"spec": {}}
+        starts = {one["id"] for one in plan["spec"].get("actions", []) if one["verb"] == "start"}
+        fresh = starts - self._planned
+        self._planned |= starts
+        policy = self._world.setting.policy
+        if (
+            fresh
+            and policy not in ("ignore", "freeze")
+            and not self._quorate(alive := self._alive(DECIDED_S))
+        ):
+            self.violation("starts nothing without a quorum", f"{sorted(fresh)} on {node}, with {alive}")
 
     def _check_epoch(self, process: str, name: str) -> None:
         for plan in self._world.read_all(kinds.HANODEPLAN):

@@ -12,6 +12,7 @@ from backstay_nodeagent.operation import Operation, Origin
 from backstay_nodeagent.orders import Order, Verb
 from simulation.truth import Behaviour
 from simulation.virtual_time import Clock, Process
+from simulation.watchdog import KernelWatchdog
 
 if TYPE_CHECKING:
     from simulation.agent import Agent
@@ -79,6 +80,11 @@ class Host:
         """By its own clock: when the last acknowledged renewal of this boot was sent."""
         self.lease_s = 3.0
         self.vouched_until = float("-inf")
+        self.unplugged = False
+        """Without power, by somebody's hand."""
+        self.suspended = False
+        """Frozen with its kernel, as a hypervisor does: no watchdog counts."""
+        self.dog = KernelWatchdog(self)
         self.traps: list[tuple[Verb, Callable[[], None]]] = []
         """What happens once, a moment after an order of this kind begins."""
 
@@ -98,6 +104,9 @@ class Host:
         self.system = Process(f"{self.name}/os", self.clock)
         self.run = RunDirectory()
         self.acked_at, self.vouched_until, self.asked_for = None, float("-inf"), False
+        self.suspended, self.dog = False, KernelWatchdog(self)
+        if self.excuse_until == float("inf"):
+            self.excuse_until = float("-inf")
         self.trouble(2.0)
         self.world.story(f"{self.name} boots ({self.boot_id})")
         self.world.checkers.booted(self)
@@ -125,17 +134,19 @@ class Host:
         ]
         return [one for one in found if one is not None and one.alive]
 
-    def freeze(self) -> None:
-        """Stop the whole host, as a hypervisor does."""
+    def freeze(self, *, suspended: bool) -> None:
+        """Stop all that runs on the host: with its kernel, as a hypervisor does, or as swapping without end does."""
         if self.up and not self.frozen:
-            self.frozen = True
+            self.frozen, self.suspended = True, suspended
+            if suspended:
+                self.world.checkers.suspended(self)
             self.excuse(float("inf"))
             for process in (*self.processes(), self.system):
                 self.world.loop.pause(process)
 
     def thaw(self) -> None:
         if self.up and self.frozen:
-            self.frozen = False
+            self.frozen = self.suspended = False
             self.excuse_until = self.world.loop.time() + 2.0
             for process in (*self.processes(), self.system):
                 self.world.loop.resume(process)

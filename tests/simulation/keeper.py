@@ -10,9 +10,12 @@ from backstay.api import GROUP, LEASE_NAMESPACE
 from backstay_kube import kinds
 from backstay_kube.errors import ApiUnavailable
 from backstay_nodeagent.events import KeeperStop
+from backstay_nodeagent.heartbeat import claimed
 from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
 from backstay_nodeagent.orders import Order, Verb
 from backstay_nodeagent.vouching import Answer, Memory, Question, Vouching
+from backstay_nodeagent.watchdog_link import WatchdogLink
+from backstay_nodeagent.watchdog_logic import Claim
 from simulation import virtual_time
 
 if TYPE_CHECKING:
@@ -52,27 +55,38 @@ class Keeper:
         self._release: _Release | None = None
         self._stops: list[KeeperStop] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._watchdog = WatchdogLink(log=self._log, open_device=host.dog.open)
+        self._said: Claim | None = None
         self._configure()
         renewal = host.run.renewal
         if renewal.get("sent_at") is not None:
             self.logic.term.renewed(renewal["sent_at"], renewal["lease_s"])
+            self._said = renewal["watchdog"]
+            self._watchdog.logic.recall(self._said)
 
     def begin(self) -> None:
         self.world.loop.post(self.process, self._turn, delay=self.host.dice.uniform(0.05, 0.15))
 
     def die(self) -> None:
         self.process.kill()
+        self.host.dog.holder_died()
+
+    def _log(self, event: str, **fields: Any) -> None:
+        self.world.detail(f"keeper {self.host.name}: {event} {fields}")
 
     # -- the loop
 
     def _turn(self) -> None:
         now = virtual_time.local_now()
         self.logic.turned(now)
+        kept_until = self.vouching.keep_until(now)
+        self._watchdog.turn(now, sent_at=self.logic.term.sent_at, kept_until=kept_until)
         self._renew_if_due(now)
         self._mind_peers(now)
         if self.logic.must_release(now) and self._release is None:
             self._begin_release()
         wake_at = min(self.logic.wake_at(now), self.vouching.wake_at(self.logic.lapse))
+        wake_at = min(wake_at, self._watchdog.wake_at())
         if self._in_flight is not None:
             wake_at = max(now + 0.01, min(wake_at, self._in_flight["give_up_at"]))
         if self._timer is not None:
@@ -87,6 +101,7 @@ class Keeper:
         self.vouching.lease_s = timings.lease_duration_s
         self.vouching.peers = config["vouching"]
         self._beat = config["beat"]
+        self._watchdog.configure(config["watchdog"], self.host.clock.monotonic())
 
     # -- renewals
 
@@ -105,6 +120,7 @@ class Keeper:
             "sent_at": now,
             "lease_s": timings.lease_duration_s,
             "give_up_at": now + timings.attempt_timeout_s + 0.05,
+            "watchdog": self._watchdog.logic.said,
         }
         body = {
             "metadata": {"annotations": self._annotations(now)},
@@ -124,6 +140,7 @@ class Keeper:
             f"{GROUP}/agent": "absent" if self.logic.absent(now) else "alive",
             f"{GROUP}/sequence": str(self._sequence),
             f"{GROUP}/beat": str(self._beat),
+            f"{GROUP}/watchdog": claimed(self._watchdog.logic.said),
             f"{GROUP}/vouching-ms": str(-int(-self.vouching.attempted(now) * 1000 // 1)),
         }
 
@@ -171,6 +188,8 @@ class Keeper:
         self.host.acked_at = max(attempt["sent_at"], self.host.acked_at or 0.0)
         self.logic.renewed(attempt["sent_at"], attempt["lease_s"])
         self.vouching.renewed(attempt["sent_at"])
+        self._said = attempt["watchdog"]
+        self._watchdog.logic.renewed(attempt["sent_at"], self._said)
         was_kept, self._kept_told = self._kept_told is not None, None
         self._write_renewal()
         self._tell("renewed", (self.logic.term.sent_at, attempt["lease_s"]))
@@ -187,6 +206,7 @@ class Keeper:
             "sent_at": term.sent_at,
             "lease_s": term.carried_s,
             "kept_until": self._kept_told,
+            "watchdog": self._said,
         }
 
     # -- peers

@@ -12,15 +12,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backstay.coordinator import Coordinator, membership, orders
+from backstay.coordinator import Coordinator, membership, orders, requests
 from backstay.fencing import fencer
 from backstay.liveness import leases, takeover
+from backstay.liveness.brake import NO_BRAKE
 from backstay.liveness.leases import LeaseTracker
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
+from backstay.scheduler import plan
 from backstay_kube import reflector
 from backstay_nodeagent import (
     brain,
@@ -32,6 +34,7 @@ from backstay_nodeagent import (
     resources,
     status_writer,
     vouching,
+    watchdog_logic,
 )
 from backstay_nodeagent.operation import Origin
 from backstay_nodeagent.orders import Orders, Verb
@@ -39,6 +42,7 @@ from backstay_operator import dc
 from backstay_operator.drive import PlanDriver
 from simulation import virtual_time
 from simulation.pool import run_all
+from simulation.setting import Dog
 
 ALONE = "never active on two nodes"
 PROOF = "no start before the proof of death"
@@ -53,6 +57,14 @@ RECOVERS = "recovers within the bound"
 LEASE = "what needs no fencing ends with the lease"
 BEGUN = "nothing is begun without a lease"
 OVERLAP = "operations of one resource do not overlap"
+STORM = "who falls silent with most others is left alone"
+STARTS = "starts nothing without a quorum"
+WORD = "who is heard is not taken for dead"
+PLAIN = {"policy": "stop", "fencing": "switch", "dog": None}
+LEVELS = {**PLAIN, "fencing": "levels"}
+DOG = {**PLAIN, "fencing": "none", "dog": Dog(3000, 1)}
+BARE = {**PLAIN, "fencing": "none"}
+IGNORE = {**PLAIN, "policy": "ignore", "hosts": 3}
 CUTS = ("isolate", "cut_api", "cut_peers", "bad_link")
 
 
@@ -65,7 +77,9 @@ class Mutant:
     faults: tuple[str, ...]
     rules: tuple[str, ...]
     first: tuple[int, ...] = ()
-    """Seeds that are tried before all others, because they caught it once. Only a wish for speed: any may catch it."""
+    setting: Mapping[str, Any] = field(default_factory=lambda: PLAIN)
+    """Seeds that are tried before all others, because they caught it once. Only a wish for speed: any may catch it.
+    `setting`: of what kind of cluster, where not what the seed draws."""
 
 
 # -- the operator
@@ -138,6 +152,87 @@ def chain_dropped() -> None:
     """Orders of a chain go out without what they have to wait for."""
     real = orders.ActionWriter.plan_action
     orders.ActionWriter.plan_action = lambda self, action, after: real(self, action, ())  # type: ignore[method-assign]
+
+
+# -- fencing, and words of people
+
+
+def one_device_is_enough() -> None:
+    """Of a level's devices the first that works ends the fencing."""
+    real = fencer.Fencer._next_device
+
+    def next_device(self: Any) -> None:
+        if self.stage is fencer.Stage.CUT:
+            self._device = len(self._levels[self._level].devices) - 1
+        real(self)
+
+    fencer.Fencer._next_device = next_device  # type: ignore[method-assign]
+
+
+def one_supply_after_the_other() -> None:
+    """A reboot by several devices is a reboot by each of them."""
+    fencer.Fencer._command = lambda self, device: "reboot" if self.stage is fencer.Stage.CUT else "on"  # type: ignore[method-assign]
+
+
+def liar_believed() -> None:
+    """Who was fenced and renews is heard no more."""
+    membership.MembershipKeeper._is_echo = lambda self, name, fenced, now: True  # type: ignore[method-assign]
+
+
+def confirmed_whoever_is_heard() -> None:
+    """A confirmation is believed of a node that renews."""
+    real = requests.RequestDesk._take_node_request
+
+    def take(self: Any, *arguments: Any) -> None:
+        real(self, *arguments[:-1], ())
+
+    requests.RequestDesk._take_node_request = take  # type: ignore[method-assign]
+
+
+def confirmation_forgotten() -> None:
+    """A confirmation is answered, and nothing follows."""
+    Coordinator._confirm = lambda self, *arguments: None  # type: ignore[method-assign]
+
+
+def no_storm_brake() -> None:
+    """Many that fall silent at once are as dead as one."""
+    membership.StormBrake.look = lambda self, **_facts: NO_BRAKE  # type: ignore[attr-defined]
+
+
+def policy_ignored() -> None:
+    """What runs is scheduled as with a quorum."""
+    plan.Plan.quorate = property(lambda self: True)  # type: ignore[assignment, method-assign]
+
+
+# -- the watchdog
+
+
+def fed_for_ever() -> None:
+    """The watchdog is fed whatever becomes of the lease."""
+    watchdog_logic.WatchdogLogic.may_feed = (  # type: ignore[method-assign]
+        lambda self, now, *, sent_at, kept_until: self.force is not None
+    )
+
+
+def bite_not_awaited() -> None:
+    """A silent node with a watchdog is dead at once."""
+
+    def is_bitten(self: Any, name: str, rule: Any, now: float) -> bool:
+        return rule is not None and self.bite_at(name, rule, now) is not None
+
+    membership.MembershipKeeper._is_bitten = is_bitten  # type: ignore[method-assign]
+
+
+def disarmed_unheard() -> None:
+    """The watchdog is disarmed as soon as it is not wanted, before any renewal has said so."""
+    real = watchdog_logic.WatchdogLogic.want
+
+    def want(self: Any, claim: Any, now: float) -> None:
+        real(self, claim, now)
+        if self.state is watchdog_logic.WatchdogState.LEAVING:
+            self.state, self.force = watchdog_logic.WatchdogState.OFF, None
+
+    watchdog_logic.WatchdogLogic.want = want  # type: ignore[method-assign]
 
 
 # -- the agent
@@ -278,6 +373,21 @@ def promise_never_ends() -> None:
     vouching.Vouching.keep_until = keep_until  # type: ignore[method-assign]
 
 
+def half_is_a_majority() -> None:
+    """Whoever is cut off needs the promises of half of the members, itself included."""
+
+    def keep_until(self: Any, now: float) -> float | None:
+        if not self.peers or self._lapsed:
+            return None
+        needed = len(self.peers) // 2
+        standing = sorted((until for until in self._promises.values() if until > now), reverse=True)
+        return (
+            now + self.lease_s if needed == 0 else (standing[needed - 1] if len(standing) >= needed else None)
+        )
+
+    vouching.Vouching.keep_until = keep_until  # type: ignore[method-assign]
+
+
 def one_promise_is_enough() -> None:
     """Any peer's promise will do."""
 
@@ -319,6 +429,30 @@ MUTANTS = (
     Mutant("keeper never releases", keeper_never_releases, ("stays_away",), (ALONE, LEASE)),
     Mutant("promise not marked", promise_not_marked, ("isolate", "cut_api"), (ALONE,), (25,)),
     Mutant("promise never ends", promise_never_ends, ("straggler",), (ALONE, LEASE)),
+    Mutant("half is a majority", half_is_a_majority, CUTS, (ALONE, LEASE), setting={**PLAIN, "hosts": 2}),
+    Mutant("one device is enough", one_device_is_enough, ("crash", "freeze"), (PROOF, ALONE), setting=LEVELS),
+    Mutant(
+        "one supply after the other",
+        one_supply_after_the_other,
+        ("crash", "freeze", "failing_stop"),
+        (PROOF, ALONE),
+        setting=LEVELS,
+    ),
+    Mutant("liar believed", liar_believed, ("liar", "isolate", "failing_stop"), (RECOVERS,), (6,)),
+    Mutant("confirmed whoever is heard", confirmed_whoever_is_heard, ("mistaken_confirm",), (WORD,)),
+    Mutant("confirmation forgotten", confirmation_forgotten, ("confirm",), (RECOVERS,), setting=BARE),
+    Mutant("no storm brake", no_storm_brake, ("isolate", "cut_api"), (STORM,), setting=IGNORE),
+    Mutant(
+        "policy ignored",
+        policy_ignored,
+        ("crash", "service_dies"),
+        (STARTS,),
+        (16,),
+        setting={**BARE, "hosts": 3},
+    ),
+    Mutant("fed for ever", fed_for_ever, ("cable",), (ALONE, PROOF), (9,), setting=DOG),
+    Mutant("bite not awaited", bite_not_awaited, ("cable",), (ALONE, PROOF), (1,), setting=DOG),
+    Mutant("disarmed unheard", disarmed_unheard, ("disarm",), (ALONE, PROOF), setting=DOG),
     Mutant(
         "one promise is enough", one_promise_is_enough, ("isolate", "cut_api", "cut_peers"), (ALONE,), (15,)
     ),
@@ -351,7 +485,9 @@ def hunt(mutant: Mutant, options: argparse.Namespace) -> str:
     """By which rule, and at which seed; empty if by none."""
     before = (lambda: None) if options.sound else mutant.break_it
     seeds = list(dict.fromkeys((*mutant.first, *range(options.seeds))))
-    results = run_all(seeds, processes=options.processes, before=before, faults=mutant.faults)
+    results = run_all(
+        seeds, processes=options.processes, before=before, faults=mutant.faults, overrides=mutant.setting
+    )
     for result in results:
         for one in result.report.get("violations", []):
             if one["rule"] in mutant.rules or options.sound:

@@ -11,7 +11,7 @@ import selectors
 import signal
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,16 @@ class Result:
         return not self.crash and not self.report.get("violations")
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What each child does, but for its seed."""
+
+    talk: bool
+    before: Callable[[], None] | None
+    faults: tuple[str, ...]
+    overrides: dict[str, Any]
+
+
 @dataclass
 class _Child:
     seed: int
@@ -49,13 +59,15 @@ def run_all(
     talk: bool = False,
     before: Callable[[], None] | None = None,
     faults: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
 ) -> Generator[Result, None, None]:
     """Results as they come. `before` is called in each child before it begins."""
     _warm_up()
     waiting = list(seeds)
     selector = selectors.DefaultSelector()
     try:
-        yield from _results(waiting, selector, processes=processes, talk=talk, before=before, faults=faults)
+        task = _Task(talk, before, tuple(faults), dict(overrides or {}))
+        yield from _results(waiting, selector, processes, task)
     finally:
         for key in list(selector.get_map().values()):
             os.kill(key.data.pid, signal.SIGKILL)
@@ -65,18 +77,12 @@ def run_all(
 
 
 def _results(
-    waiting: list[int],
-    selector: selectors.BaseSelector,
-    *,
-    processes: int,
-    talk: bool,
-    before: Callable[[], None] | None,
-    faults: Sequence[str],
+    waiting: list[int], selector: selectors.BaseSelector, processes: int, task: _Task
 ) -> Generator[Result, None, None]:
     running = 0
     while waiting or running:
         while waiting and running < processes:
-            child = _start(waiting.pop(0), talk=talk, before=before, faults=faults)
+            child = _start(waiting.pop(0), task)
             selector.register(child.pipe, selectors.EVENT_READ, child)
             running += 1
         for key, _ in selector.select(5.0):
@@ -103,30 +109,28 @@ def _warm_up() -> None:
     gc.freeze()
 
 
-def _start(seed: int, *, talk: bool, before: Callable[[], None] | None, faults: Sequence[str]) -> _Child:
+def _start(seed: int, task: _Task) -> _Child:
     read, write = os.pipe()
     pid = os.fork()
     if pid:
         os.close(write)
         return _Child(seed, pid, read, time.monotonic())
     os.close(read)
-    _live_as_child(seed, write, talk=talk, before=before, faults=faults)
+    _live_as_child(seed, write, task)
     raise AssertionError("a child does not return")
 
 
-def _live_as_child(
-    seed: int, pipe: int, *, talk: bool, before: Callable[[], None] | None, faults: Sequence[str]
-) -> None:
+def _live_as_child(seed: int, pipe: int, task: _Task) -> None:
     """Runs the seed, writes its report and is gone: nothing is tidied up, since programs that were killed must not be closed."""
     gc.disable()
     resource.setrlimit(resource.RLIMIT_CPU, (SEED_CPU_S, SEED_CPU_S + 1))
     try:
         from simulation.run import run_seed
 
-        if before is not None:
-            before()
-        report = vars(run_seed(seed, talk=talk, faults=faults))
-        if not report["violations"] and not talk:
+        if task.before is not None:
+            task.before()
+        report = vars(run_seed(seed, talk=task.talk, faults=task.faults, overrides=task.overrides))
+        if not report["violations"] and not task.talk:
             report["story"] = report["story"][-1:]
         text = json.dumps({"report": report})
     except BaseException:  # noqa: BLE001 - whatever it was, the parent tells of it

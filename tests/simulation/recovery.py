@@ -24,6 +24,7 @@ def recover(world: World, administrator: Administrator) -> None:
         world.run(1.0)
         if world.loop.time() >= refresh_at:
             refresh_at += REFRESH_EVERY_S
+            administrator.confirm_gone()
             administrator.refresh_all()
         wrong = what_is_wrong(world, administrator) if world.loop.time() > began + 12.0 else wrong
         if not wrong:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from simulation.administrator import Administrator
 from simulation.adversary import Adversary
 from simulation.operator import use_virtual_time
 from simulation.recovery import recover
+from simulation.setting import draw
 from simulation.world import LogLines, World, group, resource
 
 BOOT_S = 6.0
@@ -32,26 +33,37 @@ class Report:
     story: list[str] = field(default_factory=list)
 
 
-def run_seed(seed: int, *, talk: bool = False, faults: Sequence[str] = ()) -> Report:
+def run_seed(
+    seed: int,
+    *,
+    talk: bool = False,
+    faults: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> Report:
     """For a process that does nothing else: the programs' clocks and dice are replaced in it.
 
-    `faults`: only these, instead of what the seed chooses."""
+    `faults`: only these, instead of what the seed chooses; `overrides`: parts of the Setting."""
     use_virtual_time(seed)
     dice = random.Random(f"{seed}/plan")
-    world = World(seed, hosts=dice.choice([2, 3, 3, 3, 3, 4, 5]), talk=talk)
+    setting = replace(draw(random.Random(f"{seed}/setting")), **(overrides or {}))
+    world = World(seed, setting, talk=talk)
     if talk:
         logging.disable(logging.NOTSET)
         logging.getLogger().setLevel(logging.INFO)
         logging.getLogger().handlers[:] = [LogLines(world)]
     administrator = Administrator(world, random.Random(f"{seed}/administrator"))
     adversary = Adversary(world, administrator, random.Random(f"{seed}/adversary"), faults=faults)
-    world.story(f"seed {seed}: {len(world.hosts)} hosts; faults: {', '.join(adversary.temperament)}")
+    world.story(f"seed {seed}: {setting.words}; faults: {', '.join(adversary.temperament)}")
     set_up(world)
     world.run(BOOT_S)
     for pause in adversary.chaos(dice.uniform(30.0, 60.0)):
         world.run(pause)
     adversary.heal()
-    administrator.all_nodes_on(but=dice.choice(["", sorted(world.hosts)[0]]) if len(world.hosts) > 2 else "")
+    names = sorted(world.hosts)
+    idle = dice.choice(["", names[0]]) if len(names) > 2 else ""
+    administrator.all_nodes_on(but=idle)
+    if setting.fencing == "none" and setting.dog is None and dice.random() < 0.5:
+        unplug(world, administrator, dice.choice([name for name in names if name != idle]))
     recover(world, administrator)
     return Report(
         seed=seed,
@@ -64,6 +76,15 @@ def run_seed(seed: int, *, talk: bool = False, faults: Sequence[str] = ()) -> Re
         recovered_s=world.checkers.recovered_s,
         story=world.lines,
     )
+
+
+def unplug(world: World, administrator: Administrator, name: str) -> None:
+    """A host is gone for good, and only a person can say so."""
+    host = world.hosts[name]
+    host.unplugged = True
+    host.power_off("its cable is pulled")
+    world.power.ended[host.boot_id] = "somebody who pulled its cable"
+    administrator.gone = name
 
 
 def set_up(world: World) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
+
+from backstay.api.cluster import Watchdog
+from simulation.setting import Dog, draw
 
 TESTS = Path(__file__).parents[1]
 
@@ -39,8 +43,25 @@ def test_same_seed_tells_the_same_story_whatever_the_hash_seed() -> None:
     )
 
 
+def test_every_kind_of_cluster_is_drawn_among_a_hundred_seeds() -> None:
+    drawn = [draw(random.Random(f"{seed}/setting")) for seed in range(100)]
+    assert {one.hosts for one in drawn} == {2, 3, 4, 5}
+    assert {one.policy for one in drawn} == {"stop", "freeze", "demote", "fence", "ignore"}
+    assert {(one.fencing, one.dog is not None) for one in drawn} == {
+        ("switch", False), ("pair", False), ("levels", False), ("none", False), ("none", True), ("switch", True),
+    }  # fmt: skip
+
+
+def test_watchdogs_that_are_drawn_wait_no_longer_than_the_rule_demands() -> None:
+    for deadline_ms, timeout_s in ((3000, 1), (4000, 2)):
+        dog = Dog(deadline_ms, timeout_s)
+        Watchdog.model_validate({"device": "/dev/watchdog", **dog.spec})
+        bound_ms = (deadline_ms + 3000 * timeout_s + 500) * 1010 / 990
+        assert bound_ms <= dog.takeover_ms < bound_ms + 1
+
+
 def test_checkers_catch_what_is_broken_on_purpose() -> None:
-    names = ("no wait for death", "group started in parallel", "nothing released")
+    names = ("no wait for death", "group started in parallel", "nothing released", "one device is enough")
     chosen = [word for name in names for word in ("--only", name)]
     summary = json.loads(simulate(*chosen, module="simulation.mutants")[-1])
-    assert summary == {"mutants": 3, "caught": 3}
+    assert summary == {"mutants": 4, "caught": 4}

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from backstay.api import API_VERSION, LEASE_NAMESPACE
 from backstay_kube import kinds
-from backstay_nodeagent.orders import Order
 from backstay_operator.vouch_key import secret_name
 from simulation.agent import DUMMY
 from simulation.api_server import ApiServer
 from simulation.checkers import Checkers
 from simulation.host import Host
+from simulation.power import Power
+from simulation.setting import Setting
 from simulation.virtual_time import PROCESS, SpinError, VirtualLoop
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ MERGE = "application/merge-patch+json"
 class World:
     """Made from a seed; nothing else decides what happens in it."""
 
-    def __init__(
-        self, seed: int, *, hosts: int, properties: dict[str, Any] | None = None, talk: bool = False
-    ) -> None:
+    def __init__(self, seed: int, setting: Setting, *, talk: bool = False) -> None:
+        self.setting = setting
         self.loop = VirtualLoop()
         self.dice = random.Random(f"{seed}/world")
         self.talk = talk
@@ -42,10 +42,14 @@ class World:
         self._numbers = 0
         self.api = ApiServer(self.loop, random.Random(f"{seed}/network"))
         self.checkers = Checkers(self)
-        self.power = PowerSwitch(self, random.Random(f"{seed}/power"))
-        names = [f"n{number}" for number in range(1, hosts + 1)]
+        self.power = Power(self, random.Random(f"{seed}/power"))
+        names = [f"n{number}" for number in range(1, setting.hosts + 1)]
         self.hosts = {name: Host(self, name, random.Random(f"{seed}/{name}")) for name in names}
-        self.properties = {"stonithEnabled": True, "clusterRecheckInterval": "20s", **(properties or {})}
+        self.properties = {
+            "stonithEnabled": True,
+            "clusterRecheckInterval": "20s",
+            "noQuorumPolicy": setting.policy,
+        }
         self.letters_lost = 0.0
         self.letters_delay_s = 0.003
         self.api.observers.append(self.checkers.written)
@@ -115,22 +119,16 @@ class World:
         key = {"data": {"key": base64.b64encode(b"k" * 32).decode()}}
         metadata = {"name": secret_name(CLUSTER), "namespace": LEASE_NAMESPACE}
         self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **key})
-        self.apply(
-            {
-                "apiVersion": API_VERSION,
-                "kind": "HACluster",
-                "metadata": {"name": CLUSTER},
-                "spec": {"properties": self.properties},
-            }
-        )
-        self.apply(
-            {
-                "apiVersion": API_VERSION,
-                "kind": "FenceDevice",
-                "metadata": {"name": "power"},
-                "spec": {"cluster": CLUSTER, "agent": "stonith:fence_sim", "timeout": "5s"},
-            }
-        )
+        dog = self.setting.dog
+        spec = {"properties": self.properties, **({"watchdog": dog.spec} if dog is not None else {})}
+        metadata = {"name": CLUSTER}
+        self.apply({"apiVersion": API_VERSION, "kind": "HACluster", "metadata": metadata, "spec": spec})
+        for name, more in self.setting.devices.items():
+            device = {"cluster": CLUSTER, "agent": "stonith:fence_sim", "timeout": "5s", **more}
+            metadata = {"name": name}
+            self.apply(
+                {"apiVersion": API_VERSION, "kind": "FenceDevice", "metadata": metadata, "spec": device}
+            )
 
     def boot_all(self) -> None:
         for host in self.hosts.values():
@@ -184,58 +182,6 @@ class LogLines(logging.Handler):
 
 
 _KINDS = {kind.name: kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)}
-
-
-class PowerSwitch:
-    """The fence device of all hosts. `mode`: works, fails, hangs, or works and says that it failed."""
-
-    def __init__(self, world: World, dice: random.Random) -> None:
-        self._world = world
-        self._dice = dice
-        self.mode = "works"
-        self.fenced: dict[str, str] = {}
-        """Boots that it ended: boot id -> by whom."""
-
-    def _switch_on(self, target: str) -> int:
-        boot_if_down(self._world.hosts[target])
-        return 0
-
-    def plan(self, executor: Host, order: Order) -> tuple[float, Callable[[], int]]:
-        """How long this fencing takes, and what it does at its end."""
-        world, mode = self._world, self.mode
-        if order.fence_action == "monitor":
-            reached = mode in ("works", "denies") and executor.fence_way_up
-            return (0.1, lambda: 0) if reached else (float("inf"), lambda: 1)
-        if order.fence_action == "on":
-            return self._dice.uniform(0.2, 1.0), lambda: self._switch_on(order.target)
-        world.checkers.fences(executor, order)
-        took = self._dice.uniform(0.2, 1.5)
-        world.story(f"{executor.name} asks the power switch to end {order.target} ({order.id}); it {mode}")
-        if mode == "hangs" or not executor.fence_way_up:
-            return float("inf"), lambda: 1
-
-        def act() -> int:
-            if mode == "fails":
-                return 1
-            target = world.hosts[order.target]
-            if order.fence_action == "on":
-                boot_if_down(target)
-            elif target.up:
-                self.fenced[target.boot_id] = executor.name
-                target.power_off(f"fenced by {executor.name}")
-                if order.fence_action != "off":
-                    again = self._dice.uniform(3.0, 8.0)
-                    world.loop.call_later(again, boot_if_down, target, context=world.api.context)
-            else:
-                self.fenced[target.boot_id] = executor.name
-            return 1 if mode == "denies" else 0
-
-        return took, act
-
-
-def boot_if_down(host: Host) -> None:
-    if not host.up:
-        host.boot()
 
 
 def resource(name: str, *, requires: str = "fencing", interval: str = "5s", **meta: Any) -> dict[str, Any]:
