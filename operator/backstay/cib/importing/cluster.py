@@ -10,12 +10,11 @@ from backstay.api.quantities import duration_text, timestamp
 from backstay.cib.importing.names import Names
 from backstay.cib.importing.resources import conditional_meta
 from backstay.cib.importing.rules import (
-    TooDeep,
     given,
     meta_manifest,
     operation_options,
-    rule_manifest,
     score_manifest,
+    under_rules,
 )
 from backstay.state.choices import NodeKind
 from backstay.state.cluster import ClusterProperties, ClusterState
@@ -110,16 +109,11 @@ def _properties(properties: ClusterProperties) -> Iterator[tuple[str, Any]]:
 
 
 def _conditional_operation_defaults(state: ClusterState, complain: Callable[[str], None]) -> list[Obj]:
-    found = []
-    for one in state.operation_default_sets:
-        try:
-            rule = rule_manifest(one.rule)
-        except TooDeep as error:
-            complain(f"operation defaults under {error}")
-            continue
-        score: Obj = {"score": score_manifest(one.score)} if one.score else {}
-        found.append({**score, "rule": rule, "defaults": operation_options(one.defaults)})
-    return found
+    sets = (
+        (one.rule, one.score, {"defaults": operation_options(one.defaults)})
+        for one in state.operation_default_sets
+    )
+    return under_rules(sets, "operation defaults", complain)
 
 
 def node_manifests(state: ClusterState, *, cluster: str, names: Names) -> Iterator[Obj]:

@@ -16,7 +16,7 @@ from backstay.cib.importing.rules import (
     meta_manifest,
     operation_options,
     rule_manifest,
-    score_manifest,
+    under_rules,
 )
 from backstay.state.resource import (
     Bundle,
@@ -162,16 +162,8 @@ class ResourceWriter:
 
 def conditional_meta(sets: tuple[MetaSet, ...], complain: Callable[[str], None]) -> list[Obj]:
     """Meta attributes under rules."""
-    found = []
-    for one in sets:
-        try:
-            rule = rule_manifest(one.rule)
-        except TooDeep as error:
-            complain(f"meta attributes under {error}")
-            continue
-        score: Obj = {"score": score_manifest(one.score)} if one.score else {}
-        found.append({**score, "rule": rule, "meta": meta_manifest(one.meta)})
-    return found
+    held = ((one.rule, one.score, {"meta": meta_manifest(one.meta)}) for one in sets)
+    return under_rules(held, "meta attributes", complain)
 
 
 def _operation(operation: Operation) -> Obj:

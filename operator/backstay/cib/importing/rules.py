@@ -1,6 +1,6 @@
 """Rules and typed values as manifests write them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, assert_never
 
 from backstay.api.quantities import duration_text, timestamp
@@ -34,6 +34,22 @@ def rule_manifest(rule: Rule) -> Obj:
         found["expressions"] = expressions
     if inner:
         found["rules"] = [_inner(one) for one in inner]
+    return found
+
+
+def under_rules(
+    sets: Iterable[tuple[Rule, int, Obj]], what: str, complain: Callable[[str], None]
+) -> list[Obj]:
+    """Of (rule, score, what holds where it matches) what manifests can say; `complain` is told of the rest."""
+    found = []
+    for rule, score, held in sets:
+        try:
+            condition = rule_manifest(rule)
+        except TooDeep as error:
+            complain(f"{what} under {error}")
+            continue
+        worth: Obj = {"score": score_manifest(score)} if score else {}
+        found.append({**worth, "rule": condition, **held})
     return found
 
 
