@@ -169,7 +169,7 @@ class Brain:
             self.guard.timings = orders.timings
             self._journal["timings"] = asdict(orders.timings)
             self._commands.append(do.SetTimings(orders.timings))
-        self.book.accept(orders, instant)
+        self.book.accept(orders, self.ledger, instant)
         fresh = [order.id for order in orders.actions if not self.ledger.began(order.id)]
         if fresh:
             self._tell("orders accepted", generation=orders.generation, epoch=orders.epoch, new=len(fresh))
@@ -223,7 +223,7 @@ class Brain:
 
     def _void_orders(self) -> None:
         """Orders that were not begun are from a DC that may have judged us dead since."""
-        for order in self.book.waiting(self.ledger):
+        for order in self.book.waiting():
             self._end_order(Result(id=order.id, state=ResultState.CANCELLED, message="the node was cut off"))
 
     def _until_expiry(self, instant: Instant) -> float | None:
@@ -290,13 +290,14 @@ class Brain:
             self._begin(probe, origin=Origin.ADOPTION, ready=instant, instant=instant)
 
     def _skip_hopeless(self) -> None:
-        for order, reason in self.book.hopeless(self.ledger):
-            self._end_order(Result(id=order.id, state=ResultState.SKIPPED, message=reason))
+        while hopeless := self.book.hopeless():
+            for order, reason in hopeless:
+                self._end_order(Result(id=order.id, state=ResultState.SKIPPED, message=reason))
 
     def _run_ready_orders(self, instant: Instant) -> bool:
         """Begin what can begin; True if something ended by that, so that more may be ready."""
         ended = False
-        for order in self.book.ready(self.ledger, instant):
+        for order in self.book.ready(instant, full=lambda: self.dispatch.full):
             if not order.verb.needs_process:
                 ended = self._keep_books(order) or ended
             elif not order.verb.on_resource:
@@ -362,6 +363,7 @@ class Brain:
             if self.resources.end_recurring(state, order.interval_ms):
                 self.history.forget_record((order.resource, order.verb.value, order.interval_ms))
         self.ledger.begin(order.id)
+        self.book.began(order.id)
         ready = self.book.ready_since(order) or instant
         self._begin(order, origin=Origin.ORDER, ready=ready, instant=instant)
         self._changed()
@@ -460,6 +462,7 @@ class Brain:
     def _end_order(self, result: Result) -> None:
         if result.id and self.ledger.result(result.id) is None:
             self.ledger.end(result)
+            self.book.ended(result)
             self._journal[f"result/{result.id}"] = result.to_json()
             self._changed()
 

@@ -96,7 +96,7 @@ class Dispatch:
         """Recurring monitors to run now, the most overdue first, as many as there are slots for; none of those resources."""
         due = [
             (recurring.due_at, state.id, recurring)
-            for state in resources
+            for state in resources.watched
             if state.running is None and not but(state)
             for recurring in state.recurring.values()
             if recurring.due_at <= now
@@ -115,7 +115,7 @@ class Dispatch:
             return float("inf")
         times = (
             recurring.due_at
-            for state in resources
+            for state in resources.watched
             if state.running is None and not but(state)
             for recurring in state.recurring.values()
         )

@@ -1,8 +1,14 @@
-"""The present plan: which of its orders wait, which are ready, and which never will be."""
+"""The present plan: which of its orders wait, which are ready, and which never will be.
+
+What an order waits for is counted once, when the plan comes; then the book is told of each order that began and each that ended, so
+that a plan of a thousand orders costs a thousand steps, not a thousand for each of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 from backstay_nodeagent.ledger import Ledger, Result, ResultState
 from backstay_nodeagent.operation import Instant
@@ -10,7 +16,9 @@ from backstay_nodeagent.orders import Order, Orders, Verb
 
 
 class OrderBook:
-    """Holds one state of the plan. Orders that vanish from it before they began never run, since nothing else remembers them."""
+    """Holds one state of the plan. Orders that vanish from it before they began never run, since nothing else remembers them.
+
+    Whoever tells the ledger that an order began or ended tells the book too (`began`, `ended`)."""
 
     def __init__(self) -> None:
         self.orders: Orders | None = None
@@ -18,13 +26,15 @@ class OrderBook:
         """Why no order of this plan runs; empty when they may."""
         self.delayed_until = float("inf")
         """When the next order's startDelay will have passed, as of the last `ready`."""
-        self._ids: frozenset[str] = frozenset()
-        self._ready: dict[str, Instant] = {}
         self._taken_at = float("-inf")
+        self._ready: dict[str, Instant] = {}
+        self._places: dict[str, int] = {}
+        """Of the orders in the plan, by id."""
+        self._index()
 
     @property
     def ids(self) -> frozenset[str]:
-        return self._ids
+        return frozenset(self._places)
 
     @property
     def generation(self) -> int:
@@ -47,41 +57,70 @@ class OrderBook:
             orders.generation == known.generation and orders != known
         )
 
-    def accept(self, orders: Orders, instant: Instant) -> None:
+    # -- the plan, and what becomes of it
+
+    def accept(self, orders: Orders, ledger: Ledger, instant: Instant) -> None:
         self._put(orders, "", instant)
+        self._count(ledger)
 
     def refuse(self, orders: Orders, reason: str, instant: Instant) -> None:
         self._put(orders, reason, instant)
 
     def clear(self) -> None:
-        self.orders, self.refusal, self._ids = None, "", frozenset()
+        self.orders, self.refusal, self._places = None, "", {}
         self._ready.clear()
+        self._index()
 
-    def waiting(self, ledger: Ledger) -> list[Order]:
+    def began(self, order_id: str) -> None:
+        """It runs: it waits no more."""
+        if self._open.pop(order_id, None) is None:
+            return
+        place = self._places[order_id]
+        self._delayed.discard(place)
+        self._fresh.discard(place)
+        self._books.discard(place)
+        at = bisect_left(self._free, place)
+        if at < len(self._free) and self._free[at] == place:
+            del self._free[at]
+
+    def ended(self, result: Result) -> None:
+        """What waited for it is ready, or hopeless."""
+        self.began(result.id)
+        done = result.state is ResultState.DONE
+        skipped = result.state is ResultState.SKIPPED
+        for one in self._behind.pop(result.id, ()):
+            if done:
+                self._unmet[one] -= 1
+                if self._unmet[one] == 0 and one in self._open:
+                    self._release(self._places[one])
+            elif skipped:
+                self._lose(one, f"{result.id} was skipped")
+            else:
+                self._lose(one, f"{result.id} ended {result.state.value}")
+
+    # -- questions
+
+    def waiting(self) -> list[Order]:
         """Orders that may run and have not begun, in the order of the plan."""
-        if self.orders is None or self.refusal:
-            return []
-        return [order for order in self.orders.actions if not ledger.began(order.id)]
+        return list(self._open.values())
 
     def stops_of(self, resources: list[str]) -> list[Order]:
         """The plan's orders to stop these."""
-        orders = self.orders.actions if self.orders and not self.refusal else ()
-        return [order for order in orders if order.verb is Verb.STOP and order.resource in resources]
+        return [order for resource in resources for order in self._stops.get(resource, ())]
 
-    def ready(self, ledger: Ledger, instant: Instant) -> list[Order]:
-        """Those whose `after` have all succeeded and whose startDelay has passed."""
-        self.delayed_until = float("inf")
-        ready = []
-        for order in self.waiting(ledger):
-            if not all(ledger.succeeded(one) for one in order.after):
-                continue
-            since = self._ready.setdefault(order.id, instant)
-            begin_at = since.at + order.start_delay_ms / 1000
-            if instant.at >= begin_at:
-                ready.append(order)
-            else:
-                self.delayed_until = min(self.delayed_until, begin_at)
-        return ready
+    def ready(self, instant: Instant, *, full: Callable[[], bool]) -> Iterator[Order]:
+        """Those whose `after` have all succeeded and whose startDelay has passed, in the order of the plan. While the slots are `full`
+        only what needs none, and what has become ready since the last time. Orders may begin and end meanwhile."""
+        self._stamp(instant)
+        seen = -1
+        for place in self._free.copy():
+            if full():
+                break
+            seen = place
+            yield from self._look_at(place)
+        for place in sorted(self._fresh | self._books):
+            if place > seen:
+                yield from self._look_at(place)
 
     def ready_since(self, order: Order) -> Instant | None:
         """Since when nothing but the queue stands in its way, startDelay included."""
@@ -89,20 +128,12 @@ class OrderBook:
         delay_s = order.start_delay_ms / 1000
         return None if since is None else Instant(since.at + delay_s, since.wall + delay_s)
 
-    def hopeless(self, ledger: Ledger) -> list[tuple[Order, str]]:
-        """Orders that wait for what did not succeed, with the reason, including those that wait for such in turn."""
-        lost: dict[str, str] = {}
-        found: list[tuple[Order, str]] = []
-        waiting = self.waiting(ledger)
-        while True:
-            before = len(found)
-            for order in waiting:
-                reason = next((why for one in order.after if (why := self._failure(one, ledger, lost))), "")
-                if reason and order.id not in lost:
-                    lost[order.id] = f"{order.id} was skipped"
-                    found.append((order, reason))
-            if len(found) == before:
-                return found
+    def hopeless(self) -> list[tuple[Order, str]]:
+        """Orders that wait for what did not succeed, with the reason. Each of them ends by that (`ended`), and then what waits for it
+        is hopeless in turn."""
+        lost = sorted((self._places[one], reason) for one, reason in self._lost.items() if one in self._open)
+        self._lost.clear()
+        return [(self._actions[place], reason) for place, reason in lost]
 
     def results(self, ledger: Ledger) -> Iterator[Result]:
         """What became of the orders of this plan, so far."""
@@ -112,16 +143,91 @@ class OrderBook:
             elif (result := ledger.result(order.id)) is not None:
                 yield result
 
-    def _failure(self, action_id: str, ledger: Ledger, lost: dict[str, str]) -> str:
-        if action_id in lost:
-            return lost[action_id]
-        result = ledger.result(action_id)
-        if result is not None:
-            return "" if result.state is ResultState.DONE else f"{action_id} ended {result.state.value}"
-        known = action_id in self._ids or ledger.began(action_id)
-        return "" if known else f"{action_id} is not known here"
+    # -- inside
+
+    @property
+    def _actions(self) -> Sequence[Order]:
+        return self.orders.actions if self.orders else ()
 
     def _put(self, orders: Orders, refusal: str, instant: Instant) -> None:
         self.orders, self.refusal, self._taken_at = orders, refusal, instant.at
-        self._ids = frozenset(order.id for order in orders.actions)
-        self._ready = {one: since for one, since in self._ready.items() if one in self._ids}
+        self._places = {order.id: place for place, order in enumerate(orders.actions)}
+        self._ready = {one: since for one, since in self._ready.items() if one in self._places}
+        self._index()
+
+    def _index(self) -> None:
+        self._open: dict[str, Order] = {}
+        """Orders that may run and have not begun."""
+        self._unmet: dict[str, int] = {}
+        self._behind: dict[str, list[str]] = defaultdict(list)
+        self._stops: dict[str, list[Order]] = defaultdict(list)
+        self._free: list[int] = []
+        """Places of those that wait for nothing but a slot, ascending."""
+        self._fresh: set[int] = set()
+        """Of these, those that nobody has looked at."""
+        self._books: set[int] = set()
+        """Of these, those that take no process, and so no slot."""
+        self._delayed: set[int] = set()
+        """Places of those that wait for their startDelay alone."""
+        self._lost: dict[str, str] = {}
+
+    def _count(self, ledger: Ledger) -> None:
+        """What every order waits for."""
+        for place, order in enumerate(self._actions):
+            if order.verb is Verb.STOP:
+                self._stops[order.resource].append(order)
+            if ledger.began(order.id):
+                continue
+            self._open[order.id] = order
+            unmet = [one for one in order.after if not ledger.succeeded(one)]
+            self._unmet[order.id] = len(unmet)
+            for one in unmet:
+                self._behind[one].append(order.id)
+                if reason := self._failure(one, ledger):
+                    self._lose(order.id, reason)
+            if not unmet:
+                self._release(place)
+
+    def _failure(self, action_id: str, ledger: Ledger) -> str:
+        result = ledger.result(action_id)
+        if result is not None:
+            return f"{action_id} ended {result.state.value}"
+        known = action_id in self._places or ledger.began(action_id)
+        return "" if known else f"{action_id} is not known here"
+
+    def _lose(self, order_id: str, reason: str) -> None:
+        self._lost.setdefault(order_id, reason)
+
+    def _release(self, place: int) -> None:
+        """It waits for no other order."""
+        if self._actions[place].start_delay_ms:
+            self._delayed.add(place)
+        else:
+            self._free_up(place)
+
+    def _free_up(self, place: int) -> None:
+        insort(self._free, place)
+        self._fresh.add(place)
+        if not self._actions[place].verb.needs_process:
+            self._books.add(place)
+
+    def _stamp(self, instant: Instant) -> None:
+        """Note since when orders are ready, and let those go whose delay has passed."""
+        self.delayed_until = float("inf")
+        for place in self._fresh:
+            self._ready.setdefault(self._actions[place].id, instant)
+        for place in sorted(self._delayed):
+            order = self._actions[place]
+            since = self._ready.setdefault(order.id, instant)
+            begin_at = since.at + order.start_delay_ms / 1000
+            if instant.at >= begin_at:
+                self._delayed.discard(place)
+                self._free_up(place)
+            else:
+                self.delayed_until = min(self.delayed_until, begin_at)
+
+    def _look_at(self, place: int) -> Iterator[Order]:
+        self._fresh.discard(place)
+        order = self._actions[place]
+        if order.id in self._open:
+            yield order

@@ -159,7 +159,7 @@ class Program:
         metrics.follow(
             instant,
             running=lambda: len(brain.dispatch.running),
-            waiting=lambda: len(brain.book.waiting(brain.ledger)),
+            waiting=lambda: len(brain.book.waiting()),
         )
         hands.on_operation_end.append(
             lambda operation, outcome: metrics.operation_ended(operation, outcome, instant())

@@ -6,7 +6,7 @@ which resources became active, for the release.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,12 +68,21 @@ class ResourceBook:
     def __init__(self, journal: dict[str, Any]) -> None:
         self._journal = journal
         self._states: dict[str, ResourceState] = {}
+        self._watched: dict[str, ResourceState] = {}
+        """Those with recurring monitors."""
+        self._carried: set[str] = set()
+        """Those that may be active by what was saved last."""
         self._sequence = 0
         self.revision = 0
         """Rises when what a release would do has changed."""
 
     def __iter__(self) -> Iterator[ResourceState]:
         return iter(self._states.values())
+
+    @property
+    def watched(self) -> Iterable[ResourceState]:
+        """Those with recurring monitors: few of all that the node was ever asked about."""
+        return self._watched.values()
 
     def get(self, resource: str) -> ResourceState | None:
         return self._states.get(resource)
@@ -133,13 +142,15 @@ class ResourceBook:
         return [one.id for one in sorted(above, key=lambda one: -one.sequence)]
 
     def recur(self, order: Order, due_at: float) -> None:
-        self.of(order).recurring[order.interval_ms] = Recurring(order, due_at)
+        self._watch(order, due_at)
         self._journal[f"recurring/{order.resource}/{order.interval_ms}"] = order.to_json()
 
     def end_recurring(self, state: ResourceState, interval_ms: int) -> bool:
         """Forget one recurring monitor; False if there was none."""
         if state.recurring.pop(interval_ms, None) is None:
             return False
+        if not state.recurring:
+            del self._watched[state.id]
         self._journal[f"recurring/{state.id}/{interval_ms}"] = None
         return True
 
@@ -150,11 +161,17 @@ class ResourceBook:
         for interval_ms in list(state.recurring):
             self.end_recurring(state, interval_ms)
         del self._states[state.id]
+        self._carried.discard(state.id)
         self._journal[f"resource/{state.id}"] = None
         self.revision += 1
 
     def save(self, state: ResourceState) -> None:
-        self.revision += 1
+        if state.active or state.id in self._carried:
+            self.revision += 1
+        if state.active:
+            self._carried.add(state.id)
+        else:
+            self._carried.discard(state.id)
         self._journal[f"resource/{state.id}"] = {
             "order": state.order.to_json(),
             "active": state.active,
@@ -171,13 +188,20 @@ class ResourceBook:
                 state.active, state.promoted = value["active"], value["promoted"]
                 state.sequence = value["sequence"]
                 self._sequence = max(self._sequence, state.sequence)
+                if state.active:
+                    self._carried.add(state.id)
         recurring = [
             Order.from_json(value) for name, value in journal.items() if name.startswith("recurring/")
         ]
         for place, order in enumerate(recurring):
             delay_s = min(order.interval_ms / 1000, 10.0) * (place + 1) / (len(recurring) + 1)
-            self.of(order).recurring[order.interval_ms] = Recurring(order, now + delay_s)
+            self._watch(order, now + delay_s)
         self.revision += 1
+
+    def _watch(self, order: Order, due_at: float) -> None:
+        state = self.of(order)
+        state.recurring[order.interval_ms] = Recurring(order, due_at)
+        self._watched[state.id] = state
 
     def _activate(self, state: ResourceState) -> None:
         if not state.active:

@@ -20,6 +20,10 @@ from backstay_kube.errors import ApiError, ApiNotFound
 
 log = logging.getLogger(__name__)
 PAUSE_MAX_S = 2.0
+SMALL = 64
+PER_ENTRY_S = 0.0005
+"""A status of so many entries is written as often as it changes; a larger one less often, by so much for each entry, since all of them
+are sent, checked and stored each time."""
 REQUEST_TIMEOUT_S = 3.0
 
 Snapshot = Callable[[], dict[str, Any]]
@@ -76,7 +80,7 @@ class StatusWriter:
             await self._news.wait()
             self._news.clear()
             try:
-                await self._write()
+                await asyncio.sleep(await self._write())
                 failures = 0
             except ApiError as error:
                 failures += 1
@@ -90,11 +94,12 @@ class StatusWriter:
                 pause_s = min(PAUSE_MAX_S, 0.05 * 2.0 ** min(failures, 8)) * random.uniform(0.5, 1.0)
                 await asyncio.sleep(error.pause_s(pause_s))
 
-    async def _write(self) -> None:
+    async def _write(self) -> float:
+        """Returns for how long the API server is to be spared (seconds)."""
         status = self._snapshot()
         changed = {name: value for name, value in status.items() if self._written.get(name, _NEVER) != value}
         if not changed:
-            return
+            return 0.0
         for name in changed:
             self._written.pop(name, None)  # until acknowledged nobody knows what is there
         answer = await self._client.patch(
@@ -110,6 +115,11 @@ class StatusWriter:
         if "status" in answer:
             # It shows the other sections too. A read that was under way meanwhile is too old to be compared.
             self._compare(answer["status"])
+        return PER_ENTRY_S * max(0, _entries(changed) - SMALL)
+
+
+def _entries(sections: dict[str, Any]) -> int:
+    return sum(len(value) for value in sections.values() if isinstance(value, list))
 
 
 def _keeps(kept: Any, written: Any) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from backstay_nodeagent.status_writer import StatusWriter
+from backstay_nodeagent.status_writer import PER_ENTRY_S, SMALL, StatusWriter
 
 STATUS = {"observedGeneration": 7, "history": [{"resource": "vip", "callId": 3}], "released": False}
 
@@ -96,3 +96,30 @@ async def test_loss_is_seen_in_the_answer_to_the_next_write_without_any_read() -
     await settled()
     task.cancel()
     assert api.patches[1:] == [{"observedGeneration": 8}, status]
+
+
+async def test_a_long_report_is_made_less_often_and_then_as_it_is_by_then() -> None:
+    long: dict[str, Any] = {"history": [{"resource": str(one)} for one in range(SMALL + 100)]}
+    writer, api, task = await written(long)
+    began = time.monotonic()
+    for one in range(5):
+        long["history"] = [*long["history"], {"resource": f"new-{one}"}]
+        writer.kick()
+        await settled()
+    assert len(api.patches) == 1
+    while len(api.patches) == 1:
+        await asyncio.sleep(0.005)
+    task.cancel()
+    assert time.monotonic() - began > 0.7 * 100 * PER_ENTRY_S
+    assert api.patches[1]["history"][-1] == {"resource": "new-4"}
+
+
+async def test_a_short_report_is_made_at_once_whatever_came_before() -> None:
+    status = dict(STATUS)
+    writer, api, task = await written(status)
+    for one in range(5):
+        status["observedGeneration"] = one
+        writer.kick()
+        await settled()
+    task.cancel()
+    assert len(api.patches) == 6
