@@ -73,8 +73,9 @@ class Progress:
     lines: list[str] = field(default_factory=list)
 
 
-IN_A_PLAN_MAX = 500
-"""Actions of a transition in flight on a node. A plan has room for twice as many; answered ones leave it with the next write."""
+IN_A_PLAN_MAX = 200
+"""Actions of a transition in flight on a node; it gets more when half of them are answered, and answered ones leave the plan with that
+write. A plan has room for five times as many, but each write of it, by DC or node, carries all of them."""
 
 
 class Run:
@@ -83,8 +84,10 @@ class Run:
     def __init__(self, context: RunContext, crew: FencingCrew, *, batch_limit: int, node_limit: int) -> None:
         self.context = context
         self._crew = crew
-        per_node = min(node_limit or IN_A_PLAN_MAX, IN_A_PLAN_MAX)
-        self.runner = Runner(context.transition.graph, Limits(batch=batch_limit, per_node=per_node))
+        limits = Limits(batch=batch_limit, per_node=IN_A_PLAN_MAX, refill=IN_A_PLAN_MAX // 2)
+        if 0 < node_limit < IN_A_PLAN_MAX:
+            limits = Limits(batch=batch_limit, per_node=node_limit)
+        self.runner = Runner(context.transition.graph, limits)
         self.writer = ActionWriter(context.assembly, epoch=context.epoch, number=context.number)
         self._fencings: dict[int, str] = {}
         self._entries: dict[int, _Entry] = {}

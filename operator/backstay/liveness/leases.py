@@ -10,7 +10,7 @@ After a gap in the observer's own successful reads all ages begin again at zero:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from backstay.liveness.watchdog import WatchdogClaim
@@ -63,6 +63,12 @@ class LeaseTracker:
         self._read_at: float | None = None
         self._asked_at: float | None = None
         self._now = float("-inf")
+
+    def copy_from(self, other: LeaseTracker) -> None:
+        """Know just what the other one knows now: to judge by it while that goes on hearing."""
+        self.read_gap_s = other.read_gap_s
+        self._seen = {node: replace(seen) for node, seen in other._seen.items()}
+        self._read_at, self._asked_at, self._now = other._read_at, other._asked_at, other._now
 
     def _advance(self, now: float) -> None:
         assert now >= self._now, f"time ran backwards: {now} < {self._now}"

@@ -40,10 +40,10 @@ from backstay.state.choices import (
 from backstay.state.cluster import ClusterProperties, ClusterState
 from backstay.state.constraint import Constraint
 from backstay.state.history import Ticket
-from backstay.state.kept import Kept
+from backstay.state.kept import Kept, Same
 from backstay.state.node import UNFENCED, Node
 from backstay.state.resource import MetaSet, Operation, OperationSet, Primitive, ResourceMeta, primitives_of
-from backstay.state.seniority import position_of
+from backstay.state.seniority import position_of, seniority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +110,10 @@ def assemble(
     settings = memory.settings.of((objects.cluster,), lambda: _settings(objects.cluster))
     properties, defaults = settings.properties, settings.defaults
     index = memory.index.of(
-        (*objects.resources, None, *objects.groups, None, *objects.devices),
-        lambda: ResourceIndex.build(objects.resources, objects.groups, objects.devices),
+        _definitions(objects, memory),
+        lambda: ResourceIndex.build(
+            objects.resources, objects.groups, objects.devices, before=memory.index.last
+        ),
     )
     constraints, constraint_problems = memory.constraints.of(
         (index, *objects.constraints), lambda: constraints_of(objects.constraints, index)
@@ -176,10 +178,18 @@ class Memory:
 
     def __init__(self) -> None:
         self.settings: Kept[_Settings] = Kept()
+        self.names: Same[tuple[object, ...]] = Same()
         self.index: Kept[ResourceIndex] = Kept()
         self.constraints: Kept[tuple[tuple[Constraint, ...], tuple[Problem, ...]]] = Kept()
         self.requires: Kept[Mapping[str, Requires]] = Kept()
         self.shelf = Shelf()
+
+
+def _definitions(objects: Objects, memory: Memory) -> tuple[object, ...]:
+    """What the index is made of: specs, and what tells objects apart. Statuses, of which the DC writes thousands, are no part of it."""
+    kinds = (objects.resources, objects.groups, objects.devices)
+    names = tuple(tuple((one.metadata.uid, *seniority(one.metadata)) for one in items) for items in kinds)
+    return (*(one.spec for items in kinds for one in items), memory.names.of(names))
 
 
 def _settings(cluster: HACluster) -> _Settings:

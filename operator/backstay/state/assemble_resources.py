@@ -67,13 +67,19 @@ class ResourceIndex:
     """Primitive id -> meta of its group."""
     templates: Mapping[str, ResourceTemplate]
     """Primitive id -> what it was written as."""
+    primitives: Mapping[str, Primitive]
+    """By id: those whose template has no fault."""
 
     @staticmethod
     def build(
-        resources: Iterable[HAResource], groups: Iterable[ResourceGroup], devices: Iterable[FenceDevice]
+        resources: Iterable[HAResource],
+        groups: Iterable[ResourceGroup],
+        devices: Iterable[FenceDevice],
+        *,
+        before: ResourceIndex | None = None,
     ) -> ResourceIndex:
-        """Index all; see `problems` for what was left out."""
-        builder = _Builder()
+        """Index all; see `problems` for what was left out. What was written as the very same in the index `before` is taken from it."""
+        builder = _Builder(before)
         builder.add_resources(sorted(resources, key=lambda one: seniority(one.metadata)))
         builder.add_groups(sorted(groups, key=lambda one: seniority(one.metadata)))
         builder.add_devices(sorted(devices, key=lambda one: seniority(one.metadata)))
@@ -105,7 +111,9 @@ class _Sets(TypedDict):
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, before: ResourceIndex | None) -> None:
+        self._before = before
+        self._primitives: dict[str, Primitive] = {}
         self._standalone: dict[str, HAResource] = {}
         self._tree: list[Resource] = []
         self._problems: list[Problem] = []
@@ -228,10 +236,22 @@ class _Builder:
             group_of=self._group_of,
             group_meta=self._group_meta,
             templates=self._templates,
+            primitives=self._primitives,
         )
 
     def _primitive(self, id_: str, template: ResourceTemplate) -> Primitive:
         self._templates[id_] = template
+        before = self._before
+        known = before.primitives.get(id_) if before and before.templates.get(id_) is template else None
+        if known is None:
+            faults = len(self._problems)
+            known = self._made_of(id_, template)
+            if len(self._problems) > faults:
+                return known
+        self._primitives[id_] = known
+        return known
+
+    def _made_of(self, id_: str, template: ResourceTemplate) -> Primitive:
         return Primitive(
             id=id_,
             agent=Agent.parse(template.agent),

@@ -48,11 +48,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`batch` and `per_node` bound the actions in flight (0: no bound). `grace_ms` is added to every
-    action's own timeout, for the way there and back."""
+    """`batch` and `per_node` bound the actions in flight (0: no bound). A node that reached its bound gets more when no more than
+    `refill` are left, if that is set: many at a time, not one by one. `grace_ms` is added to every action's own timeout, for the
+    way there and back."""
 
     batch: int = 0
     per_node: int = 0
+    refill: int | None = None
     grace_ms: int = 60_000
     chain: bool = True
     complete_pseudo: bool = True  # False: hand pseudo actions out like others (the what-if prints them)
@@ -87,6 +89,7 @@ class Runner:
         self._aborted: str | None = None
         self._abort_priority = 0
         self._in_flight_by_node: dict[str, int] = {}
+        self._sated: set[str] = set()
         self._in_flight = 0
 
     # -- questions
@@ -200,8 +203,17 @@ class Runner:
     def _has_room(self, action: Action) -> bool:
         if self.limits.batch and self._in_flight >= self.limits.batch:
             return False
-        node = action.node or ""
-        return not self.limits.per_node or self._in_flight_by_node.get(node, 0) < self.limits.per_node
+        node, bound = action.node or "", self.limits.per_node
+        count = self._in_flight_by_node.get(node, 0)
+        if not bound or (count < bound and node not in self._sated):
+            return True
+        if self.limits.refill is None:
+            return count < bound
+        if count > self.limits.refill:
+            self._sated.add(node)
+            return False
+        self._sated.discard(node)
+        return True
 
     def _startable(self) -> Iterator[int]:
         self._frontier.sort()

@@ -76,3 +76,21 @@ def test_next_expiry_is_that_of_the_oldest_fresh_lease() -> None:
     tracker.observe(lease("a", node="n1"), 0.0)
     tracker.observe(lease("a", node="n2"), 1.0)
     assert tracker.next_expiry(1.0) == 3.0
+
+
+def test_a_copy_knows_what_was_known_and_hears_nothing_more() -> None:
+    heard, copy = LeaseTracker(read_gap_s=1.0), LeaseTracker(read_gap_s=9.0)
+    heard.observe(lease("a"), 0.0)
+    heard.read_succeeded(0.0)
+    heard.observe(lease("b"), 0.5)
+    copy.copy_from(heard)
+    heard.observe(lease("c"), 2.0)
+    heard.read_succeeded(2.0)
+    heard.forget("n2")
+    assert copy.read_gap_s == 1.0
+    assert copy.age_s("n1", 2.5) == 2.0
+    assert copy.pulse("n1", 2.5) is Pulse.FRESH
+    assert copy.needs_read(4.0)
+    assert not heard.needs_read(4.0)
+    copy.copy_from(heard)
+    assert copy.age_s("n1", 4.0) == 2.0

@@ -145,6 +145,19 @@ def test_late_news_about_an_expired_action_changes_nothing() -> None:
     assert runner.phase(0) is Phase.FAILED
 
 
+def test_a_node_that_had_its_fill_gets_more_when_half_of_it_is_done() -> None:
+    graph = Graph(tuple(resource(n, "monitor", "n1") for n in range(10)))
+    runner = Runner(graph, Limits(per_node=4, refill=2))
+    assert [one for one, _ in sent(runner)] == [0, 1, 2, 3]
+    runner.finished(0, Outcome.DONE, 1.0)
+    assert sent(runner) == []
+    runner.finished(1, Outcome.DONE, 1.0)
+    assert [one for one, _ in sent(runner)] == [4, 5]
+    for one in (2, 3, 4, 5):
+        runner.finished(one, Outcome.DONE, 1.0)
+    assert [one for one, _ in sent(runner)] == [6, 7, 8, 9]
+
+
 def test_limits_bound_what_is_in_flight() -> None:
     graph = Graph(tuple(resource(one, "monitor", f"n{one % 2}") for one in range(6)))
     assert len(sent(Runner(graph, Limits(batch=4)))) == 4
