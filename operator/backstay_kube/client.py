@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import getproxies_environment
 
 import aiohttp
 import yaml
@@ -92,6 +93,8 @@ class KubeClient:
 
         Raises ApiError when there is no usable configuration."""
         configuration = kube.Configuration()
+        # Without a proxy in the environment there is nothing to be read from it: else every request looks for a .netrc, in a thread.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
         in_pod = kubeconfig is None and context is None and runs_in_pod()
         try:
             if in_pod:

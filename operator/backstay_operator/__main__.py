@@ -10,11 +10,15 @@ import random
 import signal
 import socket
 import string
+import sys
 from importlib.metadata import version
 
 from backstay_operator.logs import configure_logging
 
 log = logging.getLogger("backstay_operator")
+
+SWITCH_S = 0.001
+"""How long the event loop waits for the thread that schedules, again and again."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -41,6 +45,7 @@ def main() -> int:
         os.environ["KUBECONFIG"] = options.kubeconfig
     suffix = "".join(random.choices(string.ascii_lowercase + string.digits, k=5))
     options.identity = f"{options.identity}_{suffix}"
+    sys.setswitchinterval(SWITCH_S)
     return asyncio.run(_run(options))
 
 
@@ -66,7 +71,14 @@ async def _run(options: argparse.Namespace) -> int:
     async with await KubeClient.connect(options.kubeconfig, field_manager="backstay-operator") as client:
         log.info("operator starts", extra={"identity": options.identity, "server": client.server})
         world = World(client)
-        replica = Replica(world, client, identity=options.identity, metrics=metrics, scenes=scenes)
+        replica = Replica(
+            world,
+            client,
+            identity=options.identity,
+            metrics=metrics,
+            scenes=scenes,
+            think=asyncio.to_thread,
+        )
         tasks = [
             asyncio.create_task(world.run(), name="world"),
             asyncio.create_task(replica.run(), name="replica"),

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
 from backstay.api.quantities import timestamp, timestamp_seconds
@@ -25,6 +27,7 @@ from backstay.coordinator import (
     summary_lines,
     with_why,
 )
+from backstay.liveness import LeaseTracker
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_resources import ObjectRef
@@ -55,6 +58,27 @@ PATH_TIMEOUT_S = 2.0
 NO_REASONS: Mapping[str, str] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What one step of the core brought, with what is long to say about it."""
+
+    orders: Orders
+    due: Mapping[str, Obj]
+    """Plans to be written."""
+    why: Mapping[str, str]
+    took_s: float
+
+
+Think = Callable[[Callable[[], Thought]], Awaitable[Thought]]
+"""Where the core's step runs: beside the event loop (`asyncio.to_thread`), which must renew the DC's Lease and hear the nodes while a
+thousand resources are scheduled; or, under a virtual clock, at once."""
+
+
+async def at_once(step: Callable[[], Thought]) -> Thought:
+    """In the loop."""
+    return step()
+
+
 class Term:
     """One term of one DC: everything that dies with the leadership."""
 
@@ -81,8 +105,12 @@ class ClusterTask:
         identity: str,
         metrics: Metrics,
         scenes: SceneCollector,
+        think: Think = at_once,
     ) -> None:
         self.name = cluster
+        self._think = think
+        self._heard = LeaseTracker(read_gap_s=world.tracker.read_gap_s)
+        """What the world's tracker knew when the step began: it goes on hearing meanwhile."""
         self.identity = identity
         self._world = world
         self._client = client
@@ -151,7 +179,7 @@ class ClusterTask:
             if self._term is None:
                 self._stand_back()
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(max(0.0, pause)):
                     await self._woken.wait()
             except TimeoutError:
                 continue
@@ -243,7 +271,7 @@ class ClusterTask:
             cluster=self.name,
             epoch=epoch,
             number=number,
-            tracker=self._world.tracker,
+            tracker=self._heard,
             homes=self._homes(cluster),
             term=self.identity,
             rewound=rewinds != self._rewinds,
@@ -265,18 +293,18 @@ class ClusterTask:
         cluster = self._cluster()
         assert cluster is not None
         objects, unreadable = self._world.objects_of(cluster)
-        objects = cautious(objects, unreadable)
-        started = time.perf_counter()
+        careful = cautious(objects, unreadable)
+        self._heard.copy_from(self._world.tracker)
         view = View(
             now=time.monotonic(),
             wall=time.time(),
-            objects=objects,
+            objects=careful,
             addresses=self._world.addresses(),
             vouch_key=self._vouch_key,
         )
-        orders = term.coordinator.step(view)
-        decide_ms = (time.perf_counter() - started) * 1000
-        await term.driver.write(orders.plans)
+        thought = await self._think(partial(self._thought, term, view))
+        orders = thought.orders
+        await term.driver.send(thought.due)
         await asyncio.gather(
             *(self._record_fenced(one) for one in orders.fenced),
             *(self._record_let_in(one) for one in orders.let_in),
@@ -284,11 +312,20 @@ class ClusterTask:
         if orders.needs_list:
             await self._world.read_leases()
             orders.wake_in = 0.01
-        scene = self._scene(term, orders, unreadable)
-        self._tell(term, orders, scene, objects, unreadable, decide_ms)
+        scene = self._scene(term, thought, objects, unreadable)
+        self._tell(term, orders, scene, careful, unreadable, thought.took_s * 1000)
         self._publisher.show(scene)
-        self._measure(orders, scene, decide_ms / 1000, now=view.now)
-        return orders.wake_in
+        self._measure(orders, scene, thought.took_s, now=view.now)
+        return orders.wake_in - (time.monotonic() - view.now)
+
+    def _thought(self, term: Term, view: View) -> Thought:
+        """Touches nothing but the term, and what is never changed in place: the loop goes on meanwhile."""
+        started = time.perf_counter()
+        orders = term.coordinator.step(view)
+        took_s = time.perf_counter() - started
+        return Thought(
+            orders, due=term.driver.due(orders.plans), why=self._reasons(orders.picture), took_s=took_s
+        )
 
     def _measure(self, orders: Orders, scene: Scene, seconds: float, *, now: float) -> None:
         """Count what happened at `now`, and show what is; the rendering is done when somebody scrapes."""
@@ -296,7 +333,7 @@ class ClusterTask:
         for item in orders.story:
             lost_after_s = None
             if item.tale is Tale.NODE_LOST:
-                lost_after_s = self._world.tracker.ages(now).get(str(item.facts["node"]))
+                lost_after_s = self._heard.ages(now).get(str(item.facts["node"]))
             group = index.group_of.get(str(item.facts.get("resource", "")), "")
             self._metrics.told(self.name, item, group=group, lost_after_s=lost_after_s)
         self._metrics.stepped(self.name, orders, seconds)
@@ -395,17 +432,15 @@ class ClusterTask:
         if item.event:
             self._events.tell(item, ref, uid_of(self._world, ref.kind, ref.namespace, ref.name))
 
-    def _scene(self, term: Term, orders: Orders, unreadable: list[Problem]) -> Scene:
-        cluster = self._cluster()
-        assert cluster is not None
-        objects, _ = self._world.objects_of(cluster)
+    def _scene(self, term: Term, thought: Thought, objects: Objects, unreadable: list[Problem]) -> Scene:
+        orders = thought.orders
         coordinator = term.coordinator
         return Scene(
             picture=orders.picture,
             objects=objects,
             problems=(*orders.picture.assembly.problems, *unreadable),
             acks=coordinator.desk.every_ack(),
-            why=self._reasons(orders.picture),
+            why=thought.why,
             epoch=coordinator.epoch,
             number=coordinator.number,
             dc=host_of(self.identity),

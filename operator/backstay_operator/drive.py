@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 TIMEOUT_S = 2.0
+PER_ACTION_S = 0.01
+"""A long plan takes an API server longer to check and store, and would never be written if nobody waited for that."""
 
 
 class Superseded(Exception):
@@ -34,10 +36,23 @@ class PlanDriver:
         self._may_write = may_write
         self.writes = 0
         self._written: dict[str, tuple[Obj | None, object]] = {}
+        self._wires: dict[str, dict[str, Obj]] = {}
+        """By node and id: actions as written out. What an id asks for never changes."""
 
     async def write(self, specs: Mapping[str, HANodePlanSpec]) -> None:
-        """Write what differs. Raises Superseded; other failures are logged and left to the next round."""
-        due = {node: spec.wire() for node, spec in specs.items() if not self._is_written(node, spec)}
+        """Write what differs; see `send`."""
+        await self.send(self.due(specs))
+
+    def due(self, specs: Mapping[str, HANodePlanSpec]) -> dict[str, Obj]:
+        """What is to be written, by node. Long plans take a while to write out: it may be called in another thread."""
+        for gone in self._wires.keys() - specs.keys():
+            del self._wires[gone]
+        return {
+            node: self._wire(node, spec) for node, spec in specs.items() if not self._is_written(node, spec)
+        }
+
+    async def send(self, due: Mapping[str, Obj]) -> None:
+        """Write these. Raises Superseded; other failures are logged and left to the next round."""
         if not due:
             return
         results = await asyncio.gather(
@@ -57,10 +72,16 @@ class PlanDriver:
         before = self._written.get(node)
         if before is not None and before[0] is present and before[1] == likeness:
             return True
-        written = same_spec(present, spec.wire())
+        written = same_spec(present, {**_head(spec), "actions": [{"id": one.id} for one in spec.actions]})
         if written:
             self._written[node] = (present, likeness)
         return written
+
+    def _wire(self, node: str, spec: HANodePlanSpec) -> Obj:
+        known = self._wires.get(node, {})
+        actions = {one.id: known.get(one.id) or one.wire() for one in spec.actions}
+        self._wires[node] = actions
+        return {**_head(spec), "actions": list(actions.values())}
 
     async def _write_one(self, node: str, spec: Obj) -> None:
         present = self._plans.get(node)
@@ -72,7 +93,7 @@ class PlanDriver:
                     f"the plan of {node} has epoch {present['spec']['epoch']}, ours is {self._epoch}"
                 )
             try:
-                async with asyncio.timeout(TIMEOUT_S):
+                async with asyncio.timeout(TIMEOUT_S + PER_ACTION_S * len(spec["actions"])):
                     answer = await self._send(node, spec, present)
             except ApiConflict:
                 present = await self._read(node)
@@ -108,6 +129,11 @@ class PlanDriver:
             return None
         self._plans.accept(obj)
         return obj
+
+
+def _head(spec: HANodePlanSpec) -> Obj:
+    """All but the actions, as written out."""
+    return spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"actions"})
 
 
 def _likeness(spec: HANodePlanSpec) -> object:

@@ -45,10 +45,24 @@ def connection_of(given: Credentials) -> kopf.ConnectionInfo:
 
 
 def _follow(registry: kopf.OperatorRegistry, kind: Kind, world: World) -> None:
-    def seen(*, event: Any, **_: Any) -> None:
+    async def seen(*, event: Any, **_: Any) -> None:
+        # A coroutine runs in the loop, to which the world belongs; of plain functions kopf runs each call in a thread.
         world.accept(kind, event["type"], event["object"])
 
     kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"see-{kind.plural}")(seen)
+
+
+class _NoEssence(kopf.DiffBaseStorage):  # type: ignore[misc]
+    """Nothing here asks kopf what has changed, for which it would copy each object that comes."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        pass
 
 
 def settings_for_milliseconds() -> kopf.OperatorSettings:
@@ -59,6 +73,7 @@ def settings_for_milliseconds() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 5.0
     settings.queueing.exit_timeout = 0.5
     settings.persistence.consistency_timeout = 0.0
+    settings.persistence.diffbase_storage = _NoEssence()
     settings.execution.default_backoff = 1.0
     settings.networking.request_timeout = 10.0
     settings.networking.connect_timeout = 3.0

@@ -12,7 +12,7 @@ from backstay.api.quantities import timestamp
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient
 from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
-from backstay_operator.dc import ClusterTask
+from backstay_operator.dc import ClusterTask, Think, at_once
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.presence import PREFIX, Presences
@@ -34,7 +34,9 @@ class Replica:
         identity: str,
         metrics: Metrics,
         scenes: SceneCollector,
+        think: Think = at_once,
     ) -> None:
+        self._think = think
         self._world = world
         self._client = client
         self._identity = identity
@@ -82,6 +84,7 @@ class Replica:
                 identity=self._identity,
                 metrics=self._metrics,
                 scenes=self._scenes,
+                think=self._think,
             )
             self._running[name] = task
             self._tasks[name] = asyncio.create_task(task.run(), name=f"cluster {name}")

@@ -36,11 +36,13 @@ from backstay.state.choices import Role
 from backstay.state.history import FailCount
 from backstay.transition.runner import Verdict
 from backstay_operator.validation import (
+    Key,
     Status,
     Stray,
     condition,
     first_error,
-    problems_of,
+    key_of,
+    problems_by_object,
     stray_status,
     valid_condition,
 )
@@ -93,6 +95,15 @@ class Scene:
         for member, owner in self.picture.assembly.index.group_of.items():
             found[owner].append(member)
         return dict(found)
+
+    @cached_property
+    def problems_by_object(self) -> Mapping[Key, list[Problem]]:
+        """Errors first."""
+        return problems_by_object(self.problems)
+
+    def problems_of(self, item: Resource) -> list[Problem]:
+        """Of one object, errors first."""
+        return self.problems_by_object.get(key_of(item), [])
 
     @cached_property
     def resources(self) -> Mapping[tuple[str, str | None], HAResource]:
@@ -173,7 +184,7 @@ def _valid(scene: Scene, item: HAResource | ResourceGroup | HAConstraint | Fence
     return valid_condition(
         item,
         item.status.conditions,
-        problems=problems_of(scene.problems, item),
+        problems=scene.problems_of(item),
         verifying=any(scene.picture.held.get(id_) == VERIFYING for id_ in ids),
         now=scene.now,
     )
@@ -251,7 +262,7 @@ def _cluster_condition(scene: Scene, cluster: HACluster) -> list[Status]:
     valid = valid_condition(
         cluster,
         cluster.status.conditions,
-        problems=problems_of(scene.problems, cluster),
+        problems=scene.problems_of(cluster),
         verifying=False,
         now=scene.now,
         ready_tells=False,
@@ -366,7 +377,7 @@ def resource_status(scene: Scene, item: HAResource) -> Status:
 
 
 def _problem_of(scene: Scene, item: Resource) -> Problem | None:
-    return first_error(problems_of(scene.problems, item))
+    return first_error(scene.problems_of(item))
 
 
 def _leaves(scene: Scene, id_: str) -> list[seen.Resource]:

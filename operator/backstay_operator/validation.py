@@ -6,6 +6,7 @@ does not. A finding that stands in its object's conditions already was told by t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,10 +54,12 @@ def key_of(item: Resource) -> Key:
     return (type(item).info.kind, item.metadata.namespace or "", item.metadata.name)
 
 
-def problems_of(problems: Iterable[Problem], item: Resource) -> list[Problem]:
-    """Those of one object, errors first."""
-    mine = [one for one in problems if (one.kind, one.namespace, one.name) == key_of(item)]
-    return sorted(mine, key=lambda one: one.severity != "error")
+def problems_by_object(problems: Iterable[Problem]) -> Mapping[Key, list[Problem]]:
+    """Those of each object that has any, errors first."""
+    found: dict[Key, list[Problem]] = defaultdict(list)
+    for one in sorted(problems, key=lambda one: one.severity != "error"):
+        found[(one.kind, one.namespace, one.name)].append(one)
+    return found
 
 
 def first_error(problems: Iterable[Problem]) -> Problem | None:

@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from backstay.api import (
     ANNOTATION_AGENT_ALIVE,
     ANNOTATION_BEAT,
@@ -44,6 +42,7 @@ from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError, ApiNotFound
 from backstay_kube.kinds import Kind
 from backstay_kube.reflector import Reflector
+from backstay_operator.reading import Reader
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +60,22 @@ WATCHED: tuple[Kind, ...] = (
 )
 """Followed through kopf."""
 
+STATUS_IS_OURS = (kinds.HARESOURCE, kinds.RESOURCEGROUP, kinds.HACONSTRAINT, kinds.FENCEDEVICE)
+"""Nothing is decided by what their statuses say, which the DC writes itself: a thousand such writes are no news."""
+DECISIVE = (
+    "uid",
+    "generation",
+    "labels",
+    "annotations",
+    "deletionTimestamp",
+    "finalizers",
+    "ownerReferences",
+)
+
 LEASE_PREFIX = "node-"
 REREAD_TIMEOUT_S = 10.0
+PARSED_MAX = 20_000
+"""Versions of objects that are kept as parsed."""
 READ_GAP_PART = 3
 """A silence of a third of the shortest lease is a gap: who did not hear for so long may not judge."""
 
@@ -87,6 +100,7 @@ class World:
         self._nodes_of: dict[str, Kept[list[str]]] = {}
         self._objects_of: dict[str, Kept[tuple[Objects, list[Problem]]]] = {}
         self._parsed: dict[tuple[Kind, str, str], Resource | Problem] = {}
+        self._readers: dict[Kind, Reader] = {}
         self._relist_s = relist_s
         self._listeners: list[Callable[[], None]] = []
         self._election_listeners: list[Callable[[], None]] = []
@@ -133,9 +147,8 @@ class World:
             self._token = object()
         else:
             return
-        if kind is kinds.NODE and present is not None and _labels(present) == _labels(obj):
-            return  # kubelets write Node statuses all the time; only labels and existence matter
-        self._wake()
+        if type_ == "DELETED" or present is None or _concerns(kind, present, obj):
+            self._wake()
 
     def _plan_changed(self, _type: str, obj: Obj) -> None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -221,6 +234,7 @@ class World:
             }
         # Versions return, with another content.
         self._parsed.clear()
+        self._readers.clear()
         self._token = object()
         self.tracker.begin_anew(time.monotonic())
         if not self._rewound.is_set():
@@ -308,8 +322,8 @@ class World:
         cache_key = (kind, metadata.get("uid", ""), metadata.get("resourceVersion", ""))
         item = self._parsed.get(cache_key)
         if item is None:
-            item = _read(model, obj)
-            if len(self._parsed) > 20_000:
+            item = self._readers.setdefault(kind, Reader()).read(model, obj)
+            if len(self._parsed) > PARSED_MAX:
                 self._parsed.clear()
             self._parsed[cache_key] = item
         return item  # type: ignore[return-value]
@@ -432,22 +446,13 @@ def _whole(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
 
 
-def _read(model: type[R], obj: Obj) -> R | Problem:
-    """Fields of a later version are passed over: during an upgrade the definitions may be newer than this program."""
-    try:
-        return model.model_validate(obj, extra="ignore")
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
-        metadata = obj["metadata"]
-        return Problem(
-            kind=model.info.kind,
-            namespace=metadata.get("namespace", ""),
-            name=metadata["name"],
-            code="Invalid",
-            message=f"{path}: {first['msg']}",
-            field=path,
-        )
+def _concerns(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a change is one that somebody waits for."""
+    if kind is kinds.NODE:  # kubelets write Node statuses all the time; only labels and existence matter
+        return _labels(before) != _labels(after)
+    if kind not in STATUS_IS_OURS:
+        return True
+    return any(before["metadata"].get(name) != after["metadata"].get(name) for name in DECISIVE)
 
 
 def _version(obj: Mapping[str, Any]) -> int:

@@ -18,9 +18,12 @@ from simulation import virtual_time
 from simulation.api_server import SimClient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backstay_kube.kinds import Kind
     from simulation.host import Host
 
+LONG_THOUGHTS, LONGEST_THOUGHT_S = 0.05, 0.5
 TIMED = (reflector, dc, election, events, history, replica, statuses, world_module)
 
 
@@ -39,8 +42,21 @@ async def _run(host: Host, process: virtual_time.Process, identity: str) -> None
     await asyncio.sleep(host.dice.uniform(0.3, 1.0))
     client = SimClient(host.world.api, host.world.api.link(host.name), caller=process.name)
     world = World(client)
+
+    async def think(step: Callable[[], dc.Thought]) -> dc.Thought:
+        """The world goes on while a large cluster's DC thinks, and it has thought of how things were."""
+        thought = step()
+        if host.dice.random() < LONG_THOUGHTS:
+            await asyncio.sleep(host.dice.uniform(0.0, LONGEST_THOUGHT_S))
+        return thought
+
     following = Replica(
-        world, client, identity=identity, metrics=Metrics(CollectorRegistry()), scenes=SceneCollector()
+        world,
+        client,
+        identity=identity,
+        metrics=Metrics(CollectorRegistry()),
+        scenes=SceneCollector(),
+        think=think,
     )
     tasks = [asyncio.create_task(world.run()), asyncio.create_task(following.run())]
     tasks += [asyncio.create_task(_follow(client, kind, world)) for kind in WATCHED]

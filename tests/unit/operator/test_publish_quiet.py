@@ -12,7 +12,7 @@ from backstay.state.assemble import Objects
 from backstay_kube import kinds
 from backstay_kube.errors import ApiError
 from backstay_kube.kinds import Kind
-from backstay_operator.publish import Publisher
+from backstay_operator.publish import AT_ONCE, Publisher
 from backstay_operator.statuses import Scene
 from backstay_operator.world import World
 from harness.model_cluster import ModelCluster
@@ -38,6 +38,8 @@ class Api:
         self.world: World | None = None
         self.away = False
         self.version = 100
+        self.pause_s = 0.0
+        self.under_way = self.most = 0
 
     async def patch(
         self, kind: Kind, name: str, body: Obj, *, namespace: str | None, subresource: str
@@ -48,6 +50,10 @@ class Api:
             raise ApiError("no answer")
         present = self.world.get(kind, name, namespace or "")
         assert present is not None
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(self.pause_s)
+        self.under_way -= 1
         self.version += 1
         status = {**present.get("status", {}), **body["status"]}
         return {
@@ -70,6 +76,10 @@ class Published:
         self.objects: Objects | None = None
         self.model.watchers.append(self._keep)
         self.model.run(5)
+        self.hear_of_everything()
+        self.why = {"c": "n1 with score 1"}
+
+    def hear_of_everything(self) -> None:
         for kind, items in (
             (kinds.HARESOURCE, self.model.resources),
             (kinds.RESOURCEGROUP, self.model.groups),
@@ -79,7 +89,6 @@ class Published:
                 body.pop("status", None)
                 body["metadata"]["resourceVersion"] = "1"
                 self.world.accept(kind, "ADDED", body)
-        self.why = {"c": "n1 with score 1"}
 
     def _keep(self, objects: Objects, _orders: object) -> None:
         self.objects = objects
@@ -147,3 +156,14 @@ def test_a_stop_is_published(published: Published) -> None:
     published.model.run(20)
     published.publish(published.scene())
     assert published.status("c")["node"] not in ("", home)
+
+
+def test_statuses_are_written_a_few_at_a_time() -> None:
+    made = Published()
+    made.model.add(*(resource(f"r{number}") for number in range(3 * AT_ONCE)))
+    made.model.run(5)
+    made.hear_of_everything()
+    made.api.pause_s = 0.005
+    assert made.publish(made.scene())[1] == 4 + 3 * AT_ONCE
+    assert made.api.most == AT_ONCE
+    assert made.publish(made.scene())[1] == 0

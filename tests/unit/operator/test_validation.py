@@ -9,7 +9,8 @@ from backstay_operator.validation import (
     cautious,
     conditions_of,
     first_error,
-    problems_of,
+    key_of,
+    problems_by_object,
     stray,
     untold,
     valid_condition,
@@ -45,9 +46,8 @@ def cluster(**properties: object) -> HACluster:
 
 def test_first_error_is_told_by_ready_and_the_rest_by_valid() -> None:
     item = resource()
-    found = problems_of(
-        [problem("Odd", warning=True), problem("Wrong"), problem("Other", kind="HANode")], item
-    )
+    problems = [problem("Odd", warning=True), problem("Wrong"), problem("Other", kind="HANode")]
+    found = problems_by_object(problems)[key_of(item)]
     told = first_error(found)
     assert told is not None
     assert told.code == "Wrong"
@@ -57,7 +57,7 @@ def test_first_error_is_told_by_ready_and_the_rest_by_valid() -> None:
 
 def test_warning_leaves_ready_alone_and_shows_in_valid() -> None:
     item = resource()
-    found = problems_of([problem("Odd", warning=True)], item)
+    found = problems_by_object([problem("Odd", warning=True)])[key_of(item)]
     assert first_error(found) is None
     valid = valid_condition(item, [], problems=found, verifying=False, now=NOW)
     assert (valid["status"], valid["message"]) == ("False", "spec.Odd: wrong")

@@ -77,3 +77,30 @@ def test_every_way_to_hear_of_a_change_is_heeded(world: World, change: Any, afte
         assert world.clusters() == []
     else:
         assert seen(world)[1] == after
+
+
+def test_a_written_status_is_seen_and_is_no_news(world: World) -> None:
+    woken: list[bool] = []
+    world.listen(lambda: woken.append(True))
+    before, _ = world.objects_of(world.clusters()[0])
+    told = resource(3)
+    told["metadata"]["resourceVersion"] = "8"
+    world.accept(kinds.HARESOURCE, "MODIFIED", told | {"status": {"role": "Started"}})
+    after, _ = world.objects_of(world.clusters()[0])
+    assert [one.status.role for one in after.resources] == ["Started"]
+    assert after.resources[0].spec is before.resources[0].spec
+    assert woken == []
+    world.accept(kinds.HARESOURCE, "MODIFIED", resource(9))
+    assert woken == [True]
+
+
+@pytest.mark.parametrize("change", [{"labels": {"a": "b"}}, {"deletionTimestamp": "2026-01-01T00:00:00Z"}])
+def test_what_does_not_raise_the_generation_may_be_news_all_the_same(
+    world: World, change: dict[str, object]
+) -> None:
+    woken: list[bool] = []
+    world.listen(lambda: woken.append(True))
+    told = resource(3)
+    told["metadata"] |= {"resourceVersion": "8", **change}
+    world.accept(kinds.HARESOURCE, "MODIFIED", told)
+    assert woken == [True]
