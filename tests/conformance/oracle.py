@@ -141,7 +141,8 @@ def _sections(text: str) -> dict[str, tuple[str, ...]]:
         elif line.strip():
             here.append(_today(line))
     found["summary"] = [
-        re.sub(r" due to .*?(\(blocked\))?$", r" \1", line).strip() for line in found["summary"]
+        re.sub(r" blocked$", " (blocked)", re.sub(r" due to .*?(\(blocked\))?$", r" \1", line).strip())
+        for line in found["summary"]
     ]
     return {name: tuple(lines) for name, lines in found.items()}
 

@@ -12,6 +12,7 @@ from backstay.state import (
     NoQuorumPolicy,
     OpRecord,
     Order,
+    PlacementStrategy,
     ResourceHistory,
     ResourceMeta,
     Role,
@@ -22,6 +23,7 @@ from .scenes import (
     NO_FENCING,
     cluster,
     done,
+    failed,
     group,
     order_of,
     places,
@@ -220,3 +222,60 @@ def test_a_probe_on_a_node_that_is_gone_is_none() -> None:
     state = cluster([clone("k", "c", promotable=True)], nodes=nodes)
     state = replace(state, histories=(probed("c", "n3"),))
     assert places(schedule(state)) == {"c:0": "n1", "c:1": "n2", "c:2": None}
+
+
+def test_an_instance_speaks_for_the_node_where_it_was_looked_for_while_it_runs_elsewhere() -> None:
+    nodes = [Node(name="n1", attributes={"master-c": "10"}), Node(name="n2")]
+    one = clone("k", "c", promotable=True, clone_max=1)
+    transition = schedule(cluster([one], nodes=nodes, histories=[running("c", "n2")]))
+    assert places(transition) == {"c:0": "n1"}
+    assert "promote c:0 n1" in done(transition)
+
+
+def test_an_instance_on_a_standby_node_moves_before_one_on_a_lost_node() -> None:
+    nodes = [Node(name="n1", online=False, unclean=True), Node(name="n2", standby=True), Node(name="n3")]
+    state = cluster(
+        [clone("k", "c")],
+        nodes=nodes,
+        histories=[running("c", "n1"), running("c", "n2")],
+        properties=replace(NO_FENCING, fencing_enabled=True),
+    )
+    assert places(schedule(state)) == {"c:0": None, "c:1": "n3", "c:2": None}
+
+
+def test_what_clones_want_as_a_whole_decides_when_they_are_placed() -> None:
+    """Where its first instance may not leave is nothing to the clone: of equals the first configured is placed first."""
+    unmanaged = Clone(id="k", child=primitive("c", ResourceMeta(is_managed=False)))
+    properties = replace(NO_FENCING, placement_strategy=PlacementStrategy.UTILIZATION)
+    state = cluster(
+        [primitive("a"), unmanaged],
+        histories=[running("a", "n1"), running("c", "n1")],
+        properties=properties,
+    )
+    assert places(schedule(state))["a"] == "n1"
+
+
+def test_a_promotable_clone_that_can_not_start_begins_no_promotion() -> None:
+    nodes = [Node(name="n1"), Node(name="n2", attributes={"master-c": "5"})]
+    halted = primitive("a", ResourceMeta(target_role=Role.STOPPED))
+    transition = schedule(
+        cluster(
+            [halted, clone("k", "c", promotable=True)],
+            nodes=nodes,
+            histories=[running("c", "n2")],
+            constraints=[Order(id="o", first="a", then="k")],
+        )
+    )
+    assert done(transition) == ["stop c:0 n2"]
+    assert not [one for one in transition.graph.actions if one.operation == "promote"]
+
+
+def test_what_comes_before_a_clone_or_group_moves_although_a_member_can_not_stop() -> None:
+    away = Location(id="l", resource="x", node="n2", score=-INFINITY)
+    for whole, name in ((clone("k", "c"), "k"), (group("g", "c", "d"), "g")):
+        state = cluster(
+            [primitive("x"), whole],
+            histories=[running("x", "n2"), failed("c", "n2", "stop")],
+            constraints=[away, Order(id="o", first="x", then=name)],
+        )
+        assert {"stop x n2", "start x n1"} <= set(done(schedule(state)))

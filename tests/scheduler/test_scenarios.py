@@ -38,6 +38,7 @@ from .scenes import (
     primitive,
     probed,
     running,
+    said,
     schedule,
 )
 
@@ -321,3 +322,44 @@ def test_what_one_of_a_nodes_histories_says_to_run_is_running() -> None:
     transition = schedule(state)
     assert sorted(done(transition)) == ["start a n2", "stop a n1"]
     assert len(execute(transition.graph, state).state.histories) == 4
+
+
+def test_a_group_member_that_can_not_stop_holds_up_only_the_one_before_it() -> None:
+    stuck = [running("one", "n2"), failed("three", "n2", "stop")]
+    away = [Location(id="l", resource="g", node="n2", score=-INFINITY)]
+    whole = group("g", "one", "two", "three")
+    transition = schedule(cluster([whole], histories=stuck, constraints=away))
+    assert "start one n1" in done(transition)
+    transition = schedule(cluster([whole], histories=[*stuck, running("two", "n2")], constraints=away))
+    assert done(transition) == []
+
+
+def test_what_might_have_to_stop_first_is_looked_for_before() -> None:
+    row = cluster(
+        [primitive("a"), primitive("b")],
+        histories=[running("a", "n2")],
+        constraints=[
+            Order(id="o", first="a", then="b"),
+            Location(id="l", resource="a", node="n2", score=-INFINITY),
+        ],
+    )
+    row = replace(row, histories=(running("a", "n2"),))
+    assert order_of(schedule(row), "monitor b n1", "stop a n2")
+    whole = replace(row, resources=(group("g", "a", "b"),), constraints=row.constraints[1:])
+    assert order_of(schedule(whole), "monitor b n1", "stop a n2")
+
+
+def test_what_waits_for_no_fencing_goes_on_where_it_is_left() -> None:
+    """It may run on the lost node too, but that one is going to be cut off."""
+    nodes = [Node(name="n1", online=False, unclean=True), Node(name="n2")]
+    histories = [running("a", "n1"), running("a", "n2")]
+    for requires, expected in ((Requires.QUORUM, []), (None, ["start a n2", "stop a n1", "stop a n2"])):
+        state = cluster(
+            [primitive("a", ResourceMeta(requires=requires))],
+            nodes=nodes,
+            histories=histories,
+            properties=ClusterProperties(),
+        )
+        graph = schedule(state).graph
+        found = {said(one) for one in graph.actions if one.resource == "a"}
+        assert sorted(found) == expected

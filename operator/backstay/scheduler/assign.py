@@ -12,7 +12,7 @@ from backstay.scheduler.choose import Room as NodeRoom
 from backstay.scheduler.choose import best_node
 from backstay.scheduler.colocations import Colocations, Link
 from backstay.scheduler.contributions import Entry, Reason
-from backstay.scheduler.locations import Row, Scores, stickiness_of
+from backstay.scheduler.locations import Row, Scores
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.scheduler.transition import ScoreRow
 from backstay.state.choices import PlacementStrategy, Role
@@ -90,9 +90,9 @@ class Assigner:
         merged = self.merged(resource, following=True)
         row = [merged[node.index] if node.usable else -INFINITY for node in self.situation.nodes]
         current = -INFINITY
-        leaf = next(resource.leaves(), None)
-        if leaf is not None and leaf.active_on:
-            current = merged[leaf.active_on[0].index]
+        here = next((leaf.active_on[0] for leaf in resource.leaves() if leaf.active_on), None)
+        if here is not None:
+            current = merged[here.index]
         return (-resource.meta.priority, -current, tuple(-score for score in row), resource.index)
 
     # -- primitives
@@ -143,7 +143,7 @@ class Assigner:
     def _node_for(self, resource: Resource, row: Row) -> NodeView | None:
         if not resource.managed:
             return resource.active_on[0] if resource.active_on else None
-        current = resource.active_on[0] if resource.active_on else None
+        current = resource.places[0] if resource.active_on else None
         if resource.handover is not None and resource.handover.source is not None:
             current = resource.handover.source
         room: NodeRoom | None = self.capacity.preference if self.capacity is not None else None
@@ -295,8 +295,6 @@ class Assigner:
     def _end(self, resource: Resource, *, following: bool) -> Resource:
         if resource.kind is Kind.GROUP:
             return resource.children[-1 if following else 0]
-        if resource.kind is Kind.CLONE and resource.children:
-            return self._end(resource.children[0], following=following)
         return resource
 
     def _with_wishes(self, row: Row, source: Resource, link: Link, *, factor: float, following: bool) -> Row:
@@ -311,20 +309,10 @@ class Assigner:
         member = self._end(source, following=following)
         if member in self._merging:
             return row
-        work = self._added(row, self._wishes_of(source, member), link=link, factor=factor)
+        work = self._added(row, self.scores.rows[member], link=link, factor=factor)
         if not self._open(work):
             return row
         return self._chain(work, member, factor=factor, following=following)
-
-    def _wishes_of(self, source: Resource, member: Resource) -> Row:
-        """What a dependent wishes. A clone as a whole does not mind where its first instance happens to be."""
-        row = self.scores.rows[member]
-        if source.kind is not Kind.CLONE or member.clone in self.placed or not member.managed:
-            return row
-        row = list(row)
-        for node in member.active_on:
-            row[node.index] = add(row[node.index], -stickiness_of(member))
-        return row
 
     def _chain(self, row: Row, member: Resource, *, factor: float, following: bool) -> Row:
         self._merging.add(member)

@@ -58,15 +58,15 @@ class _Distribution:
             if child not in self.assigner.placed:
                 self._place(child)
 
-    def _precedence(self, child: Resource) -> tuple[bool, bool, bool, bool, int, int]:
-        """Running ones first, unless they may not stay where they are although the node is fit: then another takes
-        the free place. Of the others the one that some node wants most."""
+    def _precedence(self, child: Resource) -> tuple[bool, bool, bool, int, int, int]:
+        """Running ones first, those in most danger last, unless they may not stay where they are: then another takes the
+        free place. Of the others the one that some node wants most."""
         node, row = _current(child), self._row(child)
         if node is None:
             best = max((row[at.index] for at in self.assigner.situation.nodes if at.usable), default=0)
-            return (child.surplus, False, True, True, -best, child.index)
+            return (child.surplus, False, True, 0, -best, child.index)
         score = row[node.index]
-        return (child.surplus, node.usable and score < 0, False, not node.usable, -score, child.index)
+        return (child.surplus, score < 0, False, _danger(node), -score, child.index)
 
     def _may_stay(self, child: Resource, node: NodeView) -> bool:
         return (
@@ -110,6 +110,13 @@ class _Distribution:
         if places:  # a group takes its room even if only its first member found a place
             self.counts[places[0].index] = self.counts.get(places[0].index, 0) + 1
             self.assigned += 1
+
+
+def _danger(node: NodeView) -> int:
+    """How little can be counted on a node: 0 if it may be used, 1 if it is only to be left, 2 if it goes away."""
+    if node.usable:
+        return 0
+    return 1 if node.online and not node.unclean and not node.node.shutdown else 2
 
 
 def _current(child: Resource) -> NodeView | None:

@@ -81,6 +81,8 @@ class _Claims:
         for name in (history.resource, base):
             instances = self._situation.instances_of.get(name)
             if instances and instances[0].kind is Kind.PRIMITIVE:
+                if instances[0].clone is not None and not tells(self._situation, node):
+                    return None  # nor does it matter what that node called it
                 if name == history.resource:
                     self._bare.add(name)
                     if instances[0].clone is not None and instances[0].clone.meta.raw.globally_unique:
@@ -179,6 +181,11 @@ def _within(child: Resource, base: str) -> Resource:
     if child.kind is Kind.GROUP:
         return next((member for member in child.children if member.base_id == base), child.children[0])
     return child
+
+
+def tells(situation: Situation, node: NodeView) -> bool:
+    """Whether something may still run there: it is here, or is to be cut off, or was left alone on purpose."""
+    return node.online or node.node.maintenance or (node.unclean and situation.properties.fencing_enabled)
 
 
 def base_of(name: str) -> str:

@@ -225,9 +225,9 @@ def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) ->
 def _banned_with(resource: Resource) -> list[Resource]:
     """What fails too often somewhere: of an instance of an anonymous clone all of it, as it could be any."""
     clone = resource.clone
-    if clone is None or clone.meta.raw.globally_unique or resource.parent is clone or resource.parent is None:
+    if clone is None or clone.meta.raw.globally_unique:
         return [resource]
-    return list(resource.parent.leaves())
+    return [clone, *(resource.parent.leaves() if resource.parent not in (None, clone) else [resource])]
 
 
 def _suspects(situation: Situation, resource: Resource, ledger: FailureLedger) -> set[str]:

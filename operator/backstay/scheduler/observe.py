@@ -7,7 +7,7 @@ cleanly offline count for nothing, unless the node is in maintenance and its res
 
 from collections.abc import Iterable
 
-from backstay.scheduler.clone_history import assign_histories
+from backstay.scheduler.clone_history import assign_histories, tells
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.handovers import settle_handovers
 from backstay.scheduler.health import mark_health
@@ -32,7 +32,7 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
 
     def is_active(resource: Resource, node: NodeView, history: ResourceHistory) -> bool:
         return (
-            _tells(situation, node)
+            tells(situation, node)
             and activity_of(state, resource=resource, node=node, history=history, ledger=ledger).active
         )
 
@@ -144,7 +144,7 @@ def _react(situation: Situation, resource: Resource, activity: Activity) -> None
         resource.noted.append(activity)
     else:  # what is read last counts
         resource.noted[resource.noted.index(before)] = activity
-    if not _tells(situation, node):
+    if not tells(situation, node):
         activity.role = Role.STOPPED
         activity.failed = False
         activity.pending = ""
@@ -159,11 +159,6 @@ def _react(situation: Situation, resource: Resource, activity: Activity) -> None
         _fence(situation, node, f"{resource.id} failed there")
     elif activity.on_fail is OnFail.STANDBY:
         node.standby_on_failure = True
-
-
-def _tells(situation: Situation, node: NodeView) -> bool:
-    """Whether something may still run there: it is here, or is to be cut off, or was left alone on purpose."""
-    return node.online or node.node.maintenance or (node.unclean and situation.properties.fencing_enabled)
 
 
 def _fence(situation: Situation, node: NodeView, reason: str) -> None:

@@ -137,6 +137,8 @@ class _Tie:
             self._tie_by_node(first, then)
             return
         firsts, thens = ends(self.plan, first, done=True), ends(self.plan, then, done=False)
+        if self.inverse and not firsts and first.action is OrderAction.STOP:
+            self.plan.after_stop_of.setdefault(first.resource, []).extend(thens)
         mandatory = self.kind is OrderKind.MANDATORY and not self.inverse and first.rises
         if not firsts and mandatory:
             firsts = [placeholder(self.plan, first.resource, first.action.value)]
@@ -149,6 +151,8 @@ class _Tie:
             bond &= ~Bond.PULLS_THEN
         elif then.resource.kind is Kind.CLONE:
             bond &= ~Bond.PULLS_FIRST
+        if Bond.DOWN in bond and first.resource.kind is not Kind.PRIMITIVE:
+            bond &= ~Bond.NEEDS  # that one of several can not stop holds up nothing
         for one in firsts:
             for other in thens:
                 self.plan.actions.relate(one, other, bond)

@@ -26,6 +26,9 @@ class Plan:
     actions: ActionSet = field(default_factory=ActionSet)
     fencing: dict[str, Act] = field(default_factory=dict)  # by node name
     unfencing: list[Act] = field(default_factory=list)
+    after_stop_of: dict[Resource, list[Act]] = field(
+        default_factory=dict
+    )  # if there were one: it is not known to run
 
     @property
     def quorate(self) -> bool:

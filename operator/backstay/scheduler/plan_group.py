@@ -27,9 +27,13 @@ def plan_group(plan: Plan, group: Resource) -> None:
             for earlier, later in pairwise(group.children):
                 _rise_in_order(plan, earlier, later, operation)
         else:
-            falling = [member for member in group.children if plan.actions.of(member, operation)]
-            for earlier, later in pairwise(falling):
-                _fall_in_order(plan, earlier, later, operation)
+            if operation == "stop":
+                _note_missing(plan, group)
+            falling = [at for at, one in enumerate(group.children) if plan.actions.of(one, operation)]
+            for at, then in pairwise(falling):
+                _fall_in_order(
+                    plan, group.children[at], group.children[then], operation, close=then == at + 1
+                )
 
 
 def _mark_members(plan: Plan, group: Resource, operation: str) -> None:
@@ -81,11 +85,20 @@ def _rise_in_order(plan: Plan, earlier: Resource, later: Resource, operation: st
             plan.actions.relate(first, then, Bond.NEEDS | Bond.PULLS_THEN)
 
 
-def _fall_in_order(plan: Plan, earlier: Resource, later: Resource, operation: str) -> None:
-    """The later member stops before the earlier may."""
+def _fall_in_order(plan: Plan, earlier: Resource, later: Resource, operation: str, *, close: bool) -> None:
+    """The later member stops before the earlier may. If what is between them does not run (they are not close), it is
+    not needed that it can."""
+    bond = Bond.PULLS_FIRST | Bond.NEEDS | Bond.DOWN if close else Bond.ORDER
     for first in plan.actions.of(later, operation):
         for then in plan.actions.of(earlier, operation):
-            plan.actions.relate(first, then, Bond.PULLS_FIRST | Bond.NEEDS | Bond.DOWN)
+            plan.actions.relate(first, then, bond)
+
+
+def _note_missing(plan: Plan, group: Resource) -> None:
+    """What would have to stop first if it turned out to run."""
+    for earlier, later in pairwise(group.children):
+        if not plan.actions.of(later, "stop"):
+            plan.after_stop_of.setdefault(later, []).extend(plan.actions.of(earlier, "stop"))
 
 
 def placeholder(plan: Plan, resource: Resource, operation: str) -> Act:

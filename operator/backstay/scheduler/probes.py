@@ -36,6 +36,9 @@ def order_probes(plan: Plan) -> None:
         probes = [act for act in plan.actions.of(leaf, "monitor") if act.required]
         if not probes:
             continue
+        for then in plan.after_stop_of.get(leaf, ()):
+            for probe in probes:
+                plan.actions.relate(probe, then)
         for stop in plan.actions.of(leaf, "stop"):
             for relation in list(stop.after):
                 other = relation.then.resource

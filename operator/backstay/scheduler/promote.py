@@ -50,13 +50,18 @@ def _speaks_for(assigner: Assigner, leaf: Resource, node: NodeView) -> bool:
     """Whether a node's wish is that of this instance, of all that are alike: of the one that runs there, of the one that
     was looked for there, and of those that were looked for nowhere; one that was looked for elsewhere only has no wish
     here, unless it is going there."""
-    if leaf.active_on and assigner.placed.get(leaf) is not node:
-        return node in leaf.active_on
-    if node in leaf.active_on:
-        return True
     activity = leaf.activities.get(node.name)
-    asked = any(one.node.online or one.node.unclean for one in leaf.activities.values())
-    return bool(leaf.active_on) or not asked or (activity is not None and activity.known)
+    if node in leaf.active_on or (activity is not None and activity.known):
+        return True
+    if leaf.active_on:
+        return assigner.placed.get(leaf) is node
+    return not any(one.node.online or one.node.unclean for one in leaf.activities.values())
+
+
+def _keeps_role(child: Resource) -> bool:
+    """Whether it is promoted, and nobody is to change that."""
+    leaf = next(child.leaves())
+    return not leaf.managed and leaf.role is Role.PROMOTED
 
 
 def _score(text: str) -> int | None:
@@ -204,6 +209,8 @@ class Promotion:
                 self._note(self.clone, node, reason=Reason.COLOCATION, score=-INFINITY, source=link.id)
 
     def _final(self, child: Resource, node: NodeView) -> int:
+        if _keeps_role(child):
+            return INFINITY
         wish = self.wishes[child]
         weight = self.weights.get(node.index)
         if weight is not None and weight >= INFINITY:
@@ -227,7 +234,7 @@ class Promotion:
             return False
         leaf = next(child.leaves())
         if not leaf.managed:
-            return leaf.role is Role.PROMOTED
+            return _keeps_role(child)
         if leaf.active_on and self._is_to_be_demoted(leaf):
             return False
         if self.clone.meta.target_role is Role.UNPROMOTED or leaf.meta.target_role is Role.UNPROMOTED:

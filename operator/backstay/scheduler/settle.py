@@ -59,8 +59,12 @@ def _announce(actions: ActionSet) -> None:
 
 
 def _is_doomed(act: Act) -> bool:
-    """Whether it needs something that was never going to happen."""
-    return any(one.first.placeholder and one.bits & _NEEDS for one in act.before)
+    """Whether it, or what comes before it on the same instance, needs something that was never going to happen."""
+    return any(
+        one.bits & _NEEDS
+        and (one.first.placeholder or (one.first.resource is act.resource and _is_doomed(one.first)))
+        for one in act.before
+    )
 
 
 def _act_on(relation: Relation) -> list[Act]:

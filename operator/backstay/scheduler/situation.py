@@ -225,10 +225,13 @@ class Resource:
 
     @property
     def places(self) -> list[NodeView]:
-        """Where it counts as active, the first found being the one that is meant. A fence device is harmless on a node
-        that is about to be cut off, if it has another."""
-        clean = [node for node in self.active_on if not node.unclean]
-        return clean if self.is_fencing and len(clean) == 1 else self.active_on
+        """Where it counts as active, the first being the one that is meant. What waits for no fencing is harmless on a node
+        that is gone, a fence device on any that is about to be cut off: if one is left it counts alone. Of several the
+        first on a clean node is meant."""
+        if len(self.active_on) < 2 or self.meta.requires not in (Requires.NOTHING, Requires.QUORUM):
+            return self.active_on
+        left = [node for node in self.active_on if not node.unclean or (node.online and not self.is_fencing)]
+        return left if len(left) == 1 else sorted(self.active_on, key=lambda node: node.unclean)
 
     @property
     def is_fencing(self) -> bool:

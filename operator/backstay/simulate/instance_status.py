@@ -35,7 +35,9 @@ def pending_word(resource: Resource) -> str:
 def flags_of(resource: Resource) -> list[str]:
     """What is to be said in parentheses behind the state."""
     flags = []
-    if any(node.unclean and not node.online for node in resource.active_on):
+    if [node.unclean and not node.online for node in resource.active_on] == [
+        True
+    ]:  # of several nothing is said
         flags.append("UNCLEAN")
     if resource.lock_node is not None:
         flags.append("LOCKED")
