@@ -17,7 +17,7 @@ help:
 	@echo "make test-nodes      the tests on real nodes: kubelet and containerd on hosts with kernels of their own, the chart installed"
 	@echo "                     by helm with the images just built (Go 1.26; obtains what it needs, once)"
 	@echo "make simulate        SEEDS=1000 (default 100) seeds of faults against the real operator, agents and object store;"
-	@echo "                     SEED=123 replays one and tells its story (TALK=1: every operation and write)"
+	@echo "                     FIRST=300: from there on; SEED=123 replays one and tells its story (TALK=1: every operation and write)"
 	@echo "make images  the operator's and the node agent's image, with buildah (as root)"
 	@echo "make helm    obtain helm 3 and 4 for the tests of the chart (once)"
 	@echo "make simulate-mutants  the same with one thing broken at a time: each must be caught by a checker"
@@ -63,7 +63,7 @@ test: venv lint
 	@PYTHONHASHSEED=random $(BIN)/pytest
 
 simulate: $(VENV)/.ready
-	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --faults) $(if $(TALK),--talk)
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --first $(or $(FIRST),0) --faults) $(if $(TALK),--talk)
 .PHONY: chart helm images
 images:
 	@tools/images.sh

@@ -405,29 +405,31 @@ MUTANTS = (
         fencing_assumed,
         ("bad_fencing", "freeze", "crash", "isolate"),
         (ALONE, PROOF),
-        (8,),
+        (5,),
     ),
     Mutant("epoch never raised", epoch_never_raised, ("kill", "pause_operator"), (ONE_DC,)),
-    Mutant("stale leases count", stale_leases_count, ("isolate", "cut_api"), (ALONE, QUORUM), (11,)),
+    Mutant("stale leases count", stale_leases_count, ("isolate", "cut_api"), (ALONE, QUORUM), (18,)),
     Mutant("quorum not needed", quorum_not_needed, ("isolate", "crash", "cut_api"), (QUORUM,), (6,)),
     Mutant("ages not reset after a gap", ages_not_reset, ("api_outage",), (HEALTHY, ALONE), (3,)),
     Mutant(
         "restored past not noticed", past_not_noticed, ("restore", "people", "kill"), (ALONE, PROOF, RECOVERS)
     ),
     Mutant("group started in parallel", chain_dropped, ("crash",), (ORDER,)),
-    Mutant("orders for another boot", order_for_another_boot, ("ambush", "crash"), (ALONE, PROOF, ORDER)),
+    Mutant(
+        "orders for another boot", order_for_another_boot, ("ambush", "crash"), (ALONE, PROOF, ORDER), (3,)
+    ),
     Mutant("ledger forgotten", ledger_forgotten, ("kill", "people"), (ONCE,)),
-    Mutant("fail counts forgotten", fail_counts_forgotten, ("kill", "bad_agent"), (COUNTS,)),
-    Mutant("failures not counted", failures_not_counted, ("bad_agent",), (COUNTED,)),
+    Mutant("fail counts forgotten", fail_counts_forgotten, ("kill", "bad_agent"), (COUNTS,), (1,)),
+    Mutant("failures not counted", failures_not_counted, ("bad_agent",), (COUNTED,), (4,)),
     Mutant("stop failure ignored", stop_failure_ignored, ("failing_stop",), (ALONE, PROOF)),
     Mutant("what runs forgotten", active_forgotten, ("relapse", "kill"), (ALONE, LEASE)),
     Mutant("nothing released", nothing_released, CUTS, (ALONE, LEASE)),
     Mutant("orders survive a cut", orders_survive_a_cut, ("ambush",), (ALONE, PROOF, BEGUN), (1,)),
-    Mutant("operations overlap", operations_overlap, ("people", "bad_agent"), (OVERLAP,)),
+    Mutant("operations overlap", operations_overlap, ("people", "bad_agent"), (OVERLAP,), (3,)),
     Mutant("deadline from the answer", deadline_from_the_answer, ("late_answers",), (ALONE, LEASE)),
     Mutant("no margin to stop in", no_margin, ("late_answers",), (ALONE, LEASE)),
     Mutant("keeper never releases", keeper_never_releases, ("stays_away",), (ALONE, LEASE)),
-    Mutant("promise not marked", promise_not_marked, ("isolate", "cut_api"), (ALONE,), (25,)),
+    Mutant("promise not marked", promise_not_marked, ("straggler",), (ALONE,), (1,)),
     Mutant("promise never ends", promise_never_ends, ("straggler",), (ALONE, LEASE)),
     Mutant("half is a majority", half_is_a_majority, CUTS, (ALONE, LEASE), setting={**PLAIN, "hosts": 2}),
     Mutant("one device is enough", one_device_is_enough, ("crash", "freeze"), (PROOF, ALONE), setting=LEVELS),
@@ -454,7 +456,12 @@ MUTANTS = (
     Mutant("bite not awaited", bite_not_awaited, ("cable",), (ALONE, PROOF), (1,), setting=DOG),
     Mutant("disarmed unheard", disarmed_unheard, ("disarm",), (ALONE, PROOF), setting=DOG),
     Mutant(
-        "one promise is enough", one_promise_is_enough, ("isolate", "cut_api", "cut_peers"), (ALONE,), (15,)
+        "one promise is enough",
+        one_promise_is_enough,
+        ("isolate", "straggler"),
+        (ALONE, LEASE),
+        (4,),
+        setting={**PLAIN, "hosts": 5},
     ),
 )
 
