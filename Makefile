@@ -99,7 +99,7 @@ faults: venv
 
 test-cluster: venv
 	@$(BIN)/python -m backstay_sandbox.controlplane.binaries --prepare
-	@BACKSTAY_CLUSTER=1 $(BIN)/pytest tests/cluster
+	@BACKSTAY_REAL_API=1 $(BIN)/pytest tests/cluster
 
 test-nodes: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --nodes

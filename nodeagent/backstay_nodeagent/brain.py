@@ -365,7 +365,8 @@ class Brain:
         self.ledger.begin(order.id)
         self.book.began(order.id)
         ready = self.book.ready_since(order) or instant
-        self._begin(order, origin=Origin.ORDER, ready=ready, instant=instant)
+        as_it_runs = self.resources.as_it_runs(order)
+        self._begin(as_it_runs, origin=Origin.ORDER, ready=ready, instant=instant)
         self._changed()
 
     def _begin(self, order: Order, *, origin: Origin, ready: Instant, instant: Instant) -> None:

@@ -48,6 +48,16 @@ class Verb(Enum):
         return self in (Verb.START, Verb.PROMOTE, Verb.MIGRATE_FROM)
 
     @property
+    def configures(self) -> bool:
+        """Whether the resource runs with this order's parameters from then on."""
+        return self in (Verb.START, Verb.MIGRATE_FROM, Verb.RELOAD)
+
+    @property
+    def takes_down(self) -> bool:
+        """Whether it ends what an earlier order has begun."""
+        return self in (Verb.STOP, Verb.DEMOTE)
+
+    @property
     def ends_monitors(self) -> bool:
         """Whether recurring monitors end before it: they watch for a role that it takes away."""
         return self in (Verb.STOP, Verb.DEMOTE)

@@ -28,7 +28,8 @@ class Recurring:
 
 @dataclass(slots=True)
 class ResourceState:
-    """`order` is the last one that said how it runs: agent, parameters, requires."""
+    """`order` is the last one that said how it runs: agent and parameters are those that it was started with, the rest is as of the
+    newest order."""
 
     id: str
     order: Order
@@ -97,13 +98,21 @@ class ResourceBook:
     def begins(self, order: Order) -> None:
         """An operation is about to run: from now on the resource may be active."""
         state = self.of(order)
-        if order.verb not in (Verb.STOP, Verb.DEMOTE, Verb.NOTIFY):
-            state.order = order
+        if not order.verb.takes_down and order.verb is not Verb.NOTIFY:
+            state.order = order if order.verb.configures or not state.active else _as_of(state.order, order)
         if order.verb is Verb.PROMOTE:
             state.promoted = True
         if order.verb.activates:
             self._activate(state)
         self.save(state)
+
+    def as_it_runs(self, order: Order) -> Order:
+        """The order as it is to be carried out. What takes a resource down is given the agent and the parameters that the resource was
+        started with, whatever its definition says today, if there still is one: an address that was changed is taken away as it was."""
+        state = self._states.get(order.resource)
+        if state is None or not state.active or not order.verb.takes_down:
+            return order
+        return _as_of(state.order, order)
 
     def ended(self, order: Order, outcome: Outcome) -> None:
         """Draw the conclusions of a result that was not cancelled."""
@@ -208,6 +217,11 @@ class ResourceBook:
             self._sequence += 1
             state.sequence = self._sequence
         state.active = True
+
+
+def _as_of(started: Order, order: Order) -> Order:
+    """An order with the agent and the parameters of another."""
+    return replace(order, agent=started.agent, params=started.params, params_from=started.params_from)
 
 
 def release_chains(states: Iterator[ResourceState]) -> list[list[str]]:

@@ -22,6 +22,9 @@ from backstay_sandbox.uml.bed import BedError, prepare
 
 Subcommand = Callable[[argparse.Namespace, Layout], int]
 
+API_TIMEOUT_S = 180.0
+"""A real control plane is three programs, one after the other."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = build_parser()
@@ -114,6 +117,8 @@ def build_parser() -> argparse.ArgumentParser:
         ("stop-api", "Make an outage of the sandbox's own API server: it answers nobody until start-api."),
         ("start-api", "End the outage; nothing that was stored is lost."),
         ("restart-api", "Restart the sandbox's own API server; its objects are kept."),
+        ("backup-api", "Keep what the sandbox's own API server has stored, in place of the backup before."),
+        ("restore-api", "Take its API server back to the backup, as with an etcd that is restored."),
     ):
         add(name, run_on_api, text)
     add("doctor", run_doctor, "Say what this machine lacks.", needs_root=False)
@@ -187,7 +192,7 @@ def run_kubeconfig(_: argparse.Namespace, layout: Layout) -> int:
 
 
 def run_on_api(args: argparse.Namespace, layout: Layout) -> int:
-    call(layout.control_socket, args.subcommand)
+    call(layout.control_socket, args.subcommand, timeout_s=API_TIMEOUT_S)
     return 0
 
 

@@ -17,9 +17,12 @@ import contextlib
 import dataclasses
 import logging
 import secrets
+import shutil
 import socket
 import ssl
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from backstay_sandbox import network
@@ -62,6 +65,12 @@ class ApiLink(Protocol):
 
     async def resume(self) -> None:
         """End the outage; does nothing when there is none."""
+
+    async def backup(self) -> None:
+        """Keep what is stored now, in place of the backup before; ApiLinkError where it is not ours."""
+
+    async def restore(self) -> None:
+        """Go back to the backup; ApiLinkError where there is none."""
 
     async def stop(self) -> None: ...
 
@@ -119,6 +128,23 @@ class EmbeddedApi:
             if self._paused:
                 await self._launch()
                 self._paused = False
+
+    async def backup(self) -> None:
+        store = self._layout.api_state
+        await self._while_paused(lambda: shutil.copyfile(store, _backup_of(store)))
+
+    async def restore(self) -> None:
+        store = self._layout.api_state
+        if not _backup_of(store).exists():
+            raise ApiLinkError("there is no backup to restore; make one with backup-api")
+        await self._while_paused(lambda: shutil.copyfile(_backup_of(store), store))
+
+    async def _while_paused(self, act: Callable[[], object]) -> None:
+        await self.pause()
+        try:
+            await asyncio.to_thread(act)
+        finally:
+            await self.resume()
 
     async def stop(self) -> None:
         if self._supervisor is not None:
@@ -237,6 +263,12 @@ class ExternalApi:
     async def resume(self) -> None:
         await self.pause()
 
+    async def backup(self) -> None:
+        await self.pause()
+
+    async def restore(self) -> None:
+        await self.pause()
+
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
@@ -296,8 +328,17 @@ class RealApi:
         await asyncio.to_thread(self._plane.stop_apiserver)
 
     async def resume(self) -> None:
+        await self._do(self._plane.start_apiserver)
+
+    async def backup(self) -> None:
+        await self._do(self._plane.backup)
+
+    async def restore(self) -> None:
+        await self._do(self._plane.restore)
+
+    async def _do(self, act: Callable[[], None]) -> None:
         try:
-            await asyncio.to_thread(self._plane.start_apiserver)
+            await asyncio.to_thread(act)
         except ControlPlaneError as error:
             raise ApiLinkError(str(error)) from None
 
@@ -305,6 +346,10 @@ class RealApi:
         if self._forwarder is not None:
             await self._forwarder.stop()
         await asyncio.to_thread(self._plane.stop)
+
+
+def _backup_of(store: Path) -> Path:
+    return store.with_name(f"{store.name}.backup")
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -159,6 +159,10 @@ class Operations:
             case "restart-api":
                 await sandbox.pause_api()
                 await sandbox.resume_api()
+            case "backup-api":
+                await sandbox.backup_api()
+            case "restore-api":
+                await sandbox.restore_api()
             case "down":
                 self._stop.set()
             case other:

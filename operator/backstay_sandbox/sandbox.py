@@ -130,6 +130,12 @@ class Sandbox:
     async def resume_api(self) -> None:
         await self._existing_api().resume()
 
+    async def backup_api(self) -> None:
+        await self._existing_api().backup()
+
+    async def restore_api(self) -> None:
+        await self._existing_api().restore()
+
     def _existing_api(self) -> ApiLink:
         if self.api is None:
             raise SandboxError("this sandbox has no API")

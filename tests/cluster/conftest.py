@@ -1,6 +1,6 @@
 """One real API server for all tests of this folder: the user's, envtest's, or the one built from Go modules.
 
-Skipped, loudly, where there is none; `make test-cluster` builds it (BACKSTAY_CLUSTER=1).
+Skipped, loudly, where there is none; `make test-cluster` builds it (BACKSTAY_REAL_API=1).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
         shutil.copy(given, directory / "kubeconfig")
         yield RealServer(directory, plane=None)
         return
-    if os.environ.get("BACKSTAY_CLUSTER") == "1":
+    if os.environ.get("BACKSTAY_REAL_API") == "1":
         found: binaries.Binaries | None = binaries.prepare(lambda step: print(f"- {step}", flush=True))
     else:
         found = binaries.found()

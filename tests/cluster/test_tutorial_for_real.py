@@ -27,6 +27,7 @@ from harness.hosts_cluster import GROUP, ClusterUnderTest
 
 TUTORIAL = Path(__file__).resolve().parents[2] / "examples/tutorial"
 REST_S = 40.0
+API_RESTART_S = 180.0
 FAILOVER_WRITES_MAX = 150
 SECRET_VALUE = "open-sesame-4711"
 GUARDED = """
@@ -42,6 +43,15 @@ spec:
   agent: ocf:heartbeat:Dummy
   params: {state: /run/guarded.state}
   paramsFrom: {fake: {secretKeyRef: {name: guarded, key: word}}}
+  operations: [{name: monitor, interval: 10s}]
+"""
+LATER = """
+apiVersion: ha.backstay.io/v1alpha1
+kind: HAResource
+metadata: {name: later, namespace: default}
+spec:
+  agent: ocf:heartbeat:Dummy
+  params: {state: /run/later.state}
   operations: [{name: monitor, interval: 10s}]
 """
 
@@ -160,3 +170,50 @@ def test_outage_of_the_api_moves_nothing(cluster: ClusterUnderTest) -> None:
     )
     time.sleep(5.0)
     assert (cluster.node_of(GROUP), cluster.boots()) == before
+
+
+def event_reasons(cluster: ClusterUnderTest) -> set[str]:
+    listed = cluster.run("kubectl", "get", "events", "-A", "-o", "jsonpath={.items[*].reason}")
+    return set(listed.stdout.split())
+
+
+def test_etcd_that_is_restored_from_a_backup_moves_nothing_and_fences_nobody(
+    cluster: ClusterUnderTest,
+) -> None:
+    """Since the backup the group has moved, and a resource was made: the past says that it runs where it does not any more."""
+    cluster.settle()
+    cluster.sandbox.ask("backup-api", timeout_s=API_RESTART_S)
+    old = cluster.node_of(GROUP)
+    wait_for(  # a server that was just started does not know the kind of its policies' parameters yet
+        lambda: cluster.run("kubectl", "apply", "-f", "-", given=LATER).returncode == 0,
+        timeout_s=60.0,
+        what="the API server accepts HAResources again",
+    )
+    assert cluster.run("kubectl-ha", "resource", "move", "appgroup").returncode == 0
+    cluster.await_started(away_from=old, timeout_s=60.0)
+    wait_for(
+        lambda: cluster.status_of("haresource/later").get("role") == "Started",
+        timeout_s=30.0,
+        what="the resource that will be forgotten has started",
+    )
+    cluster.await_answers()
+    node, boots, since = cluster.node_of(GROUP), cluster.boots(), time.monotonic()
+    forgotten = cluster.node_of("haresource/later")
+    cluster.sandbox.ask("restore-api", timeout_s=API_RESTART_S)
+    wait_for(
+        lambda: "HistoryWentBack" in event_reasons(cluster),
+        timeout_s=90.0,
+        what="that the API went back is told",
+    )
+    wait_for(
+        lambda: cluster.node_of(GROUP) == node, timeout_s=60.0, what="the group's status tells where it runs"
+    )
+    wait_for(
+        lambda: cluster.sandbox.on_host(forgotten, "test", "-e", "/run/later.state").returncode != 0,
+        timeout_s=60.0,
+        what="what nobody has configured any more is stopped",
+    )
+    assert cluster.boots() == boots
+    assert cluster.watch.outages("page", since=since) == []
+    assert cluster.watch.outages("address", since=since) == []
+    assert cluster.node_of(GROUP) == node

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backstay_sandbox import background, requirements
-from backstay_sandbox.control import call
+from backstay_sandbox.control import ANSWER_TIMEOUT_S, call
 from backstay_sandbox.inspection import host_argv, host_environment, namespace_command
 from backstay_sandbox.layout import STATE_ROOT, Layout, layout_of
 
@@ -60,9 +60,9 @@ class SandboxUnderTest:
 
     layout: Layout
 
-    def ask(self, op: str, *, node: str | None = None) -> Any:
+    def ask(self, op: str, *, node: str | None = None, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
         """One request to the sandbox's daemon."""
-        return call(self.layout.control_socket, op, node=node)
+        return call(self.layout.control_socket, op, node=node, timeout_s=timeout_s)
 
     def host_status(self, node: str) -> dict[str, Any]:
         return next(host for host in self.ask("status")["hosts"] if host["node"] == node)

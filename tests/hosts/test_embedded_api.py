@@ -95,6 +95,15 @@ def test_objects_and_address_survive_a_restart_of_the_api(sandbox: SandboxUnderT
     assert kubectl(sandbox, "get", "nodes", "-l", "kept=yes", "-o", "name").stdout == "node/n1\n"
 
 
+def test_a_restored_api_knows_nothing_of_what_came_after_its_backup(sandbox: SandboxUnderTest) -> None:
+    assert kubectl(sandbox, "label", "node", "n2", "before=yes").returncode == 0
+    sandbox.ask("backup-api")
+    assert kubectl(sandbox, "label", "node", "n2", "after=yes").returncode == 0
+    sandbox.ask("restore-api")
+    assert kubectl(sandbox, "get", "nodes", "-l", "before=yes", "-o", "name").stdout == "node/n2\n"
+    assert kubectl(sandbox, "get", "nodes", "-l", "after=yes", "-o", "name").stdout == ""
+
+
 def test_a_stopped_api_answers_nobody_until_it_is_started(sandbox: SandboxUnderTest) -> None:
     sandbox.ask("stop-api")
     try:

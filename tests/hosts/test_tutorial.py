@@ -188,3 +188,25 @@ def test_cluster_made_again_under_its_name_is_obeyed_though_hosts_remember_its_e
     cluster.settle()
     moved = cluster.run("kubectl-ha", "resource", "move", "ClusterIP")
     assert moved.returncode == 0, moved.stdout + moved.stderr
+
+
+def test_an_address_that_is_changed_is_left_on_no_host(cluster: ClusterUnderTest) -> None:
+    def holders(address: str) -> list[str]:
+        shown = {
+            node: cluster.sandbox.on_host(node, "ip", "-4", "-br", "addr").stdout
+            for node in cluster.sandbox.layout.nodes
+        }
+        return [node for node, addresses in shown.items() if f"{address}/" in addresses]
+
+    def change_to(address: str) -> None:
+        patch = json.dumps({"spec": {"params": {"ip": address}}})
+        changed = cluster.run("kubectl", "patch", ADDRESS, "--type", "merge", "-p", patch)
+        assert changed.returncode == 0, changed.stderr
+
+    [node] = holders("10.0.0.3")
+    change_to("10.0.0.44")
+    wait_for(lambda: holders("10.0.0.44") == [node], timeout_s=20.0, what="the new address is there")
+    assert holders("10.0.0.3") == []
+    change_to("10.0.0.3")
+    wait_for(lambda: holders("10.0.0.3") == [node], timeout_s=20.0, what="the first one is back")
+    assert holders("10.0.0.44") == []

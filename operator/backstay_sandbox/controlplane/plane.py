@@ -73,6 +73,14 @@ class ControlPlane:
         return f"http://{LOOPBACK}:{self._ports['etcd']}"
 
     @property
+    def _data(self) -> Path:
+        return self.directory / "etcd"
+
+    @property
+    def _backup(self) -> Path:
+        return self.directory / "etcd.backup"
+
+    @property
     def audit_log(self) -> Path:
         return self.directory / "audit.log"
 
@@ -105,11 +113,9 @@ class ControlPlane:
         if self.audit:
             (self.directory / "audit-policy.yaml").write_text(AUDIT_POLICY)
         try:
-            self._launch("etcd", (*self.binaries.etcd, *self._etcd_flags()))
-            self._await("etcd", self._etcd_answers)
+            self._start_etcd()
             self.start_apiserver()
-            self._launch("controller-manager", (*self.binaries.controller_manager, *self._manager_flags()))
-            self._await("controller-manager", self._manager_answers)
+            self._start_manager()
         except BaseException:
             self.stop()
             raise
@@ -122,6 +128,27 @@ class ControlPlane:
     def stop_apiserver(self) -> None:
         self._end("apiserver")
 
+    def backup(self) -> None:
+        """Keep what is stored now; the server answers nobody meanwhile (a few seconds). One backup is kept, the last."""
+        self._end("apiserver")
+        self._end("etcd")
+        shutil.rmtree(self._backup, ignore_errors=True)
+        shutil.copytree(self._data, self._backup)
+        self._start_etcd()
+        self.start_apiserver()
+
+    def restore(self) -> None:
+        """Go back to the backup, as with a disk of yesterday: revisions return too. Raises ControlPlaneError if there is none."""
+        if not self._backup.exists():
+            raise ControlPlaneError("there is no backup to restore")
+        for name in ("controller-manager", "apiserver", "etcd"):
+            self._end(name)
+        shutil.rmtree(self._data)
+        shutil.copytree(self._backup, self._data)
+        self._start_etcd()
+        self.start_apiserver()
+        self._start_manager()
+
     def died(self) -> str | None:
         """The name of a program that ended by itself."""
         return next((name for name, one in self._running.items() if one.poll() is not None), None)
@@ -131,9 +158,18 @@ class ControlPlane:
         for name in ("controller-manager", "apiserver", "etcd"):
             self._end(name)
         # Objects of a cluster that is no more, Secrets among them.
-        shutil.rmtree(self.directory / "etcd", ignore_errors=True)
+        for place in (self._data, self._backup):
+            shutil.rmtree(place, ignore_errors=True)
 
     # -- processes
+
+    def _start_etcd(self) -> None:
+        self._launch("etcd", (*self.binaries.etcd, *self._etcd_flags()))
+        self._await("etcd", self._etcd_answers)
+
+    def _start_manager(self) -> None:
+        self._launch("controller-manager", (*self.binaries.controller_manager, *self._manager_flags()))
+        self._await("controller-manager", self._manager_answers)
 
     def _launch(self, name: str, command: Sequence[str]) -> None:
         # Without a record that another program can clean up by, the kernel must.
@@ -221,7 +257,7 @@ class ControlPlane:
 
     def _etcd_flags(self) -> list[str]:
         return [
-            f"--data-dir={self.directory / 'etcd'}",
+            f"--data-dir={self._data}",
             f"--listen-client-urls={self.etcd_url}",
             f"--advertise-client-urls={self.etcd_url}",
             f"--listen-peer-urls=http://{LOOPBACK}:{self._ports['peer']}",
