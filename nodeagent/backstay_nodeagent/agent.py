@@ -8,7 +8,6 @@ lease meanwhile, and the journal tells the rest.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import random
@@ -35,7 +34,7 @@ from backstay_nodeagent.operation import Instant, Operation, Outcome, Process
 from backstay_nodeagent.orders import VouchOrders
 from backstay_nodeagent.orphans import OrphanKeeper
 from backstay_nodeagent.proc_stat import start_ticks
-from backstay_nodeagent.release_plan import release_plan
+from backstay_nodeagent.release_plan import ReleasePlan
 from backstay_nodeagent.secret_store import SecretError, SecretStore, UnavailableError
 
 log = logging.getLogger(__name__)
@@ -80,6 +79,7 @@ class Hands:
         self._status_revision = -1
         self._release_revision = -1
         self._release_text = ""
+        self._release_plan = ReleasePlan(invoker, secrets)
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
 
     # -- the loop
@@ -271,7 +271,7 @@ class Hands:
             log.warning("epoch can't be stored", extra={"fields": {"error": str(error)}})
 
     def _write_release_plan(self) -> None:
-        text = json.dumps(release_plan(self.brain.resources, self.executor.invoker, self.secrets))
+        text = self._release_plan.text(self.brain.resources)
         if text != self._release_text:
             self._release_text = text
             write_atomically(self.settings.run_dir / RELEASE_FILE, text)

@@ -9,6 +9,7 @@ from typing import Any
 
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.agent import Hands
+from backstay_nodeagent.orders import Orders
 from backstay_nodeagent.plan_reader import orders_of
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ class PlanFeed:
         self._hands = hands
         self._uid = ""
         self._unreadable = 0
+        self._known: tuple[str, int, Any, Orders] | None = None
+        """Uid, generation and spec of the plan as read last, and what it orders."""
         self.on_new_plan: Callable[[], None] = _nothing
         self.on_fresh: Callable[[dict[str, Any], float], None] = _look_away
         self.heard = asyncio.Event()
@@ -53,7 +56,7 @@ class PlanFeed:
         if read_at is not None:
             self.on_fresh(plan, read_at)
         try:
-            orders = orders_of(plan)
+            orders = self._orders_of(plan)
         except ValueError as error:
             generation = plan["metadata"].get("generation", 0)
             if generation != self._unreadable:
@@ -63,6 +66,20 @@ class PlanFeed:
                 )
             return
         self._hands.post(ev.OrdersSeen(orders, read_at))
+
+    def _orders_of(self, plan: dict[str, Any]) -> Orders:
+        """Raises ValueError. With every status that this node writes its plan comes back, and says the same."""
+        generation = plan["metadata"].get("generation", 0)
+        known = self._known
+        if (
+            known is not None
+            and (known[0], known[1]) == (self._uid, generation)
+            and known[2] == plan.get("spec")
+        ):
+            return known[3]
+        orders = orders_of(plan)
+        self._known = (self._uid, generation, plan.get("spec"), orders)
+        return orders
 
     def status_written(self, status: dict[str, Any]) -> None:
         self._hands.post(ev.StatusWritten(status["observedGeneration"], status["released"]))

@@ -21,9 +21,10 @@ from backstay_kube.errors import ApiError, ApiNotFound
 log = logging.getLogger(__name__)
 PAUSE_MAX_S = 2.0
 SMALL = 64
-PER_ENTRY_S = 0.0005
-"""A status of so many entries is written as often as it changes; a larger one less often, by so much for each entry, since all of them
-are sent, checked and stored each time."""
+PER_ENTRY_S = 0.001
+REST_PER_WRITE = 2.0
+"""A status of no more than SMALL entries is written as often as it changes. A larger one is checked and stored as a whole each time,
+whatever of it is new: then the API server is spared for a while, and for longer when it is slow to answer."""
 REQUEST_TIMEOUT_S = 3.0
 
 Snapshot = Callable[[], dict[str, Any]]
@@ -102,6 +103,7 @@ class StatusWriter:
             return 0.0
         for name in changed:
             self._written.pop(name, None)  # until acknowledged nobody knows what is there
+        began = time.monotonic()
         answer = await self._client.patch(
             kinds.HANODEPLAN,
             self._node,
@@ -115,7 +117,11 @@ class StatusWriter:
         if "status" in answer:
             # It shows the other sections too. A read that was under way meanwhile is too old to be compared.
             self._compare(answer["status"])
-        return PER_ENTRY_S * max(0, _entries(changed) - SMALL)
+        entries = _entries(status)
+        if entries <= SMALL:
+            return 0.0
+        took_s = time.monotonic() - began
+        return min(PAUSE_MAX_S, max(PER_ENTRY_S * (entries - SMALL), REST_PER_WRITE * took_s))
 
 
 def _entries(sections: dict[str, Any]) -> int:

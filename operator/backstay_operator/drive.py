@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 TIMEOUT_S = 2.0
-PER_ACTION_S = 0.01
+PER_ACTION_S = 0.02
 """A long plan takes an API server longer to check and store, and would never be written if nobody waited for that."""
 
 

@@ -73,9 +73,10 @@ class Progress:
     lines: list[str] = field(default_factory=list)
 
 
-IN_A_PLAN_MAX = 200
+IN_A_PLAN_MAX = 100
 """Actions of a transition in flight on a node; it gets more when half of them are answered, and answered ones leave the plan with that
-write. A plan has room for five times as many, but each write of it, by DC or node, carries all of them."""
+write. A plan has room for ten times as many, but each of them costs an API server .4 ms whenever anything of the plan or its status is
+written (docs/bench-scale.md)."""
 
 
 class Run:
