@@ -299,7 +299,7 @@ class Keeper:
             f"{GROUP}/agent": "absent" if self.logic.absent(now) else "alive",
             f"{GROUP}/sequence": str(self._sequence),
             f"{GROUP}/beat": str(self._config.get("beat", 0)),
-            f"{GROUP}/watchdog": _claimed(self._watchdog.logic.said),
+            f"{GROUP}/watchdog": claimed(self._watchdog.logic.said),
             f"{GROUP}/vouching-ms": str(-int(-self.vouch.vouching.attempted(now) * 1000 // 1)),
         }
 
@@ -542,7 +542,7 @@ class Keeper:
             return
 
 
-def _claimed(said: Claim | None) -> str:
+def claimed(said: Claim | None) -> str:
     """For the DC: milliseconds of deadline and timeout; empty without an armed watchdog."""
     return "" if said is None else f"{round(said.deadline_s * 1000)}/{round(said.timeout_s * 1000)}"
 
