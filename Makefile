@@ -27,6 +27,7 @@ help:
 	@echo "make faults  FAULTS=200 random faults in a row on namespace hosts, checked from outside (an hour); SEED=1: the same again"
 	@echo "make bench-faults  crash, cut and freeze of a host beside Pacemaker; hops of a takeover with fence device and watchdog (30 minutes)"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
+	@echo "                     API=real: Backstay's on a real kube-apiserver (8 minutes)"
 	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
 	@echo "make bench-scale      100 to 1,000 resources on 10 to 200 nodes of a real API server: CPU, memory, writes, failover (30 minutes)"
 	@echo "make bench-scheduler  time and memory of one scheduling run beside crm_simulate (at most 25 minutes)"
@@ -107,10 +108,15 @@ test-nodes: venv
 	@PYTHONPATH=tests $(BIN)/python -m harness.nodes.programs --prepare
 	@BACKSTAY_NODES=1 $(BIN)/pytest tests/nodes
 
-# As root, these install the peers first.
+# As root, these install the peers first. On a real API server there is Backstay alone.
 bench-failover: venv
+ifeq ($(API),real)
+	@$(BIN)/python -m backstay_sandbox.controlplane.binaries --prepare
+	@PYTHONPATH=tests $(BIN)/python -m bench.failover --api real --runs 3 --markdown docs/bench-failover.md
+else
 	@$(BIN)/python -m backstay_sandbox.requirements --install --peers
 	@PYTHONPATH=tests $(BIN)/python -m bench.failover --markdown docs/bench-failover.md --readme README.md
+endif
 
 bench-faults: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --peers

@@ -1,7 +1,8 @@
 """Failover times of Backstay beside keepalived's and Pacemaker's, on the same hosts, in one run.
 
-``python -m bench.failover [--runs N] [--only NAME,...] [--markdown FILE]`` as root, with ``tests`` on the path.  Ends with
-one line of JSON, every figure in seconds; what could not be measured is left out.
+``python -m bench.failover [--api real] [--runs N] [--only NAME,...] [--markdown FILE]`` as root, with ``tests`` on the path.  Ends
+with one line of JSON, every figure in seconds; what could not be measured is left out.  With a real API server Backstay alone is
+measured: its peers ask none.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NoReturn
 
 from backstay_sandbox import background, requirements
 from backstay_sandbox.control import ControlError
+from backstay_sandbox.options import EMBEDDED, OWN_APIS, REAL
 from bench.failover.backstay import FAST, Backstay
 from bench.failover.bed import Bed, BenchError
 from bench.failover.budget import budget_table
@@ -41,6 +43,8 @@ class Entry:
     trials: tuple[Trial, ...]
 
 
+MARKS = {EMBEDDED: "measured", REAL: "measured-real"}
+"""Between which the tables of each API stand in a page."""
 VIP_TRIALS = (Trial.POWER_CUT, Trial.PLANNED)
 DC_TRIALS = (Trial.POWER_CUT, Trial.DC_POWER_CUT, Trial.PLANNED)
 ENTRIES = (
@@ -67,8 +71,14 @@ ENTRIES = (
 
 def main() -> None:
     options = arguments().parse_args()
-    chosen = [entry for entry in ENTRIES if not options.only or entry.name in options.only.split(",")]
-    lacking = requirements.missing((*requirements.ALL, *requirements.PEERS))
+    real = options.api == REAL
+    chosen = [
+        entry
+        for entry in ENTRIES
+        if (not options.only or entry.name in options.only.split(","))
+        and (not real or entry.name.startswith("backstay"))
+    ]
+    lacking = requirements.missing((*requirements.ALL, *(() if real else requirements.PEERS)))
     if os.geteuid() != 0 or not chosen or lacking:
         print(
             requirements.explain(lacking) if lacking else "needs root, and a name that exists",
@@ -77,7 +87,7 @@ def main() -> None:
         sys.exit(1)
     signal.signal(signal.SIGTERM, _interrupted)
     try:
-        series, budget = run(chosen, runs=options.runs, logs_to=options.keep_logs)
+        series, budget = run(chosen, runs=options.runs, logs_to=options.keep_logs, api=options.api)
     except (BenchError, ControlError, background.StartError) as error:
         print(f"the bench failed: {error}", file=sys.stderr)
         sys.exit(1)
@@ -87,7 +97,7 @@ def main() -> None:
     table = "\n".join(part for part in (markdown(series), budget) if part)
     print(f"\n{table}")
     if options.markdown:
-        write_generated(options.markdown, table)
+        write_generated(options.markdown, table, name=MARKS[options.api])
     if options.readme:
         write_generated(options.readme, overview(series))
     print(json_line(series))
@@ -96,6 +106,9 @@ def main() -> None:
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench-failover", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5, help="of every trial (default: %(default)s)")
+    parser.add_argument(
+        "--api", choices=OWN_APIS, default=EMBEDDED, help="whose (default: %(default)s); real: as the sandbox"
+    )
     parser.add_argument(
         "--only", help=f"names, separated by commas, of: {', '.join(one.name for one in ENTRIES)}"
     )
@@ -109,10 +122,12 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def run(entries: list[Entry], *, runs: int, logs_to: Path | None) -> tuple[list[Series], str]:
+def run(
+    entries: list[Entry], *, runs: int, logs_to: Path | None, api: str = EMBEDDED
+) -> tuple[list[Series], str]:
     """Everything, one after the other, on one bed; and the table of where the time went."""
     began, series = time.monotonic(), list[Series]()
-    with Bed() as bed:
+    with Bed(api=api) as bed:
         try:
             for number, entry in enumerate(entries, start=1):
                 minutes = (time.monotonic() - began) / 60

@@ -1,7 +1,7 @@
 """Three namespace hosts on one bridge, on which every contender runs in turn: power, commands, daemons, addresses.
 
 The hosts carry no daemon of their own: what a contender needs it starts itself after each boot, so all begin alike.  One
-embedded API server stands by the bridge the whole time; only Backstay asks it anything.
+API server, the embedded one or a real one, stands by the bridge the whole time; only Backstay asks it anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backstay_sandbox import background
 from backstay_sandbox.control import call
 from backstay_sandbox.inspection import host_command, host_environment
 from backstay_sandbox.layout import Layout, layout_of
-from backstay_sandbox.options import SandboxOptions
+from backstay_sandbox.options import EMBEDDED, SandboxOptions
 
 NAME = "bench-failover"
 NODES = 3
@@ -32,12 +32,15 @@ class BenchError(RuntimeError):
 class Bed:
     """The hosts; a context that leaves nothing behind."""
 
-    def __init__(self, *, name: str = NAME, nodes: int = NODES) -> None:
+    def __init__(self, *, name: str = NAME, nodes: int = NODES, api: str = EMBEDDED) -> None:
+        self._api = api
         self.layout: Layout = layout_of(name, nodes)
         self.nodes = self.layout.nodes
 
     def __enter__(self) -> Bed:
-        options = SandboxOptions(name=self.layout.name, nodes=len(self.nodes), daemons=(), cluster=False)
+        options = SandboxOptions(
+            name=self.layout.name, nodes=len(self.nodes), api=self._api, daemons=(), cluster=False
+        )
         background.start(options, progress=lambda step: print(f"- {step}", flush=True))
         return self
 
