@@ -6,6 +6,7 @@ I/O or walks the cluster while a failover is under way; the exposition renders i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
@@ -63,7 +64,7 @@ class Metrics:
         self._fencings = Counter(
             "backstay_fencings",
             "Fencings: those that succeeded, those confirmed by an administrator, and attempts that failed.",
-            ["cluster", "result"],
+            ["cluster", "node", "result"],
             registry=registry,
         )
         self._nodes_lost = Counter(
@@ -86,8 +87,6 @@ class Metrics:
         """A term of this replica begins. Its counters begin at zero, so that their first increase is one."""
         self._dc_changes.labels(cluster).inc()
         self._is_dc.labels(cluster).set(1)
-        for result in ("success", "confirmed", "failure"):
-            self._fencings.labels(cluster, result)
         self._rewinds.labels(cluster)
 
     def stands(self, cluster: str) -> None:
@@ -121,7 +120,10 @@ class Metrics:
                     labels["cluster"] == cluster and labels["resource"].partition(":")[0] not in here
                 ),
             )
-        _drop(self._nodes_lost, lambda labels: labels["cluster"] == cluster and labels["node"] not in there)
+        for metric in (self._nodes_lost, self._fencings):
+            _drop(metric, lambda labels: labels["cluster"] == cluster and labels["node"] not in there)
+        for node, result in itertools.product(sorted(there), ("success", "confirmed", "failure")):
+            self._fencings.labels(cluster, node, result)
 
     def told(self, cluster: str, item: StoryItem, *, group: str, lost_after_s: float | None = None) -> None:
         """Something happened. `group` is that of the resource, if it is a member; `lost_after_s` a lost node's lease age."""
@@ -140,7 +142,7 @@ class Metrics:
             case Tale.REWOUND:
                 self._rewinds.labels(cluster).inc()
             case Tale.FENCING_FAILED:
-                self._fencings.labels(cluster, "failure").inc()
+                self._fencings.labels(cluster, facts["node"], "failure").inc()
             case _:
                 pass
 
@@ -153,7 +155,7 @@ class Metrics:
             self._failover_s.labels(cluster, "decide").observe(seconds)
         for fenced in orders.fenced:
             result = "confirmed" if fenced.action == "confirmed" else "success"
-            self._fencings.labels(cluster, result).inc()
+            self._fencings.labels(cluster, fenced.node, result).inc()
         for ended in orders.finished:
             self._ended(cluster, ended)
 

@@ -347,8 +347,7 @@ class Coordinator:
         for node, record in news.records:
             failure = "" if record.succeeded else record.message
             self.desk.fencing_ended(node, record.action, failure=failure, by=record.by, wall=view.wall)
-        for line in news.lines:
-            orders.story.append(StoryItem(tale=Tale.FENCING_FAILED, message=line, warning=True))
+        orders.story += news.story
         return bool(news.records or bitten)
 
     def _take_bitten(self, view: View, membership: Membership, orders: Orders) -> list[str]:
@@ -376,8 +375,7 @@ class Coordinator:
     def _drive(self, view: View, membership: Membership, orders: Orders) -> None:
         assert self._run is not None
         progress = self._run.feed(view.objects.plans, membership, view.now)
-        for line in progress.lines:
-            orders.story.append(StoryItem(tale=Tale.FENCING_FAILED, message=line, warning=True))
+        orders.story += progress.story
         if self._run.runner.aborted is not None:
             self._run.withdraw(self._book)
             self._run.settle_withdrawn(view.objects.plans, self._book, view.now)

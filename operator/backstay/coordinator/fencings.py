@@ -17,6 +17,7 @@ from backstay.api.quantities import timestamp
 from backstay.coordinator.membership import Membership
 from backstay.coordinator.orders import PlanBook, fence_order
 from backstay.coordinator.results import result_of
+from backstay.coordinator.story import StoryItem, Tale
 from backstay.fencing import DeviceSettings, Fencer, FenceStep, Level, Stage
 
 GRACE_S = 5.0
@@ -73,7 +74,7 @@ class CrewNews:
 
     fenced: list[Fenced] = field(default_factory=list)
     records: list[tuple[str, FencingRecord]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    story: list[StoryItem] = field(default_factory=list)
     uses: list[DeviceUse] = field(default_factory=list)
 
 
@@ -199,7 +200,13 @@ class FencingCrew:
         book.take_back(step.executor, [order.id])
         why = result.message if result is not None else "no answer" if usable else "its node is gone"
         fencing.reason = f"{words}: {why}"
-        news.lines.append(f"fencing failed: {fencing.reason}")
+        failed = StoryItem(
+            tale=Tale.FENCING_FAILED,
+            message=f"fencing failed: {fencing.reason}",
+            warning=True,
+            facts={"node": fencing.wish.target},
+        )
+        news.story.append(failed)
         news.uses.append(DeviceUse(step.device.name, step.executor, False, fencing.reason))
         fencing.fencer.failed(step, view.executors(step.device))
 

@@ -15,6 +15,7 @@ from backstay.coordinator.device_watch import DeviceWatch
 from backstay.coordinator.fencings import CrewNews, CrewView, Fenced, FencingCrew, FencingWish
 from backstay.coordinator.membership import Membership
 from backstay.coordinator.orders import PlanBook
+from backstay.coordinator.story import StoryItem, Tale
 from backstay.fencing import FenceMap, settings_of
 from backstay.liveness.nodes import NodeCondition
 from backstay.liveness.quorum import has_majority
@@ -139,7 +140,8 @@ class FencingDesk:
         )
         for device, check in changes:
             words = f"cannot be reached: {check.message}" if check.message else "can be reached again"
-            news.lines.append(f"fence device {device} {words} (checked from {check.node})")
+            told = f"fence device {device} {words} (checked from {check.node})"
+            news.story.append(StoryItem(tale=Tale.DEVICE, message=told, warning=bool(check.message)))
         return news
 
     def bitten(self, node: str, boot_id: str, wall: float) -> tuple[Fenced, list[tuple[str, FencingRecord]]]:

@@ -18,6 +18,7 @@ from backstay.coordinator.membership import Membership
 from backstay.coordinator.moments import Moment
 from backstay.coordinator.orders import ActionWriter, PlanBook
 from backstay.coordinator.results import Answers
+from backstay.coordinator.story import StoryItem, Tale
 from backstay.coordinator.trigger import Cause, Trigger
 from backstay.fencing import FenceMap
 from backstay.scheduler import Transition
@@ -70,7 +71,7 @@ class RunContext:
 class Progress:
     """What one feeding brought."""
 
-    lines: list[str] = field(default_factory=list)
+    story: list[StoryItem] = field(default_factory=list)
 
 
 IN_A_PLAN_MAX = 100
@@ -134,9 +135,8 @@ class Run:
         for id_ in self.runner.expire(now):
             entry = self._entries.setdefault(id_, _Entry())
             entry.ended, entry.reason = now, "no answer in time"
-            progress.lines.append(
-                f"no answer in time: {self.context.transition.graph.actions[id_].describe()}"
-            )
+            late = f"no answer in time: {self.context.transition.graph.actions[id_].describe()}"
+            progress.story.append(StoryItem(tale=Tale.LATE, message=late, warning=True))
         return progress
 
     def _feed_action(

@@ -24,6 +24,8 @@ class Tale(Enum):
     NODE_OFFLINE = "NodeOffline"
     FENCED = "Fenced"
     FENCING_FAILED = "FencingFailed"
+    DEVICE = "FenceDeviceChecked"
+    LATE = "NoAnswerInTime"
     TRANSITION = "Transition"
     COMPLETE = "TransitionComplete"
     ABORTED = "TransitionAborted"

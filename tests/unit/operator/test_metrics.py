@@ -113,7 +113,31 @@ def test_move_after_a_lost_node_is_counted_with_group_places_and_cause(trio: Mea
     assert trio.value("backstay_resource_moves_total", resource="web", group="app", **labels) == 1
     assert trio.value("backstay_resource_moves_total", resource="app", group="", **labels) == 1
     assert trio.value("backstay_nodes_lost_total", node=home) == 1
-    assert trio.value("backstay_fencings_total", result="success") == 1
+    assert trio.value("backstay_fencings_total", node=home, result="success") == 1
+    assert trio.value("backstay_fencings_total", node=new, result="success") == 0
+
+
+def test_failed_fencing_is_counted_for_the_node_that_should_have_been_fenced(trio: Measured) -> None:
+    trio.model.add(resource("fs"))
+    trio.model.run(5)
+    (home,) = trio.model.where("fs")
+    trio.model.outcome = lambda _node, action: 1 if action.verb == "fence" else action.target_rc
+    trio.model.crash(home)
+    trio.model.run(8)
+    assert trio.value("backstay_fencings_total", node=home, result="failure") >= 1
+    others = [node for node in trio.model.nodes if node != home]
+    assert [trio.value("backstay_fencings_total", node=node, result="failure") for node in others] == [0, 0]
+
+
+def test_device_that_does_not_answer_its_check_is_no_failed_fencing(trio: Measured) -> None:
+    trio.model.outcome = lambda _node, action: (
+        1 if (action.verb, action.fence_action) == ("fence", "monitor") else action.target_rc
+    )
+    trio.model.run(5)
+    assert any("cannot be reached" in line for line in trio.model.story)
+    assert not any(
+        trio.value("backstay_fencings_total", node=node, result="failure") for node in trio.model.nodes
+    )
 
 
 def test_phases_of_a_failover_are_observed_each_once(trio: Measured) -> None:
