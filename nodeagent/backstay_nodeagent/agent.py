@@ -173,7 +173,7 @@ class Hands:
             case do.ReadPlan():
                 for notify in self.on_read_plan:
                     notify()
-            case do.SetTimings() | do.SetBeat() | do.SetVouching() | do.SetWatchdog():
+            case do.SetTimings() | do.SetBeat() | do.SetVouching() | do.SetWatchdog() | do.SetDismissed():
                 self._tell_keeper(command)
             case do.Tell():
                 level = logging.WARNING if command.warning else logging.INFO
@@ -181,7 +181,7 @@ class Hands:
             case _:
                 assert_never(command)
 
-    def _tell_keeper(self, command: do.SetTimings | do.SetBeat | do.SetVouching | do.SetWatchdog) -> None:
+    def _tell_keeper(self, command: do.ToKeeper) -> None:
         if isinstance(command, do.SetVouching):
             self._vouching_wanted = command.vouching
             self.spawn(self._set_vouching(command.vouching))
@@ -194,6 +194,8 @@ class Hands:
                 self.keeper.set_beat(command.beat)
             case do.SetWatchdog():
                 self.keeper.set_watchdog(command.watchdog)
+            case do.SetDismissed():
+                self.keeper.set_dismissed(command.dismissed)
             case do.SetVouching():
                 pass
             case _:

@@ -64,6 +64,7 @@ class Brain:
         self._recovery = Recovery()
         self._vouching_known: tuple[VouchOrders | None, int] | None = None
         self._watchdog_known: tuple[WatchdogOrders | None] | None = None
+        self._dismissed_known: bool | None = None
 
     # -- the way in
 
@@ -103,6 +104,7 @@ class Brain:
                 self._plan_read(event.read_at)
             case ev.OrdersGone():
                 self.book.clear()
+                self._leave_cluster()
                 self._changed()
                 self._plan_read(event.read_at)
             case ev.OperationSpawned():
@@ -185,9 +187,20 @@ class Brain:
         if self._vouching_known is None or self._vouching_known[1] != orders.beat:
             self._commands.append(do.SetBeat(orders.beat))
         self._vouching_known = (orders.vouching, orders.beat)
-        if self._watchdog_known is None or self._watchdog_known[0] != orders.watchdog:
-            self._watchdog_known = (orders.watchdog,)
-            self._commands.append(do.SetWatchdog(orders.watchdog))
+        self._follow_guard(orders.watchdog, dismissed=orders.dismissed)
+
+    def _follow_guard(self, watchdog: WatchdogOrders | None, *, dismissed: bool) -> None:
+        if self._watchdog_known is None or self._watchdog_known[0] != watchdog:
+            self._watchdog_known = (watchdog,)
+            self._commands.append(do.SetWatchdog(watchdog))
+        if self._dismissed_known is not dismissed:
+            self._dismissed_known = dismissed
+            self._commands.append(do.SetDismissed(dismissed))
+
+    def _leave_cluster(self) -> None:
+        """No plan, no cluster that this node belongs to: with nothing active there is nothing to guard. Another plan arms it again."""
+        if not any(state.active for state in self.resources):
+            self._follow_guard(None, dismissed=True)
 
     def _plan_read(self, read_at: float | None) -> None:
         if read_at is not None:

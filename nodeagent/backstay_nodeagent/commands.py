@@ -85,6 +85,13 @@ class SetWatchdog:
 
 
 @dataclass(frozen=True, slots=True)
+class SetDismissed:
+    """Whether the keeper shall end with the agent, without waiting for another."""
+
+    dismissed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """A line of the log. `event` is a fixed phrase, fields vary."""
 
@@ -93,16 +100,5 @@ class Tell:
     warning: bool = False
 
 
-Command = (
-    WriteJournal
-    | StoreEpoch
-    | StartOperation
-    | EndOperation
-    | EndOrphan
-    | ReadPlan
-    | SetTimings
-    | SetBeat
-    | SetVouching
-    | SetWatchdog
-    | Tell
-)
+ToKeeper = SetTimings | SetBeat | SetVouching | SetWatchdog | SetDismissed
+Command = WriteJournal | StoreEpoch | StartOperation | EndOperation | EndOrphan | ReadPlan | ToKeeper | Tell

@@ -36,7 +36,7 @@ from backstay_nodeagent.vouch_link import VouchLink
 from backstay_nodeagent.watchdog_device import WatchdogDevice
 from backstay_nodeagent.watchdog_heir import Inheritance, bequeath, inherit
 from backstay_nodeagent.watchdog_link import WatchdogLink
-from backstay_nodeagent.watchdog_logic import Claim
+from backstay_nodeagent.watchdog_logic import Claim, claimed
 
 GROUP = "ha.backstay.io"
 CONFIG_FILE, SOCKET_FILE, LOCK_FILE = "keeper.json", "keeper.sock", "keeper.lock"
@@ -170,6 +170,7 @@ class Keeper:
             self._begin_release()
         if self._release is not None:
             self._continue_release(now)
+        self._end_if_useless(now)
         wake_at = min(self.logic.wake_at(now), self.vouch.vouching.wake_at(self.logic.lapse))
         wait_s = max(0.0, min(wake_at, self._watchdog.wake_at()) - now)
         if self._release is not None:
@@ -214,6 +215,17 @@ class Keeper:
             self._leave_by = now + LEAVE_MAX_S
             self._watchdog.configure(None, now)
             self.logic.renew_now(now)
+
+    def _end_if_useless(self, now: float) -> None:
+        """Nobody needs a keeper whose agent stays away, if it guards nothing: no watchdog, nothing to release, no stop to be told."""
+        dismissed = bool(self._config.get("dismissed"))
+        guards = self._watchdog.fd is not None or self._release is not None or self._release_results
+        if guards or self.logic.is_needed(now, dismissed=dismissed):
+            return
+        if dismissed and not self.logic.released and read_plan(self._run_dir / RELEASE_FILE).get("chains"):
+            return
+        log("is not needed any more: its agent has gone", dismissed=dismissed)
+        self._stopping = True
 
     # -- peers
 
@@ -540,11 +552,6 @@ class Keeper:
                 self._watchdog.logic.recall(self._said)
         except (OSError, ValueError, KeyError, TypeError):
             return
-
-
-def claimed(said: Claim | None) -> str:
-    """For the DC: milliseconds of deadline and timeout; empty without an armed watchdog."""
-    return "" if said is None else f"{round(said.deadline_s * 1000)}/{round(said.timeout_s * 1000)}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -71,6 +71,8 @@ class KeeperConfig:
     """`cluster`, `peers` (name to address), `port`, and `key` in hexadecimal digits; None: off."""
     watchdog: dict[str, Any] | None = None
     """`device`, `deadline_s`, `timeout_s`; None: no watchdog."""
+    dismissed: bool = False
+    """The node is let go: the keeper ends when its agent does."""
     lease_namespace: str = LEASE_NAMESPACE
 
 
@@ -128,8 +130,15 @@ class KeeperLink:
 
     def set_watchdog(self, watchdog: WatchdogOrders | None) -> None:
         wanted = None if watchdog is None else asdict(watchdog)
+        if wanted is not None and self._entry is not None:
+            # A container has the devices that were there when it began; the host's own folder has those of today.
+            wanted["device"] = self._entry.local(wanted["device"])
         if wanted != self._config.watchdog:
             self._change(watchdog=wanted)
+
+    def set_dismissed(self, dismissed: bool) -> None:
+        if dismissed != self._config.dismissed:
+            self._change(dismissed=dismissed)
 
     def set_access(self, access: Access) -> None:
         if access != self._config.access:
@@ -290,6 +299,15 @@ def known_watchdog(run_dir: Path, boot_id: str) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found
+
+
+def known_dismissal(run_dir: Path, boot_id: str) -> bool:
+    """Whether an earlier agent of this boot was let go: it holds until a plan says otherwise."""
+    try:
+        config = json.loads((run_dir / CONFIG_FILE).read_text())
+        return config["boot_id"] == boot_id and config["dismissed"] is True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def last_renewal(run_dir: Path, boot_id: str) -> ev.Renewal | None:

@@ -99,6 +99,13 @@ class KeeperLogic:
             return self.term.stop_at
         return max(self.term.stop_at, self.kept_until - self.timings.stop_margin_s)
 
+    def is_needed(self, now: float, *, dismissed: bool) -> bool:
+        """False when no agent comes back to this keeper: at once where the node is let go, and after a while where its lease has
+        run out, and all is released, or where it never had one."""
+        if dismissed and self.absent(now):
+            return False
+        return self.renews(now) or not (self.released or self.stop_at is None)
+
     @property
     def lapse(self) -> Lapse | None:
         """How the lease stands, for peers to be asked in time."""

@@ -169,5 +169,6 @@ class Orders:
     beat: int = 0
     vouching: VouchOrders | None = None
     watchdog: WatchdogOrders | None = None
+    dismissed: bool = False
     takes_absences: bool = False
     actions: tuple[Order, ...] = ()

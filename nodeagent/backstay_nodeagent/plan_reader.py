@@ -37,6 +37,7 @@ def orders_of(plan: dict[str, Any]) -> Orders:
         beat=spec.beat,
         vouching=_vouching(spec),
         watchdog=_watchdog(spec),
+        dismissed=spec.dismissed,
         takes_absences=spec.takes_absences,
         actions=actions,
     )

@@ -19,6 +19,7 @@ from backstay_nodeagent.keeper_link import (
     KeeperLink,
     keeper_version,
     known_access,
+    known_dismissal,
     known_vouching,
     known_watchdog,
 )
@@ -181,6 +182,7 @@ class Program:
             beat=beat,
             vouching=vouching,
             watchdog=known_watchdog(hands.settings.run_dir, hands.settings.boot_id),
+            dismissed=known_dismissal(hands.settings.run_dir, hands.settings.boot_id),
             node=hands.settings.node,
             boot_id=hands.settings.boot_id,
             incarnation=hands.incarnation,

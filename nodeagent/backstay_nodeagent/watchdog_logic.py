@@ -40,6 +40,11 @@ class Claim:
         return Claim(min(self.deadline_s, other.deadline_s), min(self.timeout_s, other.timeout_s))
 
 
+def claimed(said: Claim | None) -> str:
+    """For the DC: milliseconds of deadline and timeout; empty without an armed watchdog."""
+    return "" if said is None else f"{round(said.deadline_s * 1000)}/{round(said.timeout_s * 1000)}"
+
+
 class WatchdogLogic:
     """One per keeper. Times are seconds of CLOCK_BOOTTIME."""
 

@@ -38,6 +38,8 @@ class PlanDriver:
         self._written: dict[str, tuple[Obj | None, object]] = {}
         self._wires: dict[str, dict[str, Obj]] = {}
         """By node and id: actions as written out. What an id asks for never changes."""
+        self._kept: dict[str, tuple[Obj, Obj]] = {}
+        """What was sent last, and what the server made of it: one with older definitions drops fields that it does not know."""
 
     async def write(self, specs: Mapping[str, HANodePlanSpec]) -> None:
         """Write what differs; see `send`."""
@@ -72,7 +74,10 @@ class PlanDriver:
         before = self._written.get(node)
         if before is not None and before[0] is present and before[1] == likeness:
             return True
-        written = same_spec(present, {**_head(spec), "actions": [{"id": one.id} for one in spec.actions]})
+        wanted = {**_head(spec), "actions": [{"id": one.id} for one in spec.actions]}
+        sent, kept = self._kept.get(node, ({}, {}))
+        dropped = same_spec({"spec": sent}, wanted) and same_spec(present, kept)
+        written = dropped or same_spec(present, wanted)
         if written:
             self._written[node] = (present, likeness)
         return written
@@ -108,6 +113,7 @@ class PlanDriver:
                 raise
             self.writes += 1
             self._plans.accept(answer)
+            self._kept[node] = (_outline(spec), _outline(answer.get("spec") or {}))
             return
         raise ApiConflict(f"the plan of {node} changed {ATTEMPTS} times under our hands")
 
@@ -136,10 +142,15 @@ def _head(spec: HANodePlanSpec) -> Obj:
     return spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"actions"})
 
 
+def _outline(spec: Obj) -> Obj:
+    """With no more of its actions than their ids."""
+    return {**spec, "actions": [{"id": one["id"]} for one in spec.get("actions") or []]}
+
+
 def _likeness(spec: HANodePlanSpec) -> object:
     """What two specs that say the same have alike. The parts that are long are the same objects as a rule, which is soon seen."""
     return (
-        *(spec.cluster, spec.epoch, spec.boot_id, spec.sync, spec.beat, spec.takes_absences),
+        *(spec.cluster, spec.epoch, spec.boot_id, spec.sync, spec.beat, spec.takes_absences, spec.dismissed),
         *(spec.heartbeat, spec.vouching, spec.watchdog),
         [action.id for action in spec.actions],
     )
@@ -154,7 +165,7 @@ def same_spec(present: Obj | None, wanted: Obj) -> bool:
         spec.get(name) != wanted.get(name)
         for name in (
             *("cluster", "epoch", "term", "bootId", "sync", "heartbeat", "beat", "vouching", "watchdog"),
-            "takesAbsences",
+            *("takesAbsences", "dismissed"),
         )
     ):
         return False

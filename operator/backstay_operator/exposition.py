@@ -180,6 +180,7 @@ def _node_states(scene: Scene, node: HANode) -> Mapping[str, bool]:
     name = node.metadata.name
     view = scene.picture.membership.nodes[name]
     condition = view.verdict.condition
+    shutdown = node.spec.shutdown or scene.objects.cluster.spec.shutdown
     in_scheduler = scene.picture.situation.node_by_name.get(name)
     return {
         "online": condition is NodeCondition.ONLINE,
@@ -188,8 +189,8 @@ def _node_states(scene: Scene, node: HANode) -> Mapping[str, bool]:
         "maintenance": node.spec.maintenance,
         "pending": condition is NodeCondition.PENDING,
         "unclean": condition is NodeCondition.UNCLEAN,
-        "shutdown": node.spec.shutdown,
-        "expected_up": bool(view.boot_id) and not node.spec.shutdown,
+        "shutdown": shutdown,
+        "expected_up": bool(view.boot_id) and not shutdown,
         "dc": name == scene.dc_node,
     }
 

@@ -17,6 +17,7 @@ from backstay.api import (
     HACluster,
     HAConstraint,
     HANode,
+    HANodePlanSpec,
     HAResource,
     Resource,
     ResourceGroup,
@@ -25,6 +26,7 @@ from backstay.api.quantities import duration_text, score_text, timestamp
 from backstay.api.resource import RequestAck
 from backstay.coordinator import Picture, brake_words
 from backstay.coordinator.device_watch import Check
+from backstay.coordinator.dismissals import has_gone_along
 from backstay.coordinator.gate import VERIFYING
 from backstay.coordinator.membership import NodeView
 from backstay.coordinator.watchdogs import watchdog_words
@@ -277,6 +279,11 @@ def _ready_of_cluster(scene: Scene, cluster: HACluster) -> list[Status]:
     if not nodes:
         message = "nodeSelector: no Node has these labels"
         return _condition(cluster, old, ok=False, reason="NoNodes", message=message, now=scene.now)
+    if cluster.spec.shutdown:
+        message = (
+            "spec.shutdown: everything is stopped (but what is left in maintenance), and nodes are let go"
+        )
+        return _condition(cluster, old, ok=False, reason="ShutDown", message=message, now=scene.now)
     if not scene.picture.membership.quorum:
         message = "fewer than half of the nodes are heard; noQuorumPolicy says what happens to resources"
         return _condition(cluster, old, ok=False, reason="NoQuorum", message=message, now=scene.now)
@@ -294,9 +301,10 @@ def node_status(scene: Scene, node: HANode) -> Status:
     name = node.metadata.name
     view = scene.picture.membership.nodes[name]
     plan = scene.objects.plans.get(name)
-    state = node_state(node, view)
+    cluster = scene.objects.cluster
+    state = node_state(cluster, node, view)
     status: Status = {
-        "cluster": scene.objects.cluster.metadata.name,
+        "cluster": cluster.metadata.name,
         "state": state,
         "dc": name == scene.dc_node,
         "reason": _without_seconds(view.verdict.reason),
@@ -305,9 +313,8 @@ def node_status(scene: Scene, node: HANode) -> Status:
         "resources": scene.crowd.get(name, 0),
         "standards": list(plan.status.capabilities.standards) if plan and plan.status.capabilities else [],
         "requests": _acks(scene, node),
-        "watchdog": watchdog_words(
-            scene.objects.cluster, view, vouched=plan is not None and plan.spec.vouching is not None
-        ),
+        "watchdog": watchdog_words(cluster, view, plan.spec if plan is not None else HANodePlanSpec()),
+        "dismissed": has_gone_along(view, plan),
         "fencingHistory": _fencing_history(scene, node),
         "conditions": _condition(
             node,
@@ -336,12 +343,12 @@ def _without_seconds(reason: str) -> str:
     return reason.split(" for ", maxsplit=1)[0]
 
 
-def node_state(node: HANode, view: NodeView) -> str:
+def node_state(cluster: HACluster, node: HANode, view: NodeView) -> str:
     """One word: life first, then wishes."""
     condition = view.verdict.condition
     if condition is not NodeCondition.ONLINE:
         return str(condition.value)
-    if node.spec.shutdown:
+    if node.spec.shutdown or cluster.spec.shutdown:
         return "Stopped"
     if node.spec.standby:
         return "Standby"

@@ -96,7 +96,7 @@ class ModelCluster:
         self.vouches = False
         """Whether keepers know of challenges and promises."""
         self.claim: WatchdogClaim | None = None
-        """What every renewal says of a watchdog."""
+        """What renewals say of a watchdog, of nodes that were told to arm it."""
         self.lists = True
         """Whether the DC lists the Leases; False: it hears of them by watch alone."""
         self.tracker = LeaseTracker(read_gap_s=1.0)
@@ -125,6 +125,12 @@ class ModelCluster:
         spec = node.spec.model_copy(update=fields)
         metadata = node.metadata.model_copy(update={"generation": node.metadata.generation + 1})
         self.hanodes[name] = node.model_copy(update={"spec": spec, "metadata": metadata})
+
+    def set_cluster(self, **fields: object) -> None:
+        spec = self.cluster.spec.model_copy(update=fields)
+        generation = self.cluster.metadata.generation + 1
+        metadata = self.cluster.metadata.model_copy(update={"generation": generation})
+        self.cluster = self.cluster.model_copy(update={"spec": spec, "metadata": metadata})
 
     def set_published(self, name: str, state: str) -> None:
         """What a DC before has written into the node's status."""
@@ -208,7 +214,7 @@ class ModelCluster:
             duration_s=3.0,
             beat=beat,
             vouching_s=1.0 if node.promised else 0.0,
-            watchdog=self.claim,
+            watchdog=self.claim if node.plan is not None and node.plan.spec.watchdog else None,
         )
         self.tracker.observe(lease, self.now)
         node.renewed_at = self.now  # type: ignore[attr-defined]

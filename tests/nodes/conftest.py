@@ -88,6 +88,14 @@ def running(nodes: RealNodes) -> Iterator[RealCluster]:
 
 
 @pytest.fixture
+def cluster_again(running: RealCluster) -> RealCluster:
+    """Installed once more, with the objects that the uninstallation has kept."""
+    install(running.nodes)
+    running.nodes.await_pods()
+    return running
+
+
+@pytest.fixture
 def cluster(running: RealCluster) -> RealCluster:
     """Whole and quiet before each test, whatever the one before did."""
     running.settle()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
+
+import pytest
 
 from harness.hosts_cluster import GROUP
 from harness.nodes.cluster import NAMESPACE
 from harness.nodes.tutorial import RealCluster
 
 MOVE_S_MAX = 90.0
+SHORT, LONG = (3000, 1000), (10_000, 2000)
+"""Lease and stop margin in milliseconds: the default, and what the other tests here have."""
 
 
 def dc_node(cluster: RealCluster) -> str:
@@ -23,6 +29,33 @@ def put_group(cluster: RealCluster, node: str) -> None:
         cluster.await_answers(timeout_s=MOVE_S_MAX)
 
 
+@pytest.fixture
+def default_lease(cluster: RealCluster) -> Iterator[RealCluster]:
+    """With the lease that a cluster has by default."""
+    set_lease(cluster, *SHORT)
+    try:
+        yield cluster
+    finally:
+        set_lease(cluster, *LONG)
+
+
+def set_lease(cluster: RealCluster, lease_ms: int, margin_ms: int) -> None:
+    heartbeat = {"leaseDurationMilliseconds": lease_ms, "stopMarginMilliseconds": margin_ms}
+    patch = json.dumps({"spec": {"heartbeat": heartbeat}})
+    cluster.nodes.kubectl("patch", "hacluster", "main", "--type=merge", "-p", patch)
+
+    def carried() -> bool:
+        leases = cluster.nodes.items("leases", "-n", NAMESPACE)
+        found = [
+            one["metadata"]["annotations"]["ha.backstay.io/lease-duration-ms"]
+            for one in leases
+            if one["metadata"]["name"] in [f"node-{node}" for node in cluster.nodes.layout.nodes]
+        ]
+        return found == [str(lease_ms)] * len(cluster.nodes.layout.nodes)
+
+    cluster.nodes.wait(carried, 30.0, f"every Lease is of {lease_ms} ms")
+
+
 def lose(cluster: RealCluster, node: str) -> float:
     """Cut the power of the node that runs the group; the seconds for which its page was away."""
     boots, asked, since = cluster.boots(), len(cluster.nodes.controllers.log), time.monotonic()
@@ -32,9 +65,7 @@ def lose(cluster: RealCluster, node: str) -> float:
     cluster.await_answers(timeout_s=MOVE_S_MAX)
     # By the fence agent in the image; it finds the host off already, so it only switches on.
     assert (node, "On") in cluster.nodes.controllers.log[asked:]
-    cluster.nodes.wait(
-        lambda: cluster.boots()[node] == boots[node] + 1, 60.0, f"{node} was switched on again"
-    )
+    cluster.nodes.wait(lambda: cluster.boots()[node] > boots[node], 60.0, f"{node} was switched on again")
     outage_s = sum(one.seconds for one in cluster.watch.outages("page", since=since))
     print(f"power cut of {node}: page away for {outage_s:.2f} s")
     return outage_s
@@ -54,6 +85,17 @@ def test_power_loss_of_the_active_node_with_the_dc(cluster: RealCluster) -> None
     put_group(cluster, active)
     assert lose(cluster, active) < MOVE_S_MAX
     assert dc_node(cluster) != active
+
+
+@pytest.mark.parametrize("with_dc", [False, True], ids=["without-dc", "with-dc"])
+def test_power_loss_of_the_active_node_with_the_default_lease(
+    default_lease: RealCluster, with_dc: bool
+) -> None:
+    cluster = default_lease
+    dc = dc_node(cluster)
+    active = dc if with_dc else next(one for one in cluster.nodes.layout.nodes if one != dc)
+    put_group(cluster, active)
+    assert lose(cluster, active) < MOVE_S_MAX
 
 
 def test_a_node_that_is_rebooted_cleanly_comes_back_as_a_member_without_fencing(cluster: RealCluster) -> None:

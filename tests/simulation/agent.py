@@ -241,6 +241,8 @@ class Agent:
                 self._configure(beat=beat)
             case do.SetWatchdog(watchdog):
                 self._configure(watchdog=None if watchdog is None else asdict(watchdog))
+            case do.SetDismissed(dismissed):
+                self._configure(dismissed=dismissed)
             case do.SetVouching(vouching):
                 peers = None if vouching is None else dict(vouching.peers)
                 self.world.loop.call_later(

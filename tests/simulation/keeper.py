@@ -10,12 +10,11 @@ from backstay.api import GROUP, LEASE_NAMESPACE
 from backstay_kube import kinds
 from backstay_kube.errors import ApiUnavailable
 from backstay_nodeagent.events import KeeperStop
-from backstay_nodeagent.heartbeat import claimed
 from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
 from backstay_nodeagent.orders import Order, Verb
 from backstay_nodeagent.vouching import Answer, Memory, Question, Vouching
 from backstay_nodeagent.watchdog_link import WatchdogLink
-from backstay_nodeagent.watchdog_logic import Claim
+from backstay_nodeagent.watchdog_logic import Claim, claimed
 from simulation import virtual_time
 
 if TYPE_CHECKING:
@@ -85,6 +84,10 @@ class Keeper:
         self._mind_peers(now)
         if self.logic.must_release(now) and self._release is None:
             self._begin_release()
+        if self._is_useless(now):
+            self.world.story(f"keeper of {self.host.name} ends: its agent has gone, and it guards nothing")
+            self.die()
+            return
         wake_at = min(self.logic.wake_at(now), self.vouching.wake_at(self.logic.lapse))
         wake_at = min(wake_at, self._watchdog.wake_at())
         if self._in_flight is not None:
@@ -93,6 +96,13 @@ class Keeper:
             self._timer.cancel()
         wait_s = max(0.001, self.host.clock.true_delay(wake_at - now))
         self._timer = self.world.loop.call_later(wait_s, self._turn, context=self.process.context)
+
+    def _is_useless(self, now: float) -> bool:
+        dismissed = bool(self.host.run.config.get("dismissed"))
+        guards = self._watchdog.fd is not None or self._release is not None or self._stops
+        if guards or self.logic.is_needed(now, dismissed=dismissed):
+            return False
+        return not (dismissed and not self.logic.released and self.host.run.release)
 
     def _configure(self) -> None:
         config = self.host.run.config

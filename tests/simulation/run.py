@@ -10,12 +10,15 @@ from typing import Any
 
 from simulation.administrator import Administrator
 from simulation.adversary import Adversary
+from simulation.departure import depart
 from simulation.operator import use_virtual_time
 from simulation.recovery import recover
 from simulation.setting import draw
 from simulation.world import LogLines, World, group, resource
 
 BOOT_S = 6.0
+DEPARTS_EVERY = 4
+"""Seeds: one in so many ends with an uninstallation."""
 
 
 @dataclass
@@ -65,6 +68,8 @@ def run_seed(
     if setting.fencing == "none" and setting.dog is None and dice.random() < 0.5:
         unplug(world, administrator, dice.choice([name for name in names if name != idle]))
     recover(world, administrator)
+    if seed % DEPARTS_EVERY == 0 and not world.checkers.violations:
+        depart(world)
     return Report(
         seed=seed,
         violations=[asdict(one) for one in world.checkers.violations],

@@ -237,6 +237,11 @@ class HAClusterSpec(Model):
         description="Cluster properties, under Pacemaker's names.",
         json_schema_extra={"default": {}},
     )
+    shutdown: bool = Field(
+        default=False,
+        description="Stop everything on every node, cleanly, and let the nodes go: watchdogs are disarmed, and a node's heartbeat ends "
+        "with its agent. An uninstallation sets it; resources run again when it is false.",
+    )
     heartbeat: Heartbeat = Field(
         default_factory=Heartbeat, description="Lease timings.", json_schema_extra={**HEARTBEAT_DEFAULT}
     )

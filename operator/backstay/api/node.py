@@ -28,7 +28,10 @@ class HANodeSpec(Model):
     cluster: str = Field(default="", description="The HACluster; the DC fills it in.")
     standby: bool = Field(default=False, description="Run nothing here; the node still counts and votes.")
     maintenance: bool = Field(default=False, description="Leave everything on it as it is.")
-    shutdown: bool = Field(default=False, description="Stop everything here, cleanly (kubectl ha node stop).")
+    shutdown: bool = Field(
+        default=False,
+        description="Stop everything here, cleanly, and disarm the watchdog (kubectl ha node stop).",
+    )
     attributes: dict[str, str] = Field(default_factory=dict, description="Node attributes, for rules.")
     utilization: dict[str, int] = Field(default_factory=dict, description="Capacities of the node.")
     requests: list[NodeRequest] = Field(default_factory=list, max_length=16)
@@ -83,6 +86,11 @@ class HANodeStatus(Model):
         default_factory=list, max_length=10, description="The last fencings of it, newest first."
     )
     watchdog: str = ""
+    dismissed: bool = Field(
+        default=False,
+        description="The cluster is shut down, and this node knows that it is let go: no watchdog is armed, its heartbeat ends with "
+        "its agent.",
+    )
     standards: list[str] = Field(default_factory=list)
     requests: list[RequestAck] = Field(default_factory=list)
     conditions: list[Condition] = Field(default_factory=list, json_schema_extra={"x-map-key": "type"})

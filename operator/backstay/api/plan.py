@@ -137,6 +137,10 @@ class HANodePlanSpec(Model):
         default=None,
         description="Set: the node shall arm its watchdog. None: disarm it, once that is announced.",
     )
+    dismissed: bool = Field(
+        default=False,
+        description="The node is let go: its heartbeat shall end when its agent does, without waiting for another.",
+    )
     heartbeat: Heartbeat = Field(default_factory=Heartbeat, json_schema_extra={**HEARTBEAT_DEFAULT})
     takes_absences: bool = Field(
         default=False,

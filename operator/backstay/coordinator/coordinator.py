@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from backstay.api import FencingRecord, HANodePlanSpec
 from backstay.api.quantities import duration_ms
 from backstay.coordinator.device_watch import Check
+from backstay.coordinator.dismissals import unguarded_nodes
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.fingerprint import Fingerprint, Printer
 from backstay.coordinator.gate import Gate
@@ -31,7 +32,7 @@ from backstay.coordinator.spared import brake_news, spared
 from backstay.coordinator.story import StoryItem, Tale, Whereabouts
 from backstay.coordinator.trigger import NOTHING_YET, Cause, Trigger
 from backstay.coordinator.watchdogs import watchdog_of, watchdog_rule
-from backstay.coordinator.words import condition_of, placed_nodes
+from backstay.coordinator.words import REWOUND, condition_of, placed_nodes
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import Transition, schedule
@@ -42,10 +43,6 @@ from backstay.state.kept import Kept
 from backstay.transition.runner import Verdict
 
 HOLD_MIN_S = 3.0
-REWOUND = (
-    "The API's history went back (was etcd restored from a backup?). All lease ages begin again and every node must answer anew; "
-    "requests to fence or to confirm that stand in that past are refused. What was changed since the backup is lost: apply it again"
-)
 BRAKE_AFTER = 5
 BRAKE_MAX_S = 30.0
 
@@ -210,7 +207,7 @@ class Coordinator:
         self._gate.ask(
             view.objects, membership=membership, plan_book=self._book, busy=not settled, now=view.now
         )
-        orders.plans = self._plans(view, membership)
+        orders.plans = self._plans(view, membership, situation)
         orders.picture = Picture(
             membership=membership,
             assembly=assembly,
@@ -246,6 +243,7 @@ class Coordinator:
             fencing_enabled=objects.cluster.spec.properties.stonith_enabled,
             requires=self._requires,
             now=view.now,
+            shutdown=objects.cluster.spec.shutdown,
             watchdog=watchdog_rule(objects.cluster),
         )
         self._tell_nodes(membership, orders)
@@ -554,9 +552,10 @@ class Coordinator:
 
     # -- plans and time
 
-    def _plans(self, view: View, membership: Membership) -> dict[str, HANodePlanSpec]:
+    def _plans(self, view: View, membership: Membership, situation: Situation) -> dict[str, HANodePlanSpec]:
         syncs = {name: self._members.sync_of(name) for name in membership.nodes}
         spec = view.objects.cluster.spec
+        unguarded = unguarded_nodes(view.objects, membership, situation)
         vouching = self._peers.vouching_of(
             membership, spec.properties, addresses=view.addresses, key_secret=view.vouch_key
         )
@@ -565,7 +564,8 @@ class Coordinator:
             heartbeat=spec.heartbeat,
             syncs=syncs,
             vouching=vouching,
-            watchdog=watchdog_of(view.objects.cluster, vouching),
+            watchdog=watchdog_of(view.objects.cluster, [name for name in vouching if name not in unguarded]),
+            dismissed=unguarded if spec.shutdown else (),
             beat=self._members.judge.beat,
             plans=view.objects.plans,
         )

@@ -28,7 +28,7 @@ _FREE = (Requires.NOTHING, Requires.QUORUM)
 class Footprint:
     """What may run on a node, by its plan."""
 
-    anything: bool
+    resources: frozenset[str]
     only_free: bool
 
 
@@ -59,6 +59,8 @@ class NodeView:
     """Of its last renewal."""
     bitten: bool = False
     """Its watchdog has reset it: what ran there does not run any more."""
+    may_run: frozenset[str] = frozenset()
+    """Of a node that is to be shut down: resources that may be active there, or were ordered to be."""
     braked: bool = False
     """Silent, and left alone: it may be our view that is wrong (the storm brake)."""
 
@@ -115,6 +117,7 @@ class MembershipKeeper:
         self._absent_since: dict[str, float] = {}
         self._footprints: dict[str, Kept[Footprint]] = {}
         self._brake = StormBrake()
+        self._shutdown = False
 
     def sync_of(self, node: str) -> int:
         """The sync number that the node's plan shall carry."""
@@ -130,9 +133,12 @@ class MembershipKeeper:
         fencing_enabled: bool,
         requires: Mapping[str, Requires],
         now: float,
+        shutdown: bool = False,
         watchdog: WatchdogRule | None = None,
     ) -> Membership:
-        """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet."""
+        """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet.
+        `shutdown`: of the cluster, so of every node."""
+        self._shutdown = shutdown
         views: dict[str, NodeView] = {}
         self.judge.obeyed_by = frozenset(self._synced)
         self.judge.look([name for name in sorted(nodes) if _peers_of(plans.get(name)) is not None], now)
@@ -170,6 +176,7 @@ class MembershipKeeper:
                 given_up=name in self._given_up,
                 beat=lease.beat if lease is not None else None,
                 watchdog=lease.watchdog if lease is not None else None,
+                may_run=self._footprint(name, plan, requires).resources if facts.shutdown else frozenset(),
                 bitten=verdict.condition is NodeCondition.UNCLEAN and self._is_bitten(name, watchdog, now),
                 braked=braked,
             )
@@ -323,9 +330,9 @@ class MembershipKeeper:
             fenced_boot=fenced.boot_id if fenced is not None else recorded,
             echo=fenced is not None and self._is_echo(name, fenced, now),
             synced=name in self._synced,
-            may_run=footprint.anything,
+            may_run=bool(footprint.resources),
             only_free=footprint.only_free,
-            shutdown=node.spec.shutdown,
+            shutdown=node.spec.shutdown or self._shutdown,
             fencing_enabled=fencing_enabled,
             before=self._before.get(name),
             age_s=self._tracker.age_s(name, now),
@@ -343,7 +350,7 @@ def _peers_of(plan: HANodePlan | None) -> list[str] | None:
 def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> Footprint:
     """Everything that may be active by the node's history, its pending operations, and orders without an answer."""
     if plan is None:
-        return Footprint(anything=False, only_free=True)
+        return Footprint(resources=frozenset(), only_free=True)
     newest: dict[str, tuple[int, bool]] = {}
     for record in plan.status.history:
         if record.operation not in (
@@ -374,7 +381,7 @@ def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> F
     }
     active.discard("")
     free = all(requires.get(resource, Requires.FENCING) in _FREE for resource in active)
-    return Footprint(anything=bool(active), only_free=free)
+    return Footprint(resources=frozenset(active), only_free=free)
 
 
 def _judgement(view: NodeView, fence_requested: str | None, *, let_in: bool) -> NodeJudgement:

@@ -6,7 +6,7 @@ because a write only to tidy up would cost a round trip; agents never run an id 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 from backstay.api import HANodePlan, HANodePlanSpec, Heartbeat, PlanAction, VouchingSpec, WatchdogSpec
@@ -207,6 +207,7 @@ class PlanBook:
         syncs: Mapping[str, int],
         vouching: Mapping[str, VouchingSpec | None],
         watchdog: Mapping[str, WatchdogSpec],
+        dismissed: Collection[str],
         beat: int,
         plans: Mapping[str, HANodePlan],
     ) -> dict[str, HANodePlanSpec]:
@@ -227,6 +228,7 @@ class PlanBook:
                 beat=beat if view.pulse is Pulse.FRESH else present.beat,
                 vouching=vouching.get(name) if view.usable else present.vouching,
                 watchdog=watchdog.get(name) if view.usable else present.watchdog,
+                dismissed=name in dismissed if view.usable else present.dismissed,
                 takes_absences=True,
                 actions=actions,
             )

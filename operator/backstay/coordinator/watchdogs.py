@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from backstay.api import HACluster, WatchdogSpec
+from backstay.api import HACluster, HANodePlanSpec, WatchdogSpec
 from backstay.coordinator.membership import NodeView
 from backstay.liveness.watchdog import WatchdogClaim, WatchdogRule
 
@@ -38,8 +38,8 @@ def watchdog_of(cluster: HACluster, vouched: Collection[str]) -> dict[str, Watch
     return dict.fromkeys(vouched, orders)
 
 
-def watchdog_words(cluster: HACluster, view: NodeView, *, vouched: bool) -> str:
-    """Of one node, for its status: empty where none is asked for."""
+def watchdog_words(cluster: HACluster, view: NodeView, told: HANodePlanSpec) -> str:
+    """Of one node, for its status: empty where none is asked for. `told`: its plan."""
     claim = view.watchdog
     if claim is not None:
         return f"armed: deadline {claim.deadline_s:g}s, timeout {claim.timeout_s:g}s"
@@ -47,6 +47,8 @@ def watchdog_words(cluster: HACluster, view: NodeView, *, vouched: bool) -> str:
         return ""
     if watchdog_rule(cluster) is None:
         return "not armed: spec.watchdog is unsafe, L(1-rho) < (D+3W+R)(1+rho)"
-    if not vouched:
+    if told.watchdog is None and told.vouching is not None:
+        return "not armed: the node is shut down, and nothing runs there that it would guard"
+    if told.vouching is None:
         return "not armed: peers cannot be asked in an outage of the API (noQuorumPolicy ignore, or no InternalIP of a node)"
     return f"not armed: see the node's log about {cluster.spec.watchdog.device}"

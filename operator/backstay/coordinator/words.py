@@ -14,6 +14,11 @@ from backstay.state.assemble import Assembly
 from backstay.state.resource import primitives_of
 from backstay.state.score import INFINITY
 
+REWOUND = (
+    "The API's history went back (was etcd restored from a backup?). All lease ages begin again and every node must answer anew; "
+    "requests to fence or to confirm that stand in that past are refused. What was changed since the backup is lost: apply it again"
+)
+
 
 def summary_lines(transition: Transition) -> tuple[str, ...]:
     """`Move ClusterIP ( n11 -> n5 )`, one line per change."""

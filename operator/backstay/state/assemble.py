@@ -300,7 +300,7 @@ def _node(node: HANode, judgement: NodeJudgement | None, objects: Objects) -> No
         unclean=verdict.unclean,
         unclean_reason=verdict.reason if verdict.unclean else "",
         pending=verdict.pending,
-        standby=node.spec.standby or node.spec.shutdown,
+        standby=node.spec.standby or node.spec.shutdown or objects.cluster.spec.shutdown,
         maintenance=node.spec.maintenance or verdict.frozen,
         # Asked to leave in Pacemaker means that the node's daemons end afterwards; our agent stays and votes, so a node that is
         # stopped is one in standby that people see as stopped.

@@ -12,7 +12,7 @@ from backstay_nodeagent import commands as do
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.brain import Brain
 from backstay_nodeagent.operation import CANCELLED, Instant, Operation, Outcome
-from backstay_nodeagent.orders import Order, Orders, Timings, Verb
+from backstay_nodeagent.orders import Order, Orders, Timings, Verb, WatchdogOrders
 from backstay_nodeagent.status_view import status_of as wire_status
 
 BOOT = "boot-1"
@@ -45,6 +45,8 @@ class Driver:
     orphans: list[do.EndOrphan] = field(default_factory=list)
     epochs: dict[str, int] = field(default_factory=dict)
     reads: int = 0
+    watchdog: WatchdogOrders | None = None
+    dismissed: bool = False
     generation: int = 0
 
     def __post_init__(self) -> None:
@@ -168,6 +170,10 @@ class Driver:
                 self.story.append(f"tells {event}")
             case do.SetTimings(timings):
                 assert isinstance(timings, Timings)
+            case do.SetWatchdog(watchdog):
+                self.watchdog = watchdog
+            case do.SetDismissed(dismissed):
+                self.dismissed = dismissed
 
     def _note(self, what: str, one: Order, more: str = "") -> None:
         interval = f" every {one.interval_ms}" if one.interval_ms else ""

@@ -23,11 +23,12 @@ from backstay_nodeagent.keeper_link import (
     KeeperLink,
     keeper_pid,
     keeper_version,
+    known_dismissal,
     last_renewal,
     stop_keeper,
 )
 from backstay_nodeagent.lease_client import Access
-from backstay_nodeagent.orders import Timings
+from backstay_nodeagent.orders import Timings, WatchdogOrders
 from backstay_nodeagent.proc_stat import start_ticks
 from unit.nodeagent.lease_server import LeaseServer
 
@@ -329,6 +330,44 @@ async def test_keeper_that_is_told_to_stop_is_gone(start: Start, server: LeaseSe
     assert not await stop_keeper(tmp_path)
 
 
+async def test_keeper_of_a_node_that_is_let_go_ends_with_its_agent(
+    start: Start, server: LeaseServer, tmp_path: Path
+) -> None:
+    agent = start()
+    agent.link.set_dismissed(True)
+    await until(lambda: len(server.renewals) > 3)
+    assert keeper_pid(tmp_path) is not None, "as long as the agent is there it goes on"
+    await agent.vanish()
+    await until(lambda: keeper_pid(tmp_path) is None)
+    back = start()
+    await until(lambda: bool(back.of(ev.LeaseRenewed)))
+    assert keeper_pid(tmp_path) is not None, "an agent that comes has another"
+
+
+async def test_keeper_that_is_let_go_and_has_something_to_release_stays(
+    start: Start, server: LeaseServer, tmp_path: Path
+) -> None:
+    agent = start()
+    agent.link.set_dismissed(True)
+    await until(lambda: bool(agent.of(ev.LeaseRenewed)))
+    release_plan(tmp_path, ("vip", f"echo vip >> {tmp_path}/order"))
+    await agent.vanish()
+    await asyncio.sleep(1.5)
+    assert keeper_pid(tmp_path) is not None
+    assert ticks(tmp_path) == []
+    server.mode = "error"
+    await until(lambda: ticks(tmp_path) == ["vip"])
+    await asyncio.sleep(0.5)
+    assert keeper_pid(tmp_path) is not None, "the stop is still to be told"
+
+
+def test_dismissal_holds_for_the_next_agent_of_the_same_boot(tmp_path: Path) -> None:
+    (tmp_path / "keeper.json").write_text(json.dumps({"boot_id": "boot-1", "dismissed": True}))
+    assert known_dismissal(tmp_path, "boot-1")
+    assert not known_dismissal(tmp_path, "boot-2")
+    assert not known_dismissal(tmp_path / "nowhere", "boot-1")
+
+
 class Outside(HostEntry):
     """A way out of a container that is none: the keeper starts where the agent is."""
 
@@ -343,6 +382,15 @@ async def test_keeper_of_a_pod_holds_none_of_its_containers_output(start: Start,
     pid = keeper_pid(tmp_path)
     files = {os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)}
     assert files == {"/dev/null", str(tmp_path / "keeper.log")}
+
+
+async def test_keeper_of_a_pod_opens_the_hosts_own_watchdog(start: Start, tmp_path: Path) -> None:
+    """A container has the devices that were there when it began; a module may have been loaded since."""
+    agent = start(entry=Outside(()))
+    agent.link.set_watchdog(WatchdogOrders(device="/dev/watchdog1", deadline_s=3.0, timeout_s=5.0))
+    config = json.loads((tmp_path / "keeper.json").read_text())
+    assert config["watchdog"]["device"] == "/proc/1/root/dev/watchdog1"
+    agent.link.set_watchdog(None)
 
 
 def test_log_in_a_file_begins_anew_when_it_is_long(tmp_path: Path) -> None:

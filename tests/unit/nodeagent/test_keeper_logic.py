@@ -97,3 +97,27 @@ def test_keeper_that_was_frozen_waits_for_no_agent_that_was_gone_before() -> Non
     logic.turned(100.2)
     logic.turned(104.0)
     assert logic.must_release(104.0)
+
+
+def test_keeper_waits_for_another_agent_until_its_lease_ran_out_and_all_is_released() -> None:
+    logic = renewed_at(100.0)
+    logic.agent_gone(100.0)
+    assert logic.is_needed(100.0 + AGENT_AWAY_MAX_S - 2, dismissed=False)
+    assert logic.is_needed(100.0 + AGENT_AWAY_MAX_S + 5, dismissed=False), "it must see to the release first"
+    logic.released = True
+    assert logic.is_needed(100.0 + AGENT_AWAY_MAX_S - 2, dismissed=False)
+    assert not logic.is_needed(100.0 + AGENT_AWAY_MAX_S + 5, dismissed=False)
+
+
+def test_keeper_of_a_node_that_is_let_go_is_needed_as_long_as_its_agent_is_there() -> None:
+    logic = renewed_at(100.0)
+    logic.agent_heard(130.0)
+    assert logic.is_needed(130.5, dismissed=True)
+    logic.agent_gone(130.6)
+    assert not logic.is_needed(130.6, dismissed=True)
+
+
+def test_keeper_that_never_held_a_lease_is_not_needed_once_its_agent_stays_away() -> None:
+    logic = KeeperLogic(100.0, KeeperTimings())
+    assert logic.is_needed(100.0 + AGENT_AWAY_MAX_S - 1, dismissed=False)
+    assert not logic.is_needed(100.0 + AGENT_AWAY_MAX_S + 1, dismissed=False)

@@ -106,3 +106,29 @@ async def test_dc_that_no_longer_leads_writes_nothing() -> None:
     api = ContraryApi(None)
     await driver(api, leads=False).write(WANTED)
     assert api.writes == []
+
+
+class OlderServer(ContraryApi):
+    """One whose definitions lack fields: it drops them from what it is sent."""
+
+    async def patch(self, _kind: object, _name: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.writes.append(body)
+        known = ("cluster", "epoch", "actions")
+        spec = {name: value for name, value in body["spec"].items() if name in known}
+        return {"metadata": {"name": "n1", "resourceVersion": str(5 + len(self.writes))}, "spec": spec}
+
+
+async def test_fields_that_an_older_definition_drops_are_not_written_again_and_again() -> None:
+    api = OlderServer(None)
+    copy = Copy(api.plan)
+    made = PlanDriver(api, copy, epoch=2, may_write=lambda: True)  # type: ignore[arg-type]
+    await made.write(WANTED)
+    # As a watch has it, after the agent has written its status: another object, the same spec.
+    copy.plan = {**copy.plan, "metadata": {"name": "n1", "resourceVersion": "9"}, "status": {}}
+    await made.write(WANTED)
+    assert len(api.writes) == 1
+    await made.write({"n1": HANodePlanSpec(cluster="c", epoch=2, sync=3)})
+    assert len(api.writes) == 2, "what is new is written, kept or not"
+    copy.plan = {**copy.plan, "spec": {**copy.plan["spec"], "cluster": "other"}}
+    await made.write({"n1": HANodePlanSpec(cluster="c", epoch=2, sync=3)})
+    assert len(api.writes) == 3, "what others changed is mended"

@@ -25,6 +25,7 @@ class Api:
         self.looks = 0
         self.now = 0.0
         self.gone = False
+        self.lets_go_after = 0
         self.objects: dict[Kind, list[Obj]] = {HANODE: [], HANODEPLAN: []}
 
     async def list(self, kind: Kind) -> ObjectList:
@@ -33,6 +34,9 @@ class Api:
         if self.fails:
             self.fails -= 1
             raise ApiUnavailable("503", code=503)
+        if kind is HANODE and self.looks > self.lets_go_after:
+            for one in self.objects[kind]:
+                one.get("status", {}).setdefault("dismissed", one["metadata"]["name"] != "n9")
         if kind is not HACLUSTER:
             return ObjectList(self.objects[kind], "1")
         self.looks += bool(self.patches)
@@ -61,7 +65,7 @@ async def test_all_resources_are_asked_to_stop_once_and_waited_for() -> None:
     api = Api()
     done, _ = await released(api)
     assert done
-    assert api.patches == [("main", {"spec": {"properties": {"stopAllResources": True}}})]
+    assert api.patches == [("main", {"spec": {"shutdown": True}})]
     assert 0 < api.now < 10
 
 
@@ -73,12 +77,45 @@ async def test_what_does_not_stop_is_told_and_holds_nothing_up() -> None:
     assert api.now == pytest.approx(30, abs=1)
 
 
-async def test_leaving_asks_for_maintenance_and_waits_for_nothing() -> None:
+async def test_leaving_asks_for_maintenance_too_and_does_not_wait_for_what_runs() -> None:
     api = Api(stops_after=None)
     done, _ = await released(api, "leave")
     assert done
-    assert api.patches == [("main", {"spec": {"properties": {"maintenanceMode": True}}})]
+    assert api.patches == [("main", {"spec": {"shutdown": True, "properties": {"maintenanceMode": True}}})], (
+        "at once: in between everything would be stopped"
+    )
     assert api.now == 0
+
+
+@pytest.mark.parametrize("wish", ["stop", "leave"])
+async def test_nodes_that_answer_are_waited_for_until_they_are_let_go(wish: str) -> None:
+    api = Api(stops_after=1)
+    api.lets_go_after = 4
+    api.objects[HANODE] = [{"metadata": {"name": "n1"}, "status": {"state": "Stopped"}}]
+    done, said = await released(api, wish)
+    assert done
+    assert 3 <= api.now <= 6
+    assert "n1" not in said
+
+
+async def test_dead_node_holds_nothing_up_and_is_told() -> None:
+    api = Api()
+    api.objects[HANODE] = [{"metadata": {"name": "n9"}, "status": {"state": "Unclean"}}]
+    done, said = await released(api)
+    assert done
+    assert "node n9 is Unclean" in said
+    assert api.now < 10
+
+
+async def test_host_that_its_watchdog_would_reset_is_named_when_the_time_is_up() -> None:
+    api = Api()
+    status = {"state": "Stopped", "watchdog": "armed: deadline 3s, timeout 5s"}
+    api.objects[HANODE] = [{"metadata": {"name": "n9"}, "status": status}]
+    done, said = await released(api)
+    assert not done
+    assert "node n9 has an armed watchdog: it is reset a minute after its agent has gone" in said
+    assert "node n9 is not let go yet" in said
+    assert api.now == pytest.approx(30, abs=1)
 
 
 async def test_api_that_fails_for_a_while_is_asked_again() -> None:
