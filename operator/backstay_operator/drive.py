@@ -16,6 +16,10 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 TIMEOUT_S = 2.0
+SHORT = 32
+LONG_AT_ONCE, LONG_UNTIL_S = 2, 1.5
+"""Plans of more actions than SHORT are written a few at a time, so that each gets through on a slow API server, where all at once would
+all be given up. Those not begun by then wait for the next round, so that the DC goes on looking."""
 PER_ACTION_S = 0.02
 """A long plan takes an API server longer to check and store, and would never be written if nobody waited for that."""
 
@@ -35,6 +39,7 @@ class PlanDriver:
         self._epoch = epoch
         self._may_write = may_write
         self.writes = 0
+        self._long = asyncio.Semaphore(LONG_AT_ONCE)
         self._written: dict[str, tuple[Obj | None, object]] = {}
         self._wires: dict[str, dict[str, Obj]] = {}
         """By node and id: actions as written out. What an id asks for never changes."""
@@ -57,8 +62,9 @@ class PlanDriver:
         """Write these. Raises Superseded; other failures are logged and left to the next round."""
         if not due:
             return
+        until = asyncio.get_running_loop().time() + LONG_UNTIL_S
         results = await asyncio.gather(
-            *(self._write_one(node, spec) for node, spec in due.items()), return_exceptions=True
+            *(self._write_in_turn(node, spec, until) for node, spec in due.items()), return_exceptions=True
         )
         for node, result in zip(due, results, strict=True):
             if isinstance(result, (Superseded, asyncio.CancelledError)):
@@ -87,6 +93,14 @@ class PlanDriver:
         actions = {one.id: known.get(one.id) or one.wire() for one in spec.actions}
         self._wires[node] = actions
         return {**_head(spec), "actions": list(actions.values())}
+
+    async def _write_in_turn(self, node: str, spec: Obj, until: float) -> None:
+        if len(spec["actions"]) <= SHORT:
+            await self._write_one(node, spec)
+            return
+        async with self._long:
+            if asyncio.get_running_loop().time() < until:
+                await self._write_one(node, spec)
 
     async def _write_one(self, node: str, spec: Obj) -> None:
         present = self._plans.get(node)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from backstay.api import HANodePlanSpec
+from backstay.api import HANodePlanSpec, PlanAction
 from backstay_kube.errors import ApiConflict, ApiInvalid, ApiUnavailable
-from backstay_operator.drive import ATTEMPTS, PlanDriver, Superseded
+from backstay_operator import drive
+from backstay_operator.drive import ATTEMPTS, LONG_AT_ONCE, SHORT, PlanDriver, Superseded
 
 
 class ContraryApi:
@@ -132,3 +134,50 @@ async def test_fields_that_an_older_definition_drops_are_not_written_again_and_a
     copy.plan = {**copy.plan, "spec": {**copy.plan["spec"], "cluster": "other"}}
     await made.write({"n1": HANodePlanSpec(cluster="c", epoch=2, sync=3)})
     assert len(api.writes) == 3, "what others changed is mended"
+
+
+class SlowApi(ContraryApi):
+    """Takes a while for each write, and counts how many are under way."""
+
+    def __init__(self, pause_s: float) -> None:
+        super().__init__(None)
+        self.pause_s = pause_s
+        self.under_way = self.most = 0
+
+    async def patch(self, kind: object, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(self.pause_s)
+        self.under_way -= 1
+        return await super().patch(kind, name, body)
+
+
+def specs(nodes: int, actions: int) -> dict[str, HANodePlanSpec]:
+    return {
+        f"n{node}": HANodePlanSpec(
+            cluster="c",
+            epoch=2,
+            actions=[PlanAction(id=f"2-1-{node}-{number}", verb="start") for number in range(actions)],
+        )
+        for node in range(nodes)
+    }
+
+
+async def test_short_plans_are_written_all_at_once_and_long_ones_a_few_at_a_time() -> None:
+    api = SlowApi(0.01)
+    made = driver(api)
+    await made.write(specs(20, SHORT))
+    assert (api.most, len(api.writes)) == (20, 20)
+    api.most = 0
+    await made.write(specs(20, SHORT + 1))
+    assert (api.most, len(api.writes)) == (LONG_AT_ONCE, 40)
+
+
+async def test_what_a_slow_server_leaves_no_time_for_waits_for_the_next_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drive, "LONG_UNTIL_S", 0.05)
+    api = SlowApi(0.03)
+    made = driver(api)
+    await made.write(specs(20, SHORT + 1))
+    assert LONG_AT_ONCE <= len(api.writes) < 20
