@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from backstay.simulate.report import change_lines
 from backstay.state import (
     INFINITY,
     Clone,
@@ -279,3 +280,47 @@ def test_what_comes_before_a_clone_or_group_moves_although_a_member_can_not_stop
             constraints=[away, Order(id="o", first="x", then=name)],
         )
         assert {"stop x n2", "start x n1"} <= set(done(schedule(state)))
+
+
+def test_without_quorum_nobody_new_is_promoted_under_the_freeze() -> None:
+    frozen = replace(NO_FENCING, no_quorum_policy=NoQuorumPolicy.FREEZE)
+    nodes = [Node(name="n1"), Node(name="n2", attributes={"master-c": "5"})]
+    state = cluster(
+        [clone("k", "c", promotable=True)],
+        nodes=nodes,
+        histories=[running("c", "n1"), running("c", "n2")],
+        properties=frozen,
+    )
+    assert done(schedule(replace(state, have_quorum=False))) == []
+    assert done(schedule(state)) == ["promote c:1 n2"]
+
+
+def test_an_instance_that_does_not_fit_where_it_is_takes_no_room_from_one_that_does() -> None:
+    sized = [Node(name="n1", utilization={"cpu": 1}), Node(name="n2", utilization={"cpu": 4})]
+    need = replace(primitive("c"), utilization={"cpu": 3})
+    properties = replace(NO_FENCING, placement_strategy=PlacementStrategy.UTILIZATION)
+    histories = [running("c", "n1"), running("c", "n2")]
+    state = cluster([Clone(id="k", child=need)], nodes=sized, histories=histories, properties=properties)
+    assert done(schedule(state)) == ["stop c:0 n1"]
+
+
+def test_one_instance_too_many_in_maintenance_is_left_alone() -> None:
+    watched = (
+        OpRecord(operation="start", call_id=1),
+        OpRecord(operation="monitor", interval_ms=10_000, call_id=2),
+    )
+    histories = [
+        ResourceHistory(resource="c", node=node, agent=DUMMY, operations=watched) for node in ("n1", "n2")
+    ]
+    meta = ResourceMeta(clone_max=1, maintenance=True)
+    state = cluster([Clone(id="k", child=primitive("c"), meta=meta)], histories=histories)
+    assert done(schedule(state)) == ["cancel c:0 n1"]
+
+
+def test_a_move_names_the_role_once_if_it_stays_the_same() -> None:
+    away = Location(id="l", resource="k", node="n1", score=-INFINITY)
+    state = cluster(
+        [clone("k", "c", promotable=True, clone_max=1)], histories=[running("c", "n1")], constraints=[away]
+    )
+    (line,) = change_lines(schedule(state).changes)
+    assert line.split("due to")[0].split() == ["*", "Move", "c:0", "(", "n1", "->", "n2", "Unpromoted", ")"]

@@ -8,10 +8,13 @@ from backstay.state import (
     Clone,
     ClusterProperties,
     ColocationSet,
+    Location,
     LossPolicy,
     Node,
     Operation,
     OpRecord,
+    OrderKind,
+    OrderSet,
     ResourceHistory,
     ResourceMeta,
     ResourceSet,
@@ -20,7 +23,7 @@ from backstay.state import (
     TicketConstraint,
 )
 
-from .scenes import DUMMY, NOW, cluster, done, places, primitive, probed, running, schedule
+from .scenes import DUMMY, NOW, cluster, done, order_of, places, primitive, probed, running, schedule
 
 LOCKING = ClusterProperties(fencing_enabled=False, shutdown_lock=True)
 STOPPED_THERE = ResourceHistory(
@@ -121,3 +124,28 @@ def test_what_avoids_another_starts_where_that_has_left() -> None:
     )
     actions = {action.describe(): action for action in schedule(state).graph.actions}
     assert actions["stop b on n1"].id in actions["start a on n1"].inputs
+
+
+def test_what_is_not_promoted_is_not_frozen_for_want_of_the_ticket_for_that_role() -> None:
+    lost = TicketConstraint(
+        id="t", resource="k", ticket="gold", role=Role.PROMOTED, loss_policy=LossPolicy.FREEZE
+    )
+    away = Location(id="l", resource="k", node="n1", score=-INFINITY)
+    meta = ResourceMeta(promotable=True, clone_max=1)
+    state = cluster(
+        [Clone(id="k", child=primitive("c"), meta=meta)],
+        histories=[running("c", "n1")],
+        constraints=[lost, away],
+    )
+    assert places(schedule(state)) == {"c:0": "n2"}
+
+
+def test_what_is_serialized_never_acts_together_in_a_set_without_order_either() -> None:
+    one = OrderSet(
+        id="o",
+        kind=OrderKind.SERIALIZE,
+        sets=(ResourceSet(id="s", members=("a", "b", "c"), sequential=False),),
+    )
+    transition = schedule(cluster([primitive(name) for name in "abc"], nodes=["n1"], constraints=[one]))
+    for first, then in (("a", "b"), ("a", "c"), ("b", "c")):
+        assert order_of(transition, f"start {first} n1", f"start {then} n1")

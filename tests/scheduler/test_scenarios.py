@@ -18,6 +18,7 @@ from backstay.state import (
     OpRecord,
     Order,
     OrderKind,
+    PlacementStrategy,
     Primitive,
     Requires,
     ResourceHistory,
@@ -28,6 +29,7 @@ from backstay.state.digest import params_digest
 
 from .scenes import (
     DUMMY,
+    NO_FENCING,
     NOW,
     cluster,
     done,
@@ -363,3 +365,46 @@ def test_what_waits_for_no_fencing_goes_on_where_it_is_left() -> None:
         graph = schedule(state).graph
         found = {said(one) for one in graph.actions if one.resource == "a"}
         assert sorted(found) == expected
+
+
+def watched(resource: str, node: str) -> ResourceHistory:
+    """It was started there, and a monitor runs."""
+    records = (
+        OpRecord(operation="start", call_id=1),
+        OpRecord(operation="monitor", interval_ms=10_000, call_id=2),
+    )
+    return ResourceHistory(resource=resource, node=node, agent=DUMMY, operations=records)
+
+
+def test_load_moves_only_what_does_not_want_to_be_where_it_is() -> None:
+    """Of equal nodes the one with fewer resources is taken, but not if the score that all of them have is positive."""
+    pinned = [Location(id=f"l{one}", resource=one, node="n1", score=INFINITY) for one in ("a", "b")]
+    histories = [running(one, "n1") for one in ("a", "b", "c")]
+    resources = [primitive("a"), primitive("b"), primitive("c")]
+    for strategy in PlacementStrategy:
+        properties = replace(NO_FENCING, placement_strategy=strategy)
+        for score in (0, 100):
+            wishes = [Location(id=one, resource="c", node=one, score=score) for one in ("n1", "n2")]
+            state = cluster(
+                resources, histories=histories, constraints=[*pinned, *wishes], properties=properties
+            )
+            moved = [] if score or strategy is PlacementStrategy.MINIMAL else ["start c n2", "stop c n1"]
+            assert sorted(done(schedule(state))) == moved
+
+
+def test_on_a_node_in_maintenance_monitors_end_and_elsewhere_they_go_on() -> None:
+    nodes = [Node(name="n1"), Node(name="n2", maintenance=True)]
+    one = primitive("a", monitor_ms=10_000)
+    transition = schedule(cluster([one], nodes=nodes, histories=[watched("a", "n1"), watched("a", "n2")]))
+    assert done(transition) == ["cancel a n2"]
+
+
+def test_a_node_is_marked_for_its_load_although_nothing_is_done() -> None:
+    need = replace(primitive("a", ResourceMeta(target_role=Role.STOPPED)), utilization={"cpu": 1})
+    properties = replace(NO_FENCING, placement_strategy=PlacementStrategy.BALANCED)
+    transition = schedule(cluster([need], properties=properties))
+    assert {one.operation for one in transition.graph.actions} == {"load_stopped_n1", "load_stopped_n2"}
+    opt_in = replace(properties, symmetric_cluster=False)
+    wished = [Location(id="l", resource="a", node="n1", score=1)]
+    transition = schedule(cluster([need], constraints=wished, properties=opt_in))
+    assert {one.operation for one in transition.graph.actions} == {"load_stopped_n1"}

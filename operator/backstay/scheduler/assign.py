@@ -150,6 +150,8 @@ class Assigner:
         if resource in self.settled:
             room = _no_room
         best = self._best_of(row)
+        if current in best and row[current.index] > 0:
+            return current  # among nodes that it would rather be on than not, nothing is moved for the load
         roomiest = None if self.capacity is None else self.capacity.roomiest.get(resource)
         if roomiest in best:
             best = [roomiest]
@@ -181,6 +183,8 @@ class Assigner:
         mark = self.scores.journal.mark()
         for mandatory in (True, False):
             self._mind_others(leaf, mandatory=mandatory)
+        if self.capacity is not None:
+            self.capacity.restrict(leaf)
         current = leaf.active_on[0] if leaf.active_on else None
         nodes = [node for node in self.situation.nodes if node.index not in without]
         best = best_node(nodes, self.scores.rows[leaf], current=current, room=_no_room)

@@ -7,6 +7,7 @@ that has to come along; its start waits until those that leave the node have lef
 from backstay.scheduler.actions import Act, Bond
 from backstay.scheduler.assign import Assigner
 from backstay.scheduler.contributions import Reason
+from backstay.scheduler.locations import Scores
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import Kind, NodeView, Resource
 from backstay.state.choices import NodeKind, PlacementStrategy
@@ -105,20 +106,22 @@ def _load_of(resources: list[Resource]) -> Load:
     return total
 
 
-def plan_load(plan: Plan) -> None:
-    """What starts on a node waits for what leaves it. Every node has its mark if anything at all is done about
-    something with a need."""
+def plan_load(plan: Plan, scores: Scores) -> None:
+    """What starts on a node waits for what leaves it. Every node that something with a need could ever be on has its mark,
+    whether or not anything is done."""
     if plan.situation.properties.placement_strategy is PlacementStrategy.DEFAULT:
         return
     marks: dict[str, Act] = {}
     members = [node for node in plan.situation.nodes if node.node.kind is NodeKind.MEMBER]
     for leaf in plan.situation.leaves():
-        if leaf.primitive is None or not leaf.primitive.utilization:
+        if leaf.primitive is None or not leaf.primitive.utilization or not leaf.managed:
             continue
-        if not leaf.managed or not any(plan.actions.of(leaf, one) for one in ("start", "stop", "monitor")):
-            continue
+        leader = (
+            leaf.parent.children[0] if leaf.parent is not None and leaf.parent.kind is Kind.GROUP else leaf
+        )
         for node in () if len(marks) == len(members) else members:
-            _mark(plan, marks, node)
+            if (leader, node.index) not in scores.opted_out:
+                _mark(plan, marks, node)
         for stop in plan.actions.of(leaf, "stop"):
             if stop.node is not None:
                 plan.actions.relate(stop, _mark(plan, marks, stop.node))

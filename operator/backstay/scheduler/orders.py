@@ -304,7 +304,7 @@ def expand_set(constraint: OrderSet) -> list[Order]:
         )
 
     for one in constraint.sets:
-        if one.sequential:
+        if one.sequential or constraint.kind is OrderKind.SERIALIZE:
             for first, then in _neighbours(constraint.kind, one.members):
                 pair(first, then, one.action, one.action)
     for earlier, later in pairwise(constraint.sets):

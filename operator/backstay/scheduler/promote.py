@@ -235,7 +235,7 @@ class Promotion:
         leaf = next(child.leaves())
         if not leaf.managed:
             return _keeps_role(child)
-        if leaf.active_on and self._is_to_be_demoted(leaf):
+        if self._is_held_back(leaf):
             return False
         if self.clone.meta.target_role is Role.UNPROMOTED or leaf.meta.target_role is Role.UNPROMOTED:
             return False
@@ -243,8 +243,15 @@ class Promotion:
             return False
         return self._final(child, node) >= 0 and node.usable
 
-    def _is_to_be_demoted(self, leaf: Resource) -> bool:
-        """Without quorum nobody keeps the role, if that is the policy."""
+    def _is_held_back(self, leaf: Resource) -> bool:
+        """Without quorum nobody keeps the role, or nobody new gets it, if that is the policy."""
         state = self.assigner.situation.state
-        demotes = state.properties.no_quorum_policy is NoQuorumPolicy.DEMOTE and not state.have_quorum
-        return demotes and leaf.meta.requires is not Requires.NOTHING
+        if state.have_quorum:
+            return False
+        match state.properties.no_quorum_policy:
+            case NoQuorumPolicy.DEMOTE:
+                return bool(leaf.active_on) and leaf.meta.requires is not Requires.NOTHING
+            case NoQuorumPolicy.FREEZE:
+                return leaf.role is not Role.PROMOTED
+            case _:
+                return False

@@ -20,14 +20,18 @@ def plan_recurring(
     plan: Plan, resource: Resource, target: NodeView | None, *, start: Act | None, stops: list[Act]
 ) -> None:
     """Make monitors and cancellations for one primitive."""
+    if resource.surplus or (resource.parent is not None and resource.parent.surplus):
+        return  # it is stopped, or left alone
     wanted = [one for one in resource.operations if one.interval_ms > 0 and one.name != "cancel"]
-    if not resource.orphan and not resource.maintained:
+    if not resource.orphan and not resource.meta.maintenance:
         for operation in wanted:
             if operation.enabled is False or _is_ambiguous(operation, wanted):
                 continue
             if operation.role is Role.STOPPED:
                 _watch_stopped(plan, resource, operation, target, stops=stops)
-            elif target is not None and start is not None and _fits_role(plan, resource, operation):
+            elif target is None or start is None or target.node.maintenance:
+                continue
+            elif _fits_role(plan, resource, operation):
                 _watch(plan, resource, operation, target, start=start)
     for activity in resource.noted:
         _cancel_unwanted(plan, resource, activity, target, wanted=wanted)
@@ -90,6 +94,8 @@ def _watch_stopped(
 ) -> None:
     for node in plan.situation.nodes:
         if node is target or not node.online or node.unclean or node.node.pending or node.node.shutdown:
+            continue
+        if node.node.maintenance:
             continue
         if node in resource.active_on and not resource.managed:
             continue
@@ -189,7 +195,7 @@ def _still_wanted(
     *,
     wanted: list[Operation],
 ) -> bool:
-    if resource.maintained and node in resource.active_on:
+    if (resource.meta.maintenance or node.node.maintenance) and node in resource.active_on:
         return False
     for operation in wanted:
         if (operation.name, operation.interval_ms) != (record.operation, record.interval_ms):

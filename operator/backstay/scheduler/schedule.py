@@ -108,7 +108,7 @@ def _plan_actions(plan: Plan, scores: Scores, links: Colocations) -> None:
     with because(Why.CONTAINER):
         order_containers(plan)
     with because(Why.ROOM):
-        plan_load(plan)
+        plan_load(plan, scores)
     tie_fates(plan, links)
     with because(Why.FENCING):
         plan_starts_after_fencing(plan)

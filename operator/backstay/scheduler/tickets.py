@@ -30,13 +30,18 @@ def lost_tickets(situation: Situation) -> Iterator[tuple[TicketConstraint, Ticke
 
 def freezes(constraint: TicketConstraint, ticket: Ticket, leaf: Resource) -> bool:
     """Whether the loss leaves a running resource as it is, untouched."""
-    return not ticket.granted and constraint.loss_policy is LossPolicy.FREEZE and bool(leaf.active_on)
+    return not ticket.granted and constraint.loss_policy is LossPolicy.FREEZE and _concerns(constraint, leaf)
 
 
 def fences(constraint: TicketConstraint, ticket: Ticket, leaf: Resource) -> bool:
-    """Whether the loss calls for cutting off the nodes where a resource runs. A ticket for the promoted role is
-    lost only by what is promoted; that the unpromoted role loses one means nothing."""
-    if ticket.granted or constraint.loss_policy is not LossPolicy.FENCE or not leaf.active_on:
+    """Whether the loss calls for cutting off the nodes where a resource runs."""
+    return not ticket.granted and constraint.loss_policy is LossPolicy.FENCE and _concerns(constraint, leaf)
+
+
+def _concerns(constraint: TicketConstraint, leaf: Resource) -> bool:
+    """Whether what runs loses something. A ticket for the promoted role is lost only by what is promoted; that the
+    unpromoted role loses one means nothing."""
+    if not leaf.active_on:
         return False
     return constraint.role in (None, Role.STARTED) or constraint.role is leaf.role is Role.PROMOTED
 
@@ -56,7 +61,7 @@ def _is_banned(constraint: TicketConstraint, ticket: Ticket, leaf: Resource) -> 
         case LossPolicy.STOP:
             return True
         case LossPolicy.FENCE:
-            return constraint.role in (None, Role.STARTED)
+            return _concerns(constraint, leaf)
         case LossPolicy.DEMOTE:
             return not for_promoted
         case LossPolicy.FREEZE:

@@ -117,6 +117,8 @@ def _places(change: Change) -> str:
         case _ if with_roles and from_role is not None and to_role is not None:
             if here is None or here == there:
                 return _same_node(change, from_role, to_role)
+            if from_role is to_role:
+                return f"{here} -> {there} {to_role.value}"
             return f"{from_role.value} {here} -> {to_role.value} {there}"
         case _:
             return str(there) if here == there else f"{here} -> {there}"
