@@ -17,7 +17,7 @@ from .shrink import shrunk
 KNOWN = {
     4: "older version: of two clones that must not meet, it compares interleaved instances only with their partners",
     27: "older version: of a group with multiple-active=block it blocks only the member that is active twice",
-    37: "ours: of two contradictory wishes about the same pair both count",
+    37: "of two contradictory colocations of a pair the order of their ids decides there which gives way; here musts go first",
 }
 
 KNOWN_THEMED = {("sets", 6)}

@@ -408,3 +408,20 @@ def test_a_node_is_marked_for_its_load_although_nothing_is_done() -> None:
     wished = [Location(id="l", resource="a", node="n1", score=1)]
     transition = schedule(cluster([need], constraints=wished, properties=opt_in))
     assert {one.operation for one in transition.graph.actions} == {"load_stopped_n1"}
+
+
+def test_a_node_that_says_it_left_is_fenced_if_something_is_on_record_as_running_there() -> None:
+    gone = Node(name="n2", online=False, left=True)
+    state = cluster(
+        [primitive("a")], nodes=["n1", gone], histories=[running("a", "n2")], properties=ClusterProperties()
+    )
+    transition = schedule(state)
+    assert done(transition) == ["start a n1", "reboot n2"]
+    assert transition.changes[0].reason == "a is thought to be active there"
+    assert order_of(transition, "reboot n2", "start a n1")
+    unmanaged = replace(state, resources=(primitive("a", ResourceMeta(is_managed=False)),))
+    assert done(schedule(unmanaged)) == []
+    stopped = replace(state, histories=(probed("a", "n1"), probed("a", "n2")))
+    assert done(schedule(stopped)) == ["start a n1"]
+    believed = replace(state, nodes=(Node(name="n1"), replace(gone, left=False)))
+    assert done(schedule(believed)) == ["start a n1"]

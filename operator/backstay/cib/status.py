@@ -107,6 +107,7 @@ def _node(
         unclean=standing.unclean,
         unclean_reason=standing.reason,
         pending=standing.pending,
+        left=properties.fencing_enabled and standing.seen and not (standing.online or standing.unclean),
         seen=standing.seen,
         standby=standing.seen and _flag(both, "standby"),
         maintenance=_flag(both, "maintenance"),

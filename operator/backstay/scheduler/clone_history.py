@@ -185,7 +185,8 @@ def _within(child: Resource, base: str) -> Resource:
 
 def tells(situation: Situation, node: NodeView) -> bool:
     """Whether something may still run there: it is here, or is to be cut off, or was left alone on purpose."""
-    return node.online or node.node.maintenance or (node.unclean and situation.properties.fencing_enabled)
+    doubtful = node.unclean or node.node.left
+    return node.online or node.node.maintenance or (doubtful and situation.properties.fencing_enabled)
 
 
 def base_of(name: str) -> str:

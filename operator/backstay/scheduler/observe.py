@@ -183,6 +183,7 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
         if not activity.active:
             leaf.stop_wanted |= activity.on_fail is OnFail.STOP
             continue
+        _doubt(situation, leaf, activity)
         leaf.active_on.append(node)
         leaf.role = _higher(leaf.role, activity.role)
         if activity.failed:
@@ -194,6 +195,17 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
         leaf.role = Role.STOPPED
     if leaf.maintained:
         leaf.managed = False
+
+
+def _doubt(situation: Situation, leaf: Resource, activity: Activity) -> None:
+    """A node is not believed to have left cleanly if something managed is on record as running there."""
+    node = activity.node
+    if node.online or node.unclean or not node.node.left or not leaf.managed or leaf.maintained:
+        return
+    if not node.node.maintenance:
+        _fence(situation, node, f"{leaf.id} is thought to be active there")
+        activity.failed = activity.stop_failed = False
+        activity.on_fail = None
 
 
 _RANK = (Role.UNKNOWN, Role.STOPPED, Role.STARTED, Role.UNPROMOTED, Role.PROMOTED)

@@ -71,6 +71,7 @@ class World:
             unclean_reason="" if clean else "peer is no longer part of the cluster",
             pending=False,
             shutdown=False,
+            left=False,
             fence_requested=node.fence_requested and not clean,
             transient={} if clean else node.transient,
         )

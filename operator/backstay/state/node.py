@@ -29,6 +29,9 @@ class Node:
     standby: bool = False
     maintenance: bool = False
     shutdown: bool = False  # it asked to leave: stop its resources, then let it go
+    left: bool = (
+        False  # offline by its own word: it is unclean if its history says that something managed runs there
+    )
     seen: bool = True  # False: configured, but no status was ever recorded
     discovery: bool = True  # False: never probe here (`resource-discovery-enabled`)
     fence_requested: bool = False  # an administrator, or `terminate`, asks for it
