@@ -244,6 +244,19 @@ class Checkers:
             if resource not in host.active:
                 self._ran.get(resource, {}).pop(host.boot_id, None)
 
+    def misses(self, host: Host, order: Order) -> bool:
+        """Whether this stop is not of what runs, but of what is defined today."""
+        if order.resource not in host.active:
+            return False
+        known = host.started_with.get(order.resource, dict(order.params))
+        if known == dict(order.params):
+            return False
+        self.violation(
+            "a stop undoes what was started",
+            f"{order.resource} on {host.name}: {known}, stopped as {order.params}",
+        )
+        return True
+
     def _check_alone(self, host: Host, order: Order) -> None:
         resource = order.resource
         for other in self._world.hosts.values():

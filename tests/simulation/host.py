@@ -64,6 +64,8 @@ class Host:
         self.behaviour = Behaviour(random.Random(dice.random()))
         self.active: dict[str, str] = {}
         """Resource -> requires, of what runs in truth."""
+        self.started_with: dict[str, dict[str, str]] = {}
+        """The parameters of what runs: a stop with others stops something else, and says that all went well."""
         self.agent: Agent | None = None
         self.keeper: Keeper | None = None
         self.operator: Process | None = None
@@ -124,6 +126,7 @@ class Host:
         self.agent = self.keeper = self.operator = None
         self.calls.clear()
         self.active.clear()
+        self.started_with.clear()
 
     def processes(self) -> list[Process]:
         """Of the programs that are there."""
@@ -236,9 +239,10 @@ class Host:
             checkers.begins(self, order)
             if plan.activates:
                 self.active[order.resource] = requires
+                self.started_with[order.resource] = dict(order.params)
 
             def finish() -> int:
-                if plan.deactivates:
+                if plan.deactivates and not checkers.misses(self, order):
                     self.active.pop(order.resource, None)
                 checkers.ended(self, order, plan.rc)
                 return plan.rc

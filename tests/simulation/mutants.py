@@ -59,6 +59,7 @@ BEGUN = "nothing is begun without a lease"
 OVERLAP = "operations of one resource do not overlap"
 STORM = "who falls silent with most others is left alone"
 STARTS = "starts nothing without a quorum"
+UNDONE = "a stop undoes what was started"
 WORD = "who is heard is not taken for dead"
 PLAIN = {"policy": "stop", "fencing": "switch", "dog": None}
 LEVELS = {**PLAIN, "fencing": "levels"}
@@ -308,6 +309,10 @@ def active_forgotten() -> None:
     resources.ResourceBook.load = load  # type: ignore[method-assign]
 
 
+def stopped_as_defined() -> None:
+    resources.ResourceBook.as_it_runs = lambda self, order: order  # type: ignore[method-assign]
+
+
 def nothing_released() -> None:
     """A node that is cut off goes on."""
     brain.release_chains = lambda states: []  # type: ignore[assignment]
@@ -423,6 +428,7 @@ MUTANTS = (
     Mutant("failures not counted", failures_not_counted, ("bad_agent",), (COUNTED,), (4,)),
     Mutant("stop failure ignored", stop_failure_ignored, ("failing_stop",), (ALONE, PROOF)),
     Mutant("what runs forgotten", active_forgotten, ("relapse", "kill"), (ALONE, LEASE)),
+    Mutant("stopped as defined today", stopped_as_defined, ("people",), (UNDONE, ALONE)),
     Mutant("nothing released", nothing_released, CUTS, (ALONE, LEASE)),
     Mutant("orders survive a cut", orders_survive_a_cut, ("ambush",), (ALONE, PROOF, BEGUN), (1,)),
     Mutant("operations overlap", operations_overlap, ("people", "bad_agent"), (OVERLAP,), (3,)),
