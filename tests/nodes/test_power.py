@@ -107,9 +107,12 @@ def test_a_node_that_is_rebooted_cleanly_comes_back_as_a_member_without_fencing(
     cluster.await_started(away_from=node, timeout_s=MOVE_S_MAX)
     cluster.await_node(node, "Stopped", timeout_s=MOVE_S_MAX)
     nodes.ask("crash", node=node)
+    cluster.await_node(node, "Offline", timeout_s=60.0)
     nodes.ask("boot", node=node)
     nodes.await_ready(node)
     nodes.kubectl("uncordon", node)
+    # Its agent is heard: one that is wanted, and silent, would be fenced.
+    cluster.await_node(node, "Stopped", timeout_s=MOVE_S_MAX)
     nodes.ha("node", "start", node)
     cluster.await_node(node, "Online", timeout_s=MOVE_S_MAX)
     assert nodes.controllers.log == fenced

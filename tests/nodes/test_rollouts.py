@@ -63,6 +63,7 @@ def test_a_dead_node_does_not_block_an_update_of_the_others(cluster: RealCluster
     nodes.wait(updated, 120.0, f"agents on {alive} are updated although {dead} is dead")
     nodes.ask("boot", node=dead)
     nodes.await_ready(dead)
+    cluster.await_node(dead, "Stopped", timeout_s=90.0)
     nodes.ha("node", "start", dead)
     nodes.await_pods()
     assert nodes.pod_on("nodeagent", dead)["metadata"]["annotations"].get("mark") == "third"
