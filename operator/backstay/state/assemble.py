@@ -195,7 +195,7 @@ def _definitions(objects: Objects, memory: Memory) -> tuple[object, ...]:
 def _settings(cluster: HACluster) -> _Settings:
     resource_sets, operation_sets, problems = _defaults_under_rules(cluster)
     return _Settings(
-        properties=_properties(cluster.spec.properties),
+        properties=_properties(cluster.spec.properties, shutdown=cluster.spec.shutdown),
         defaults=resource_meta(cluster.spec.resource_defaults),
         operation_defaults=operation_defaults(cluster.spec.operation_defaults),
         resource_sets=resource_sets,
@@ -259,8 +259,10 @@ def effective_requires(
     return Requires.UNFENCING if unfencing else Requires.FENCING
 
 
-def _properties(spec: ApiProperties) -> ClusterProperties:
+def _properties(spec: ApiProperties, *, shutdown: bool) -> ClusterProperties:
     policy = {"suicide": "fence"}.get(spec.no_quorum_policy, spec.no_quorum_policy)
+    if shutdown and policy == "fence":
+        policy = "stop"  # nodes leave one after the other: nobody fences those that are left for that
     return ClusterProperties(
         symmetric_cluster=spec.symmetric_cluster,
         maintenance_mode=spec.maintenance_mode,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from backstay.api import HAResource
 from backstay.coordinator.dismissals import has_gone_along
 from backstay.coordinator.watchdogs import watchdog_words
@@ -55,11 +57,13 @@ def test_node_keeps_its_watchdog_while_something_runs_there() -> None:
     assert dismissed(made) == [name for name in made.nodes if name != home]
 
 
-def test_nodes_that_were_let_go_may_fall_silent_one_after_the_other_and_nobody_is_fenced() -> None:
+@pytest.mark.parametrize("policy", ["stop", "freeze", "fence", "suicide"])
+def test_nodes_that_were_let_go_may_fall_silent_one_after_the_other_and_nobody_is_fenced(policy: str) -> None:
     made = trio()
     made.add(power_switch())
     made.run(3)
-    made.set_cluster(shutdown=True)
+    properties = made.cluster.spec.properties.model_copy(update={"no_quorum_policy": policy})
+    made.set_cluster(shutdown=True, properties=properties)
     made.run(3)
     for name in made.nodes:
         made.nodes[name].up = False
