@@ -57,6 +57,8 @@ class Checkers:
         self._ran: dict[str, dict[str, str]] = {}
         self._up: dict[str, dict[str, None]] = {}
         self._broken: dict[str, set[str]] = {}
+        self._fell: dict[tuple[str, str], float] = {}
+        """By boot and resource: when a monitor found that what had been started runs no more."""
         self._writers: dict[int, str] = {}
         self._epochs: dict[str, int] = {}
         self._rewound_to = 0
@@ -240,6 +242,8 @@ class Checkers:
                 self._uncounted[(host.boot_id, resource)] = (host.agent, key)
             self._ailing.add(resource)
         if order.verb is Verb.MONITOR and rc == 7:
+            if resource in up:
+                self._fell[(host.boot_id, resource)] = self._world.loop.time()
             up.pop(resource, None)
             if resource not in host.active:
                 self._ran.get(resource, {}).pop(host.boot_id, None)
@@ -319,7 +323,13 @@ class Checkers:
         for members in self.groups.values():
             if resource in members:
                 before = members[: members.index(resource)]
-                missing = [one for one in before if one not in self._up[host.name]]
+                # Of what has fallen by itself the DC must hear first, and the agent of the DC, while a chain of starts goes on.
+                news = self._world.loop.time() - DECIDED_S
+                missing = [
+                    one
+                    for one in before
+                    if one not in self._up[host.name] and self._fell.get((host.boot_id, one), 0.0) < news
+                ]
                 if missing:
                     self.violation(
                         "a group starts in order", f"{resource} on {host.name} before {' '.join(missing)}"

@@ -36,10 +36,12 @@ class Power:
             host.boot()
 
     def restore(self) -> None:
-        """All switches on, all cables in."""
-        self._cut.clear()
+        """All cables in, and all switches on of hosts that are down. On those that are up somebody may be half-way through cutting
+        them off, and rests on what is switched off already."""
         for host in self._world.hosts.values():
             host.unplugged = False
+            if not host.up:
+                self._cut.pop(host.name, None)
 
     def plan(self, executor: Host, order: Order) -> tuple[float, Callable[[], int]]:
         """How long this command to a device takes, and what it does at its end."""
