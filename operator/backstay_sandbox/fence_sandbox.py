@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 OK, FAILED, OFF = 0, 1, 2
@@ -164,10 +164,26 @@ def from_options(arguments: list[str]) -> dict[str, str]:
         prog="fence_sandbox", description="Fence agent for the sandbox's power switch"
     )
     parser.add_argument("-V", "--version", action="version", version=VERSION)
+    options: set[str] = set()
     for one in PARAMETERS:
         names = [word.strip().split("=")[0] for word in one.option.split(",")]
-        parser.add_argument(*names, *(f"--{alias}" for alias in one.aliases), dest=one.name, help=one.text)
-    return {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+        names += [f"--{alias}" for alias in one.aliases]
+        parser.add_argument(*names, dest=one.name, help=one.text)
+        options.update(names)
+    given = parser.parse_args(list(_joined(arguments, options)))
+    return {name: value for name, value in vars(given).items() if value is not None}
+
+
+def _joined(words: list[str], options: set[str]) -> Iterator[str]:
+    """Each option and its value as one word: as with getopt, what follows an option is its value, also if it begins with a dash, as
+    one password in sixty-four does."""
+    left = iter(words)
+    for word in left:
+        value = next(left, None) if word in options else None
+        if value is None:
+            yield word
+        else:
+            yield f"{word}={value}" if word.startswith("--") else f"{word}{value}"
 
 
 def metadata() -> str:

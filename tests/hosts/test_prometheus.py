@@ -39,7 +39,7 @@ class Scraped:
 
     def ask(self, path: str, **query: str) -> Any:
         url = f"http://127.0.0.1:9090/api/v1/{path}?{urlencode(query)}"
-        got = self.sandbox.client("curl", "-sS", "-m", "5", url)
+        got = self.sandbox.client("curl", "-sSf", "-m", "5", url)
         return json.loads(got.stdout)["data"] if got.returncode == 0 else {}
 
     def query(self, expression: str) -> list[dict[str, str]]:
