@@ -215,7 +215,9 @@ class Brain:
     def _renewed(self, renewal: ev.Renewal, instant: Instant) -> None:
         expires_at = self.guard.expires_at
         self.guard.renewed(renewal)
-        if self._release is not None and expires_at is not None and instant.at < expires_at:
+        # A keeper that greets an agent says again what it renewed last: no reason to leave running what must be stopped by now.
+        in_time = expires_at is not None and instant.at < expires_at
+        if self._release is not None and in_time and self.guard.is_good(instant.at):
             self._release.break_off()
 
     def _mind_lease(self, instant: Instant) -> None:

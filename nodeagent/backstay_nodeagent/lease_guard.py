@@ -67,6 +67,10 @@ class LeaseGuard:
                 self._good_since = sent_at
         return self.state
 
+    def is_good(self, now: float) -> bool:
+        """Whether nothing has to be stopped yet by the renewals that are known; promises do not count."""
+        return self._term.stop_at is not None and now < self._term.stop_at
+
     def lose(self) -> None:
         """What may be active is active without any renewal known: as bad as a lease that ran out."""
         if self.state is LeaseState.UNKNOWN:

@@ -117,7 +117,7 @@ class ClusterTask:
         self._metrics = metrics
         self._scenes = scenes
         self._elector = Elector(client, world.leases, cluster=cluster, identity=identity)
-        self._publisher = Publisher(client, world)
+        self._publisher = Publisher(client, world, may_write=self._elector.leads)
         self._events = EventWriter(client, component="backstay-operator", host=host_of(identity))
         self._history = HistoryWriter(client, cluster=cluster)
         self._woken = asyncio.Event()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from backstay.api import Resource
@@ -50,8 +50,12 @@ KIND_OF: dict[str, Kind] = {
 class Publisher:
     """Keeps the objects' statuses in step with the newest scene."""
 
-    def __init__(self, client: KubeClient, world: World) -> None:
+    def __init__(
+        self, client: KubeClient, world: World, *, may_write: Callable[[], bool] = lambda: True
+    ) -> None:
         self._client = client
+        self._may_write = may_write
+        """Whether we are the DC: one that was paused must not tell, as it wakes, what was before."""
         self._world = world
         self._scene: Scene | None = None
         self._changed = asyncio.Event()
@@ -71,7 +75,7 @@ class Publisher:
             await asyncio.sleep(PAUSE_S)
             self._changed.clear()
             scene, before = self._scene, self.writes
-            if scene is not None:
+            if scene is not None and self._may_write():
                 await self._publish(scene)
                 await asyncio.sleep(REST_PER_WRITE_S * (self.writes - before))
 
@@ -102,7 +106,12 @@ class Publisher:
         """What its object, if there is one, says otherwise."""
         kind = KIND_OF[written.kind.info.kind]
         present = self._world.get(kind, written.name, written.namespace)
-        return None if present is None else difference(present.get("status") or {}, written.status) or None
+        if present is None:
+            return None
+        said = present.get("status") or {}
+        if int(said.get("epoch") or 0) > int(written.status.get("epoch") or 0):
+            return None  # of the HACluster: a later DC has begun its term, and an epoch never goes back
+        return difference(said, written.status) or None
 
     async def _write(self, written: Written, change: Status) -> bool:
         """Whether the object, if there is one, now says this."""

@@ -58,7 +58,8 @@ class Checkers:
         self._up: dict[str, dict[str, None]] = {}
         self._broken: dict[str, set[str]] = {}
         self._fell: dict[tuple[str, str], float] = {}
-        """By boot and resource: when a monitor found that what had been started runs no more."""
+        """By boot and resource: when a monitor found that what had been started runs no more, or an order of an earlier DC, which
+        was under way when the next one looked, had stopped it."""
         self._writers: dict[int, str] = {}
         self._epochs: dict[str, int] = {}
         self._rewound_to = 0
@@ -231,6 +232,9 @@ class Checkers:
             self._broken[host.name].discard(resource)
         elif order.verb is Verb.STOP:
             if rc == 0:
+                known = max(self._epochs.values(), default=0)
+                if resource in up and order.id and int(order.id.partition("-")[0]) < known:
+                    self._fell[(host.boot_id, resource)] = self._world.loop.time()
                 up.pop(resource, None)
                 self._broken[host.name].discard(resource)
                 self._ran.get(resource, {}).pop(host.boot_id, None)
@@ -323,7 +327,7 @@ class Checkers:
         for members in self.groups.values():
             if resource in members:
                 before = members[: members.index(resource)]
-                # Of what has fallen by itself the DC must hear first, and the agent of the DC, while a chain of starts goes on.
+                # Of what has fallen the DC must hear first, and the agent of the DC, while a chain of starts goes on.
                 news = self._world.loop.time() - DECIDED_S
                 missing = [
                     one

@@ -63,8 +63,10 @@ class Power:
                 return 1
             target = world.hosts[order.target]
             if mode == "lies":
-                if order.fence_action != "on" and target.up:
-                    self.misjudged[target.boot_id] = order.resource
+                if order.fence_action != "on":
+                    # Of a host that has lost its power otherwise it happens to be the truth.
+                    said = self.misjudged if target.up else self.ended
+                    said[target.boot_id] = order.resource
                 return 0
             self._switch(executor, order, target)
             return 1 if mode == "denies" else 0

@@ -203,6 +203,17 @@ def test_agent_that_comes_back_to_an_expired_lease_releases_unless_its_keeper_sa
     assert new.begun() == ["stop vip"]
 
 
+def test_keeper_that_repeats_an_old_renewal_as_a_greeting_breaks_no_release_off() -> None:
+    old = started("quorum")
+    new = old.restart()
+    new.now += 2.1  # past the time to stop, and the lease is not over yet
+    last = ev.Renewal(old.now, 3.0)
+    new.boot(renewal=last)
+    new.post(ev.LeaseRenewed(last))
+    new.run(0.05, renewing=False)
+    assert new.begun() == ["stop vip"]
+
+
 def test_agent_that_comes_back_while_its_keeper_releases_stops_nothing_a_second_time() -> None:
     old = started("quorum")
     new = old.restart()

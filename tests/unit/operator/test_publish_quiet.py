@@ -167,3 +167,17 @@ def test_statuses_are_written_a_few_at_a_time() -> None:
     assert made.publish(made.scene())[1] == 4 + 3 * AT_ONCE
     assert made.api.most == AT_ONCE
     assert made.publish(made.scene())[1] == 0
+
+
+def test_dc_that_wakes_up_late_does_not_take_the_epoch_of_its_successor_back(published: Published) -> None:
+    later = published.model.cluster.model_dump(by_alias=True, exclude_none=True)
+    later["metadata"]["resourceVersion"] = "999"
+    later["status"] = {"epoch": 2, "dc": "n2"}
+    published.api.version = 999
+    published.world.accept(kinds.HACLUSTER, "ADDED", later)
+    assert published.publish(published.scene(epoch=1, dc="n1"))[1] == 0
+    published.publish(published.scene(epoch=2, dc="n2"))
+    told = published.world.get(kinds.HACLUSTER, later["metadata"]["name"])
+    assert told is not None
+    assert told["status"]["epoch"] == 2
+    assert told["status"]["conditions"]
