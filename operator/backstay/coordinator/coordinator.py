@@ -402,9 +402,8 @@ class Coordinator:
             message = f"Transition {number} complete in {took:.2f} s"
             orders.story.append(StoryItem(tale=Tale.COMPLETE, message=message, facts={"transition": number}))
         else:
-            self._again = run.next_trigger
-            why = self._again.sentence.partition(": ")[2]
-            message = f"Transition {number} aborted after {took:.2f} s: {why}"
+            self._again = run.abort_reason.after_abort(number)
+            message = f"Transition {number} aborted after {took:.2f} s: {run.abort_reason}"
             orders.story.append(
                 StoryItem(tale=Tale.ABORTED, message=message, warning=True, facts={"transition": number})
             )

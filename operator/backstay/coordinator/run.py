@@ -115,13 +115,12 @@ class Run:
         self.runner.abort(reason.sentence)
 
     @property
-    def next_trigger(self) -> Trigger:
-        """Why to schedule again, of a run that was aborted or is stuck."""
+    def abort_reason(self) -> Trigger:
+        """Of a run that was aborted or is stuck."""
         if self.runner.aborted is None:
-            reason = Trigger(Cause.OTHER, "it is stuck: nothing can start")
-        else:  # of itself it is aborted by an action that failed
-            reason = Trigger(self._abort_cause or Cause.FAILURE, self.runner.aborted)
-        return reason.after_abort(self.context.number)
+            return Trigger(Cause.OTHER, "it is stuck: nothing can start")
+        # Of itself it is aborted by an action that failed.
+        return Trigger(self._abort_cause or Cause.FAILURE, self.runner.aborted)
 
     def feed(self, plans: Mapping[str, HANodePlan], membership: Membership, now: float) -> Progress:
         """Take in results; give up on nodes that are gone; let late actions expire."""
