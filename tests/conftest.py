@@ -1,16 +1,20 @@
 """What holds for every test: on CI, hypothesis draws the same examples each time, so that a run says something about the change.
 
 Elsewhere it draws new ones; what it finds becomes a case of its own beside the property. And what was skipped is said at the end, each
-reason once: a tier that this machine cannot run must not look like one that passed.
+reason once: a tier that this machine cannot run must not look like one that passed. A failed test of a sandbox takes along what its
+daemons said last.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+
+from harness.last_words import last_words
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None, print_blob=True)
@@ -26,3 +30,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     )
     for reason, number in sorted(reasons.items()):
         terminalreporter.write_line(f"SKIPPED {number} tests: {reason}", yellow=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        report.sections.extend(last_words(item.funcargs))
+    return report

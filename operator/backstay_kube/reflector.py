@@ -6,6 +6,9 @@
 A list is asked for without a version, so it is as new as any answer before it. One that is older, or shows an older state of an
 object than we know of from before its time, means that the API went back in time (an etcd restored from a backup): then it is the
 truth, and `on_rewind` is called.
+
+What was deleted stays deleted: the answer to a write, or a list, that was on its way meanwhile and does not know of it yet would bring
+the object back until the next list. A watch tells everything in the order of its versions, so what it has not kept is gone.
 """
 
 from __future__ import annotations
@@ -63,6 +66,8 @@ class Reflector:
         self._objects: dict[Key, Obj] = {}
         self._seen = 0
         """The highest version that the API has shown."""
+        self._told = 0
+        """All that happened up to this version was told by lists and watch, so what is not here was deleted."""
         self.token = object()
         """Another one whenever the objects may be others: what was made of them can be kept until then."""
 
@@ -75,10 +80,10 @@ class Reflector:
             yield self._objects[key]
 
     def accept(self, obj: Obj) -> None:
-        """Take the answer of our own write at once, unless the watch brought something newer."""
+        """Take the answer of our own write at once, unless something newer was brought: another state of it, or that it is gone."""
         key = _key(obj)
         present = self._objects.get(key)
-        if present is None or _version(obj) > _version(present):
+        if _version(obj) > (self._told if present is None else _version(present)):
             self._objects[key] = obj
             self.token = object()
         self._seen = max(self._seen, _version(obj))
@@ -119,6 +124,8 @@ class Reflector:
         if went_back:
             log.warning("the API went back in time: %s are as they were at %s", self.kind.plural, as_of)
         self._seen = as_of if past else max(self._seen, as_of)
+        behind = not past and 0 < as_of < self._told
+        self._told = as_of if past else max(self._told, as_of)
         for key in sorted(self._objects.keys() - fresh.keys()):
             if past or _version(self._objects[key]) <= as_of:
                 gone = self._objects.pop(key)
@@ -126,6 +133,8 @@ class Reflector:
                 self._on_change("DELETED", gone)
         for key, obj in fresh.items():
             present = self._objects.get(key)
+            if present is None and behind:
+                continue
             if present is None or _version(present) < _version(obj) or (past and present != obj):
                 self._objects[key] = obj
                 self.token = object()
@@ -164,13 +173,15 @@ class Reflector:
                 except (StopAsyncIteration, TimeoutError):
                     return
                 self.heard_at = time.monotonic()
-                if event.type != "BOOKMARK":
-                    self._apply(event.type, event.object)
+                self._apply(event.type, event.object)
                 self._on_heard(self.heard_at, None)
         finally:
             await events.aclose()  # type: ignore[attr-defined]
 
     def _apply(self, type_: str, obj: Obj) -> None:
+        self._told = max(self._told, _version(obj))
+        if type_ == "BOOKMARK":
+            return
         key = _key(obj)
         self._seen = max(self._seen, _version(obj))
         present = self._objects.get(key)

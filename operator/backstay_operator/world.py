@@ -76,6 +76,8 @@ LEASE_PREFIX = "node-"
 REREAD_TIMEOUT_S = 10.0
 PARSED_MAX = 20_000
 """Versions of objects that are kept as parsed."""
+GONE_MAX = 5_000
+"""Deleted objects that are known by name: far more than can be deleted while an answer is on its way."""
 READ_GAP_PART = 3
 """A silence of a third of the shortest lease is a gap: who did not hear for so long may not judge."""
 
@@ -95,6 +97,8 @@ class World:
         """By cluster: the highest that was ever seen, also in a past that is no more."""
         self._rewound = asyncio.Event()
         self._objects: dict[Kind, dict[Key, Obj]] = {kind: {} for kind in WATCHED}
+        self._gone: dict[str, int] = {}
+        """By uid, of what was deleted: the version by which it was. Answers and lists that were on their way do not bring it back."""
         self._token = object()
         self._clusters: Kept[list[HACluster]] = Kept()
         self._nodes_of: dict[str, Kept[list[str]]] = {}
@@ -139,9 +143,12 @@ class World:
         if present is not None and _version(present) > _version(obj):
             return
         if type_ == "DELETED":
+            self._bury(obj, _version(obj))
             if present is None or present["metadata"].get("uid") == metadata.get("uid"):
                 self._objects[kind].pop(key, None)
                 self._token = object()
+        elif metadata.get("uid") in self._gone:
+            return
         elif present is None or _version(present) != _version(obj):
             self._objects[kind][key] = dict(obj)
             self._token = object()
@@ -149,6 +156,12 @@ class World:
             return
         if type_ == "DELETED" or present is None or _concerns(kind, present, obj):
             self._wake()
+
+    def _bury(self, obj: Mapping[str, Any], version: int) -> None:
+        uid = str(obj["metadata"].get("uid", ""))
+        self._gone[uid] = max(version, self._gone.pop(uid, 0))
+        if len(self._gone) > GONE_MAX:
+            del self._gone[next(iter(self._gone))]
 
     def _plan_changed(self, _type: str, obj: Obj) -> None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -232,7 +245,8 @@ class World:
             self._objects[kind] = {
                 (obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in items
             }
-        # Versions return, with another content.
+        # Versions return, with another content; and so do objects that were deleted.
+        self._gone.clear()
         self._parsed.clear()
         self._readers.clear()
         self._token = object()
@@ -282,13 +296,15 @@ class World:
         fresh = {(obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in items}
         for key in [one for one in self._objects[kind] if one not in fresh]:
             if _version(self._objects[kind][key]) <= version:
-                del self._objects[kind][key]
+                self._bury(self._objects[kind].pop(key), version)
                 self._token = object()
                 self._wake()
         for key, obj in fresh.items():
             known = self._objects[kind].get(key)
             if known is not None and _version(obj) < _version(known) <= version:
                 del self._objects[kind][key]  # the API went back in time: what it says now is the truth
+            if self._gone.get(str(obj["metadata"].get("uid", "")), version + 1) <= version:
+                del self._gone[obj["metadata"]["uid"]]  # and so here: it is there after its deletion
             self.accept(kind, "MODIFIED", obj)
 
     # -- reading

@@ -167,9 +167,15 @@ def test_cluster_made_again_under_its_name_is_obeyed_though_hosts_remember_its_e
     cluster: ClusterUnderTest,
 ) -> None:
     """Deleted with all its plans; the hosts' memory of epochs is on their disks."""
+    before = cluster.status_of("hacluster/sandbox")["epoch"]
     for node in cluster.sandbox.layout.nodes:
         assert cluster.sandbox.on_host(node, "pkill", "-f", "backstay_operator").returncode == 0
-    cluster.await_started()
+    wait_for(
+        lambda: cluster.status_of("hacluster/sandbox")["epoch"] > before,
+        timeout_s=30.0,
+        what="one of the new replicas is the DC",
+    )
+    cluster.settle()
     made = cluster.run("kubectl", "get", "hacluster", "sandbox", "-o", "json")
     spec = json.loads(made.stdout)["spec"]
     known = cluster.status_of("hacluster/sandbox")["epoch"]

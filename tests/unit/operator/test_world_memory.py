@@ -104,3 +104,22 @@ def test_what_does_not_raise_the_generation_may_be_news_all_the_same(
     told["metadata"] |= {"resourceVersion": "8", **change}
     world.accept(kinds.HARESOURCE, "MODIFIED", told)
     assert woken == [True]
+
+
+def test_what_was_deleted_is_not_brought_back_by_answers_and_lists_that_were_on_their_way(
+    world: World,
+) -> None:
+    world.accept(kinds.HARESOURCE, "DELETED", resource(9))
+    world.accept(kinds.HARESOURCE, "MODIFIED", resource(8))
+    world._replace(kinds.HARESOURCE, [resource(8)], 8)
+    assert list(world.raw(kinds.HARESOURCE)) == []
+    again = resource(10)
+    again["metadata"]["uid"] = "another"
+    world.accept(kinds.HARESOURCE, "ADDED", again)
+    assert list(world.raw(kinds.HARESOURCE)) == [again]
+
+
+def test_what_a_list_shows_after_its_deletion_is_there_again(world: World) -> None:
+    world.accept(kinds.HARESOURCE, "DELETED", resource(9))
+    world._replace(kinds.HARESOURCE, [resource(8)], 12)
+    assert list(world.raw(kinds.HARESOURCE)) == [resource(8)]
