@@ -574,7 +574,7 @@ class Coordinator:
         expiry = self._tracker.next_expiry(view.now)
         if expiry is not None:
             times.append(expiry + 0.002)
-        overdue = self._members.judge.next_look(list(view.objects.plans), view.now)
+        overdue = self._members.judge.next_look(view.now)
         if overdue is not None:
             times.append(overdue + 0.002)
         if self._run is not None and self._run.next_deadline is not None:

@@ -32,6 +32,7 @@ class TakeoverJudge:
         self._base = epoch * BEATS_PER_EPOCH
         self._challenges: dict[str, _Challenge] = {}
         self._serial = 0
+        self._watched: frozenset[str] = frozenset()
         self.obeyed_by: Collection[str] | None = None
         """Those who have answered this DC: only their renewals can carry a challenge of its own. None: everybody."""
 
@@ -42,6 +43,7 @@ class TakeoverJudge:
 
     def look(self, nodes: Collection[str], now: float) -> None:
         """Challenge the others for every one of these nodes that has become overdue."""
+        self._watched = frozenset(nodes)
         for node in sorted(nodes):
             lease, age_s = self._tracker.lease(node), self._tracker.age_s(node, now)
             known = self._challenges.get(node)
@@ -68,10 +70,10 @@ class TakeoverJudge:
             return False
         return lease.beat is not None and lease.beat >= beat and lease.vouching_s == 0
 
-    def next_look(self, nodes: Collection[str], now: float) -> float | None:
-        """When one of the nodes will be overdue, if nothing is heard of it."""
+    def next_look(self, now: float) -> float | None:
+        """When one of the nodes that were looked at will be overdue, if nothing is heard of it."""
         times = []
-        for node in nodes:
+        for node in self._watched:
             lease, age_s = self._tracker.lease(node), self._tracker.age_s(node, now)
             if lease is not None and age_s is not None and node not in self._challenges:
                 times.append(now - age_s + lease.duration_s * (1 - LEAD_PER_LEASE))

@@ -13,6 +13,7 @@ import os
 import random
 import sys
 import time
+import traceback
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,6 +144,9 @@ class Renewer:
     def set_watchdog(self, _watchdog: WatchdogOrders | None) -> None:
         """There is none."""
 
+    def set_dismissed(self, _dismissed: bool) -> None:
+        """Agents end with the bench."""
+
     async def run(self) -> None:
         """For ever; a renewal that fails is tried again soon."""
         await asyncio.sleep(random.uniform(0.0, self._timings.renew_interval_s))
@@ -213,6 +217,7 @@ class Agent:
         hands.executor = self.pretender  # type: ignore[assignment]
         hands.recover()
         self._parts = asyncio.create_task(self._run(hands, client))
+        self._parts.add_done_callback(self._ended)
 
     def _hands(self) -> Hands:
         place = self._directory / self.node
@@ -242,6 +247,12 @@ class Agent:
                 group.create_task(_raise(hands))
         finally:
             await client.close()
+
+    def _ended(self, parts: asyncio.Task[None]) -> None:
+        """An agent that fails would be a node that is silent for no reason: then nothing is measured."""
+        if not parts.cancelled() and (error := parts.exception()) is not None:
+            traceback.print_exception(error)
+            os._exit(1)
 
     async def kill(self) -> None:
         """Half an interval after a renewal, as power cuts are on average."""

@@ -286,3 +286,16 @@ def test_more_than_a_plan_holds_is_sent_bit_by_bit() -> None:
     alone.run(20, step=0.5)
     assert len(alone.nodes["n1"].active) == 1100
     assert longest <= 1024
+
+
+@pytest.mark.parametrize("vouches", [False, True])
+def test_dc_has_nothing_to_do_while_a_node_stays_silent(trio: ModelCluster, vouches: bool) -> None:
+    """It had taken step after step for as long as a node was silent that no peers vouch for."""
+    trio.vouches = vouches
+    trio.add(resource("fs"))
+    trio.run(5)
+    trio.outcome = lambda _node, action: 1 if action.verb == "fence" else action.target_rc
+    trio.crash("n3")
+    trio.run(12)
+    assert trio.orders is not None
+    assert trio.orders.wake_in > 0.05

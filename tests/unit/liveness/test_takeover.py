@@ -48,7 +48,7 @@ def test_challenge_is_issued_once_when_a_node_is_overdue_and_not_before() -> Non
     beat = scene.look(3.26)
     assert beat == 2_000_001
     assert scene.look(3.9) == beat
-    assert scene.judge.next_look(["n1", "n2"], 3.9) == pytest.approx(3.0 + L * 3 / 4)
+    assert scene.judge.next_look(3.9) == pytest.approx(3.0 + L * 3 / 4)
 
 
 def test_only_renewals_sent_after_the_challenge_are_counted() -> None:
