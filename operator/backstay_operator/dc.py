@@ -80,11 +80,15 @@ async def at_once(step: Callable[[], Thought]) -> Thought:
 
 
 class Term:
-    """One term of one DC: everything that dies with the leadership."""
+    """One term of one DC: everything that dies with the leadership. It pauses while our hold of the Lease has run out, and goes on if
+    nobody else got it: a new term would void every order, which a slow API server can least afford."""
 
     def __init__(
-        self, coordinator: Coordinator, driver: PlanDriver, *, since: float, rewinds: int = 0
+        self, coordinator: Coordinator, driver: PlanDriver, *, tenure: str, since: float, rewinds: int = 0
     ) -> None:
+        self.tenure = tenure
+        """Of the DC Lease."""
+        self.paused = False
         self.rewinds = rewinds
         """Of the API, before this term."""
         self.coordinator = coordinator
@@ -172,17 +176,26 @@ class ClusterTask:
                     log.warning("cannot do a DC's work: %r", error, extra={"cluster": self.name})
                     pause = 0.2
             elif self._term is not None:
-                log.warning(
-                    "no longer DC", extra={"cluster": self.name, "epoch": self._term.coordinator.epoch}
-                )
-                self._term = None
-            if self._term is None:
+                self._pause(self._term)
+            if self._term is None or self._term.paused:
                 self._stand_back()
             try:
                 async with asyncio.timeout(max(0.0, pause)):
                     await self._woken.wait()
             except TimeoutError:
                 continue
+
+    def _pause(self, term: Term) -> None:
+        """Our hold of the Lease has run out."""
+        facts = {"cluster": self.name, "epoch": term.coordinator.epoch}
+        if self._elector.tenure != term.tenure:
+            log.warning("no longer DC", extra=facts)
+            self._term = None
+        elif not term.paused:
+            log.warning(
+                "the DC Lease could not be renewed in time: nothing is decided until it is", extra=facts
+            )
+            term.paused = True
 
     def _cluster(self) -> HACluster | None:
         return next((one for one in self._world.clusters() if one.metadata.name == self.name), None)
@@ -194,11 +207,14 @@ class ClusterTask:
             return 1.0
         if self._world.doubtful:
             return DOUBT_PAUSE_S
-        if self._term is not None and self._is_outdated(self._term):
+        if self._term is not None and self._is_outdated(self._term, cluster):
             self._term = None
         if self._term is None:
             self._term = await self._begin_term(cluster)
             self._grants.forget()
+        if self._term.paused:
+            self._term.paused = False
+            log.info("DC again, and nobody led meanwhile: the term goes on", extra={"cluster": self.name})
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
             await ensure_members(self._world, cluster)
             await remove_strangers(self._world, cluster)
@@ -209,9 +225,12 @@ class ClusterTask:
             await self._world.read_leases()
         return await self._step(self._term)
 
-    def _is_outdated(self, term: Term) -> bool:
-        """Whether hosts remember a newer epoch, though we hold the Lease and nobody newer has written: theirs is of a cluster that once
-        had this name, or etcd went back in time. They refuse us until our epoch is above what they know."""
+    def _is_outdated(self, term: Term, cluster: HACluster) -> bool:
+        """Whether another led while our hold of the Lease had run out. Or hosts remember a newer epoch, though we hold it and nobody
+        newer has written: theirs is of a cluster that once had this name, or etcd went back in time. They refuse us until our epoch
+        is above what they know."""
+        if self._elector.tenure != term.tenure or cluster.status.epoch > term.coordinator.epoch:
+            return True
         plans = self._world.plans
         remembered = self._known_epoch.of(
             (plans.token,), lambda: highest_epoch(plans.objects(), of_cluster=self.name)
@@ -247,15 +266,18 @@ class ClusterTask:
 
     async def _begin_term(self, cluster: HACluster) -> Term:
         """Raise the epoch, which from then on makes every older DC's writes void. Raises ApiError."""
+        tenure = self._elector.tenure
         async with asyncio.timeout(PATH_TIMEOUT_S):
             fresh = await self._client.get(kinds.HACLUSTER, self.name)
             status = fresh.get("status") or {}
             self._world.note_epoch(self.name, int(status.get("epoch", 0)))
             epoch = max(self._world.epochs.get(self.name, 0), highest_epoch(self._world.plans.objects())) + 1
             rewinds = self._world.rewinds
+            rewound = rewinds != self._rewinds or _is_demanded(self._world.plans.objects(), self.name)
+            begun: Obj = {"epoch": epoch, "dc": host_of(self.identity), "dcSince": timestamp(time.time())}
             body = {
                 "metadata": {"resourceVersion": fresh["metadata"]["resourceVersion"]},
-                "status": {"epoch": epoch, "dc": host_of(self.identity), "dcSince": timestamp(time.time())},
+                "status": begun | ({"rewoundEpoch": epoch} if rewound else {}),
             }
             try:
                 answer = await self._client.patch(kinds.HACLUSTER, self.name, body, subresource="status")
@@ -274,11 +296,11 @@ class ClusterTask:
             tracker=self._heard,
             homes=self._homes(cluster),
             term=self.identity,
-            rewound=rewinds != self._rewinds,
+            rewound=rewound,
         )
         self._rewinds = rewinds
         driver = PlanDriver(self._client, self._world.plans, epoch=epoch, may_write=self._elector.leads)
-        return Term(coordinator, driver, since=time.time(), rewinds=rewinds)
+        return Term(coordinator, driver, tenure=tenure, since=time.time(), rewinds=rewinds)
 
     def _homes(self, cluster: HACluster) -> dict[str, str]:
         """Where resources were by the last published statuses, so that a move across a change of DC is told as one."""
@@ -306,7 +328,7 @@ class ClusterTask:
         orders = thought.orders
         await term.driver.send(thought.due)
         await asyncio.gather(
-            *(self._record_fenced(one) for one in orders.fenced),
+            *(self._record_fenced(one, epoch=term.coordinator.epoch) for one in orders.fenced),
             *(self._record_let_in(one) for one in orders.let_in),
         )
         if orders.needs_list:
@@ -358,7 +380,7 @@ class ClusterTask:
         self._metrics.stands(self.name)
         self._scenes.hide(self.name)
 
-    async def _record_fenced(self, fenced: Fenced) -> None:
+    async def _record_fenced(self, fenced: Fenced, *, epoch: int) -> None:
         """At once, because a DC that follows must know that this boot is dead."""
         status: dict[str, object] = {
             "fenced": {
@@ -366,6 +388,7 @@ class ClusterTask:
                 "action": fenced.action,
                 "by": fenced.by,
                 "time": timestamp(time.time()),
+                "epoch": epoch,
             }
         }
         await self._record(fenced.node, status)
@@ -486,6 +509,15 @@ def highest_epoch(plans: Iterable[Obj], *, of_cluster: str | None = None) -> int
             known += [int(spec.get("epoch", 0)), int(status.get("observedEpoch", 0))]
             known.append(int(status.get("requiredEpoch", 0)))
     return max(known)
+
+
+def _is_demanded(plans: Iterable[Obj], cluster: str) -> bool:
+    """Whether some agent saw the API's history go back, and has obeyed no DC since."""
+    return any(
+        int((plan.get("status") or {}).get("requiredEpoch", 0)) > 0
+        for plan in plans
+        if (plan.get("spec") or {}).get("cluster") == cluster
+    )
 
 
 def host_of(identity: str) -> str:

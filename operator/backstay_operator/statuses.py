@@ -29,6 +29,7 @@ from backstay.coordinator.device_watch import Check
 from backstay.coordinator.dismissals import has_gone_along
 from backstay.coordinator.gate import VERIFYING
 from backstay.coordinator.membership import NodeView
+from backstay.coordinator.past import HISTORY_WENT_BACK, words_of_the_past
 from backstay.coordinator.watchdogs import watchdog_words
 from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import situation as seen
@@ -37,6 +38,7 @@ from backstay.state.assemble_problem import Problem
 from backstay.state.choices import Role
 from backstay.state.history import FailCount
 from backstay.transition.runner import Verdict
+from backstay_operator.constraint_line import constraint_line
 from backstay_operator.validation import (
     Key,
     Status,
@@ -166,7 +168,8 @@ def parts_of_many(scene: Scene) -> tuple[object, ...]:
     """What `statuses_of_many` reads: first what is to be compared by identity, then, in a tuple, what is equal if it says the same.
     (The time counts only for a condition that changes.)"""
     picture = scene.picture
-    by_value = (scene.problems, scene.acks, picture.held, picture.assembly.state.fail_counts)
+    past = words_of_the_past(picture.membership) if picture.held else ""
+    by_value = (scene.problems, scene.acks, picture.held, past, picture.assembly.state.fail_counts)
     return picture.situation.resources, picture.assembly.index, scene.why, scene.objects, by_value
 
 
@@ -377,7 +380,7 @@ def resource_status(scene: Scene, item: HAResource) -> Status:
             item, old, ok=False, reason=problem.code, message=problem.message, now=scene.now
         )
     else:
-        ok, reason, message = _readiness(leaves, scene.why.get(id_, ""))
+        ok, reason, message = _readiness(scene, leaves, id_, [id_])
         status["conditions"] = _condition(item, old, ok=ok, reason=reason, message=message, now=scene.now)
     status["conditions"].append(_valid(scene, item, id_))
     return status
@@ -439,7 +442,11 @@ def _failures(scene: Scene, ids: list[str]) -> Status:
     return {"failCounts": counts, "failures": max((one.count for one in wanted), default=0)}
 
 
-def _readiness(leaves: list[seen.Resource], why: str) -> tuple[bool | None, str, str]:
+def _readiness(
+    scene: Scene, leaves: list[seen.Resource], id_: str, parts: list[str]
+) -> tuple[bool | None, str, str]:
+    """`parts`: the primitives of `id_`."""
+    why = scene.why.get(id_, "")
     if not leaves:
         return None, "NotScheduled", "the DC has not looked at it yet"
     words = sorted({role_word(leaf) for leaf in leaves})
@@ -449,6 +456,8 @@ def _readiness(leaves: list[seen.Resource], why: str) -> tuple[bool | None, str,
         return True, words[-1], f"on {' '.join(places)}"
     bad = next(word for word in words if word not in good)
     wanted = leaves[0].meta.target_role
+    if any(scene.picture.held.get(part) == HISTORY_WENT_BACK for part in parts):
+        return False, HISTORY_WENT_BACK, words_of_the_past(scene.picture.membership)
     if bad == "Stopped" and wanted is Role.STOPPED:
         return False, "Disabled", "meta.targetRole is Stopped"
     return False, bad, why or f"{bad} on {' '.join(places) or 'no node'}"
@@ -491,7 +500,7 @@ def group_status(scene: Scene, group: ResourceGroup) -> Status:
             group, old, ok=False, reason=problem.code, message=problem.message, now=scene.now
         )
     else:
-        ok, reason, message = _readiness(leaves, scene.why.get(group.resource_id, ""))
+        ok, reason, message = _readiness(scene, leaves, group.resource_id, ids)
         status["conditions"] = _condition(group, old, ok=ok, reason=reason, message=message, now=scene.now)
     status["conditions"].append(_valid(scene, group, *ids))
     return status
@@ -536,31 +545,6 @@ def constraint_status(scene: Scene, item: HAConstraint) -> Status:
         "summary": constraint_line(item),
         "conditions": [*ready, _valid(scene, item)],
     }
-
-
-def constraint_line(item: HAConstraint) -> str:
-    """`cluster-ip prefers n1 (100)`."""
-    spec = item.spec
-    if spec.location is not None:
-        where = spec.location
-        what = where.resource or where.resource_pattern or "a set"
-        if where.node is None:
-            return f"{what}: location by rule"
-        score = str(where.score)
-        verb = "avoids" if score.startswith("-") else "prefers"
-        return f"{what} {verb} {where.node} ({score})"
-    if spec.colocation is not None:
-        pair = spec.colocation
-        if pair.sets:
-            return f"colocation of sets ({pair.score})"
-        return f"{pair.resource} with {pair.with_resource} ({pair.score})"
-    if spec.order is not None:
-        order = spec.order
-        if order.sets:
-            return "order of sets"
-        first = f"{order.first_action or 'start'} {order.first}"
-        return f"{first} then {order.then_action or order.first_action or 'start'} {order.then}"
-    return f"{spec.ticket.resource or 'a set'} needs ticket {spec.ticket.ticket}" if spec.ticket else ""
 
 
 def device_status(scene: Scene, device: FenceDevice) -> Status:

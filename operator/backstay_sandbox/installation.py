@@ -1,4 +1,4 @@
-"""The chart's accounts, rights and admission policies, applied without helm; and tokens as pods on nodes get them.
+"""The chart's accounts, rights and admission policies and priorities, applied without helm; and tokens as pods on nodes get them.
 
 The chart keeps this content as plain YAML whose only expression is the release's namespace (charts/backstay/files), so that what is
 tested and what the sandbox runs under is what the chart installs, to the letter.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backstay_kube.client import KubeClient
 
 CHART = Path(__file__).resolve().parents[2] / "charts/backstay"
-PARTS = ("rbac", "admission")
+PARTS = ("rbac", "admission", "flowcontrol")
 NAMESPACE_EXPRESSION = "{{ .Release.Namespace }}"
 OPERATOR, AGENT = "backstay-operator", "backstay-nodeagent"
 """The ServiceAccounts."""
@@ -30,6 +30,7 @@ Manifest = dict[str, Any]
 SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount", True)
 POD = Kind("", "v1", "pods", "Pod", True)
 _RBAC, _ADMISSION = "rbac.authorization.k8s.io", "admissionregistration.k8s.io"
+_FLOW = "flowcontrol.apiserver.k8s.io"
 KINDS = {
     kind.name: kind
     for kind in (
@@ -40,6 +41,8 @@ KINDS = {
         Kind(
             _ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", False
         ),
+        Kind(_FLOW, "v1", "prioritylevelconfigurations", "PriorityLevelConfiguration", False),
+        Kind(_FLOW, "v1", "flowschemas", "FlowSchema", False),
     )
 }
 
@@ -49,7 +52,7 @@ class InstallationError(RuntimeError):
 
 
 def security_manifests(namespace: str = LEASE_NAMESPACE) -> list[Manifest]:
-    """ServiceAccounts, roles, bindings and policies, in the order in which they are applied."""
+    """ServiceAccounts, roles, bindings, policies and priorities, in the order in which they are applied."""
     found: list[Manifest] = [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
         for name in (OPERATOR, AGENT)

@@ -54,6 +54,8 @@ class ModelNode:
     """It has promised not to count: its renewals are marked."""
     unsent: list[str] = field(default_factory=list)
     """What it stopped while it was cut off; its status will say so when it is back."""
+    obeys: bool = True
+    """False: its keeper renews, and its agent does not read."""
     vouched: bool = False
     """Peers have promised: cut off, it goes on."""
 
@@ -132,12 +134,13 @@ class ModelCluster:
         metadata = self.cluster.metadata.model_copy(update={"generation": generation})
         self.cluster = self.cluster.model_copy(update={"spec": spec, "metadata": metadata})
 
+    def set_status(self, name: str, **fields: object) -> None:
+        node = self.hanodes[name]
+        self.hanodes[name] = node.model_copy(update={"status": node.status.model_copy(update=fields)})
+
     def set_published(self, name: str, state: str) -> None:
         """What a DC before has written into the node's status."""
-        node = self.hanodes[name]
-        self.hanodes[name] = node.model_copy(
-            update={"status": node.status.model_copy(update={"state": state})}
-        )
+        self.set_status(name, state=state)
 
     def request(self, resource: str, request: dict[str, object]) -> None:
         """Write a one-shot request into a resource."""
@@ -218,7 +221,7 @@ class ModelCluster:
         )
         self.tracker.observe(lease, self.now)
         node.renewed_at = self.now  # type: ignore[attr-defined]
-        if node.plan is not None:
+        if node.plan is not None and node.obeys:
             self._obey(node)
 
     def _cut_off(self, node: ModelNode) -> None:
@@ -449,7 +452,7 @@ class ModelCluster:
                 node.plan.spec = spec
                 node.plan.metadata.generation += 1
         for fenced in orders.fenced:
-            record = FencedStatus(boot_id=fenced.boot_id, time=timestamp(self.wall))
+            record = FencedStatus(boot_id=fenced.boot_id, time=timestamp(self.wall), epoch=self.epoch)
             status = self.hanodes[fenced.node].status.model_copy(update={"fenced": record})
             self.hanodes[fenced.node] = self.hanodes[fenced.node].model_copy(update={"status": status})
 

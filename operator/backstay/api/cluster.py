@@ -304,6 +304,11 @@ class HAClusterStatus(Model):
     """Written by the DC."""
 
     epoch: int = Field(default=0, description="Fencing token: rises with every new DC, never goes back.")
+    rewound_epoch: int = Field(
+        default=0,
+        description="Of the first DC after the API's history last went back (a restored etcd). What a node that has obeyed no DC since "
+        "then may run is not known.",
+    )
     transition_number: int = Field(default=0, description="The last transition number given out.")
     dc: str = Field(default="", description="Identity of the DC: the operator replica that decides.")
     dc_since: Timestamp | None = None

@@ -44,6 +44,10 @@ class FencedStatus(Model):
     action: str = ""
     by: str = Field(default="", description="Device, node that ran it, or 'administrator'.")
     time: Timestamp
+    epoch: int = Field(
+        default=0,
+        description="Of the DC that recorded it. A record from before the API's history went back proves nothing.",
+    )
 
 
 class UnfencedStatus(Model):

@@ -245,6 +245,7 @@ class Coordinator:
             now=view.now,
             shutdown=objects.cluster.spec.shutdown,
             watchdog=watchdog_rule(objects.cluster),
+            rewound_epoch=objects.cluster.status.rewound_epoch,
         )
         self._tell_nodes(membership, orders)
         orders.story += brake_news(self._membership, membership)
@@ -558,6 +559,7 @@ class Coordinator:
         vouching = self._peers.vouching_of(
             membership, spec.properties, addresses=view.addresses, key_secret=view.vouch_key
         )
+        self._members.vouches = bool(vouching)
         return self._book.specs(
             membership,
             heartbeat=spec.heartbeat,

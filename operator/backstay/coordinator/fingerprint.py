@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from backstay.api import HANode, HANodePlan, Resource
 from backstay.coordinator.membership import Membership
+from backstay.coordinator.past import HISTORY_WENT_BACK
 from backstay.coordinator.trigger import Cause, Trigger
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Objects
@@ -274,6 +275,11 @@ def _held_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> Trigger
     for name in sorted(newer.keys() | older.keys()):
         was, now = older.get(name), newer.get(name)
         if was != now:
-            words = f"{name} was verified" if now is None else f"{name} is held back: {now}"
+            if now is not None:
+                words = f"{name} is held back: {now}"
+            elif was == HISTORY_WENT_BACK:
+                words = f"it is known again that {name} runs nowhere else"
+            else:
+                words = f"{name} was verified"
             return Trigger(Cause.CONFIGURATION, words)
     return None

@@ -14,6 +14,7 @@ from backstay.api import HANodePlan
 from backstay.coordinator.enquiry import Enquirer
 from backstay.coordinator.membership import Membership
 from backstay.coordinator.orders import PlanBook
+from backstay.coordinator.past import HISTORY_WENT_BACK, held_for_the_past
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Assembly, Objects
 from backstay.state.assemble_problem import Problem
@@ -36,7 +37,7 @@ READ_ON_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated:
-    """The assembly with what is held back, and why: resource id -> code of the error, or VERIFYING."""
+    """The assembly with what is held back, and why: resource id -> code of the error, VERIFYING, or HISTORY_WENT_BACK."""
 
     assembly: Assembly
     held: Mapping[str, str]
@@ -76,7 +77,12 @@ class Gate:
         judgement = self._judge(objects, assembly)
         findings = judgement.conclude(objects.plans)
         waiting = self._waiting(judgement, objects.plans, membership, now)
-        held = {**dict.fromkeys(waiting, VERIFYING), **findings.faulty}
+        lost = held_for_the_past(membership, assembly.requires, active)
+        held = {
+            **dict.fromkeys(waiting, VERIFYING),
+            **dict.fromkeys(lost, HISTORY_WENT_BACK),
+            **findings.faulty,
+        }
         problems = (*assembly.problems, *findings.problems)
         until = min((self._since[id_] + HOLD_NEW_S for id_ in waiting), default=now + 60.0)
         return Gated(

@@ -61,6 +61,8 @@ class NodeView:
     """Its watchdog has reset it: what ran there does not run any more."""
     may_run: frozenset[str] = frozenset()
     """Of a node that is to be shut down: resources that may be active there, or were ordered to be."""
+    unaccounted: bool = False
+    """The API's history went back, and the node has not said since what it runs (design note 0012)."""
     braked: bool = False
     """Silent, and left alone: it may be our view that is wrong (the storm brake)."""
 
@@ -118,6 +120,9 @@ class MembershipKeeper:
         self._footprints: dict[str, Kept[Footprint]] = {}
         self._brake = StormBrake()
         self._shutdown = False
+        self._unaccounted: frozenset[str] = frozenset()
+        self.vouches = True
+        """Whether nodes are given peers now, so that one whose plan is not to be trusted may have some."""
 
     def sync_of(self, node: str) -> int:
         """The sync number that the node's plan shall carry."""
@@ -135,13 +140,20 @@ class MembershipKeeper:
         now: float,
         shutdown: bool = False,
         watchdog: WatchdogRule | None = None,
+        rewound_epoch: int = 0,
     ) -> Membership:
         """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet.
-        `shutdown`: of the cluster, so of every node."""
+        `shutdown`: of the cluster, so of every node. `rewound_epoch`: what is from before it may be of a past of the API."""
         self._shutdown = shutdown
+        self._unaccounted = frozenset(
+            name
+            for name, node in nodes.items()
+            if self._is_unaccounted(node, plans.get(name), fenced.get(name), rewound_epoch)
+        )
         views: dict[str, NodeView] = {}
         self.judge.obeyed_by = frozenset(self._synced)
-        self.judge.look([name for name in sorted(nodes) if _peers_of(plans.get(name)) is not None], now)
+        asking = [name for name in nodes if _peers_of(plans.get(name)) is not None]
+        self.judge.look({*asking, *self._unaccounted}, now)
 
         def facts_of(name: str, pulse: Pulse) -> NodeFacts:
             return self._facts(
@@ -178,8 +190,12 @@ class MembershipKeeper:
                 watchdog=lease.watchdog if lease is not None else None,
                 may_run=self._footprint(name, plan, requires).resources if facts.shutdown else frozenset(),
                 bitten=verdict.condition is NodeCondition.UNCLEAN and self._is_bitten(name, watchdog, now),
+                unaccounted=name in self._unaccounted,
                 braked=braked,
             )
+        return self._counted(views, brake)
+
+    def _counted(self, views: Mapping[str, NodeView], brake: Brake) -> Membership:
         members = [view for view in views.values() if view.pulse is not Pulse.ABSENT or view.boot_id]
         alive = [view for view in members if view.pulse is Pulse.FRESH or self._trusted(view)]
         return Membership(
@@ -222,7 +238,7 @@ class MembershipKeeper:
 
     def _is_bitten(self, name: str, rule: WatchdogRule | None, now: float) -> bool:
         """Whether its watchdog must have reset it by now (design note 0005)."""
-        at = None if rule is None else self.bite_at(name, rule, now)
+        at = None if rule is None or name in self._unaccounted else self.bite_at(name, rule, now)
         if at is None or rule is None or now < at:
             return False
         return self._tracker.silent_for(name, rule.takeover_delay_s, now)
@@ -246,10 +262,11 @@ class MembershipKeeper:
         """Whether others may start what this silent node ran. Where it knows of peers, a quorum of both those and the present members
         must stand behind it (design note 0003)."""
         peers = _peers_of(plans.get(name))
-        if peers is None:
+        if peers is None and not (name in self._unaccounted and self.vouches):
             return True
         present = [one for one in plans if self._tracker.lease(one) is not None or plans[one].status.boot_id]
-        return self.judge.may_take(name, peers, now) and self.judge.may_take(name, present, now)
+        of_peers = peers is None or self.judge.may_take(name, peers, now)
+        return of_peers and self.judge.may_take(name, present, now)
 
     def _patient(self, name: str, plan: HANodePlan | None, pulse: Pulse, now: float) -> Pulse:
         """A node that reported once and has no Lease (it may be about to make its first) is watched for a lease before it is judged."""
@@ -297,6 +314,19 @@ class MembershipKeeper:
             self._stale.discard(name)
             self._given_up.discard(name)
 
+    def _is_unaccounted(
+        self, node: HANode, plan: HANodePlan | None, fenced: FencedBoot | None, rewound_epoch: int
+    ) -> bool:
+        """Whether all that is known of the node may be of a past of the API: its report, that it was fenced or shut down, its
+        watchdog. Then it may run anything. (One that was never heard of is no member.)"""
+        if not rewound_epoch or (plan is not None and plan.status.observed_epoch >= rewound_epoch):
+            return False
+        lease, record = self._tracker.lease(node.metadata.name), node.status.fenced
+        boot = lease.boot_id if lease is not None else plan.status.boot_id if plan is not None else ""
+        ended = fenced is not None and fenced.boot_id == boot
+        recorded = record is not None and record.epoch >= rewound_epoch and record.boot_id == boot
+        return bool(boot) and not ended and not recorded
+
     def _is_echo(self, name: str, fenced: FencedBoot, now: float) -> bool:
         """Whether the last renewal that was seen can be from before the fencing: a watch may be late, within reason."""
         lease, age_s = self._tracker.lease(name), self._tracker.age_s(name, now)
@@ -320,7 +350,8 @@ class MembershipKeeper:
         fenced: FencedBoot | None,
     ) -> NodeFacts:
         name = node.metadata.name
-        recorded = node.status.fenced.boot_id if node.status.fenced else ""
+        lost = name in self._unaccounted
+        recorded = node.status.fenced.boot_id if node.status.fenced and not lost else ""
         lease = self._tracker.lease(name)
         footprint = self._footprint(name, plan, requires)
         return NodeFacts(
@@ -330,9 +361,10 @@ class MembershipKeeper:
             fenced_boot=fenced.boot_id if fenced is not None else recorded,
             echo=fenced is not None and self._is_echo(name, fenced, now),
             synced=name in self._synced,
-            may_run=bool(footprint.resources),
-            only_free=footprint.only_free,
-            shutdown=node.spec.shutdown or self._shutdown,
+            may_run=lost or bool(footprint.resources),
+            only_free=all(one in _FREE for one in requires.values()) if lost else footprint.only_free,
+            shutdown=(node.spec.shutdown or self._shutdown) and not lost,
+            unaccounted=lost,
             fencing_enabled=fencing_enabled,
             before=self._before.get(name),
             age_s=self._tracker.age_s(name, now),

@@ -53,6 +53,8 @@ class NodeFacts:
     age_s: float | None = None
     given_up: bool = True
     """Once its lease has run out: others may start what needs no fencing. False while it may live by the promises of peers."""
+    unaccounted: bool = False
+    """The API's history went back, and it has not said since what it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +129,10 @@ def _judge_silent(facts: NodeFacts) -> NodeVerdict:
             released=True,
         )
     silent = f" for {facts.age_s:.1f} s" if facts.age_s is not None else ""
+    past = ", nor did it say what it runs since the API's history went back" if facts.unaccounted else ""
     return NodeVerdict(
         condition=NodeCondition.UNCLEAN,
-        reason=f"node lost: no heartbeat{silent}",
+        reason=f"node lost: no heartbeat{silent}{past}",
         released=facts.given_up,
         frozen=_is_frozen(facts),
     )

@@ -24,7 +24,16 @@ from unit.chart.exposed import ROOT
 
 CHART = ROOT / "charts/backstay"
 GOLDEN = Path(__file__).with_name("golden")
-BARE = ("crds.install=false", "rbac.create=false", "admission.create=false", "monitoring.alerts=false")
+BARE = tuple(
+    f"{part}=false"
+    for part in (
+        "crds.install",
+        "rbac.create",
+        "admission.create",
+        "flowControl.create",
+        "monitoring.alerts",
+    )
+)
 PROMETHEUS = ("--api-versions", "monitoring.coreos.com/v1")
 Document = dict[str, Any]
 

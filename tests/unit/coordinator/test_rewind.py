@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from backstay.api.node import FencedStatus
 from backstay.coordinator import Coordinator
 from harness.model_cluster import ModelCluster
 from unit.coordinator.test_failover import cluster, power_switch, resource
 from unit.coordinator.test_vouching import model
+from unit.coordinator.test_watchdog import trio as guarded
 
 
 def rewound(made: ModelCluster) -> None:
     """As the operator does it: ages begin anew, a new term begins."""
     made.tracker.begin_anew(made.now)
     made.epoch += 1
+    status = made.cluster.status.model_copy(update={"rewound_epoch": made.epoch})
+    made.cluster = made.cluster.model_copy(update={"status": status})
     made.dc = Coordinator(
         cluster="c", epoch=made.epoch, number=0, tracker=made.tracker, homes={}, term="b", rewound=True
     )
@@ -86,3 +90,88 @@ def test_renewal_of_a_node_that_obeys_another_dc_is_no_answer_to_this_ones_chall
     assert not judge.may_take(home, others, made.now)
     judge.obeyed_by = frozenset(others)
     assert judge.may_take(home, others, made.now)
+
+
+def forgotten(made: ModelCluster, name: str) -> None:
+    """The backup is from before the node was given anything to run, or peers to ask."""
+    plan = made.nodes[name].plan
+    assert plan is not None
+    gone = {"history": [], "results": [], "pending": [], "absences": []}
+    made.nodes[name].plan = plan.model_copy(
+        update={
+            "spec": plan.spec.model_copy(update={"vouching": None, "actions": []}),
+            "status": plan.status.model_copy(update=gone),
+        }
+    )
+
+
+def test_what_a_silent_node_was_given_since_the_backup_starts_nowhere_else_while_it_lives_by_promises() -> (
+    None
+):
+    """Seed 424 of the simulation: by the restored history nothing ran on the node, so the address was started elsewhere at once."""
+    made = model("n1", "n2", "n3")
+    (home,) = made.where("ip")
+    peer = next(name for name in made.nodes if name != home)
+    made.cut(home)
+    made.nodes[home].vouched = made.nodes[peer].promised = True
+    forgotten(made, home)
+    rewound(made)
+    made.run(10)
+    assert made.where("ip") == [home]
+    assert made.orders is not None
+    assert made.orders.picture.held == {"ip": "HistoryWentBack"}
+    made.nodes[home].vouched = made.nodes[peer].promised = False
+    made.run(6)
+    assert made.where("ip") not in ([], [home])
+
+
+def test_node_that_is_heard_and_has_not_answered_may_run_anything() -> None:
+    made = trio()
+    (home,) = made.where("db")
+    forgotten(made, home)
+    made.nodes[home].obeys = False
+    rewound(made)
+    made.run(20)
+    assert made.where("db") == [home]
+    made.nodes[home].obeys = True
+    made.run(5)
+    assert made.where("db") == [home]
+
+
+def test_record_of_a_fencing_from_before_the_history_went_back_proves_nothing() -> None:
+    made = trio()
+    (home,) = made.where("db")
+    made.cut(home)
+    forgotten(made, home)
+    record = FencedStatus(
+        boot_id=made.nodes[home].boot_id, action="reboot", by="pdu", time="2026-01-01T00:00:00Z"
+    )
+    made.set_status(home, fenced=record)
+    rewound(made)
+    made.run(8)
+    assert [line.split()[-1] for line in made.fence_log] == [home]
+    assert made.where("db") not in ([], [home])
+
+
+def test_node_that_was_fenced_since_is_accounted_for_by_the_next_dc_too() -> None:
+    made = trio()
+    (home,) = made.where("db")
+    made.crash(home)
+    rewound(made)
+    made.outcome = lambda _node, action: 0 if action.verb == "fence" else action.target_rc
+    made.run(8)
+    assert len(made.fence_log) == 1
+    made.new_dc()
+    made.run(8)
+    assert made.where("db") not in ([], [home])
+    assert len(made.fence_log) == 1
+
+
+def test_watchdog_that_was_armed_in_the_past_proves_no_death() -> None:
+    """It may have been disarmed since the backup."""
+    made = guarded()
+    (home,) = made.where("fs")
+    made.cut(home)
+    rewound(made)
+    made.run(60)
+    assert made.where("fs") == [home]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
 
+from backstay.api import HACluster
+from backstay.coordinator import Coordinator
 from backstay_kube import kinds
 from backstay_kube.client import ObjectList
-from backstay_operator.dc import ClusterTask, highest_epoch
+from backstay_operator.dc import ClusterTask, Term, highest_epoch
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.world import World
@@ -36,10 +39,14 @@ def test_epoch_that_an_agent_demands_after_the_api_went_back_counts_too() -> Non
 
 
 class Leading:
-    """An elector that always leads."""
+    """An elector that leads as long as `holds`."""
+
+    def __init__(self) -> None:
+        self.holds = True
+        self.tenure = "first"
 
     def leads(self) -> bool:
-        return True
+        return self.holds
 
     def follow(self, _heartbeat: object) -> None:
         return
@@ -57,7 +64,7 @@ class Beginner(ClusterTask):
         return 60.0
 
 
-async def test_term_that_gets_no_answer_in_time_is_begun_again() -> None:
+def beginner(elector: Leading) -> Beginner:
     client: Any = object()
     task = Beginner(
         World(client),
@@ -67,13 +74,53 @@ async def test_term_that_gets_no_answer_in_time_is_begun_again() -> None:
         metrics=Metrics(CollectorRegistry()),
         scenes=SceneCollector(),
     )
-    task._elector = Leading()  # type: ignore[assignment]
-    task._term = object()  # type: ignore[assignment]
+    task._elector = elector  # type: ignore[assignment]
+    coordinator: Any = Coordinator(cluster="c", epoch=4, number=0, tracker=task._heard, homes={})
+    driver: Any = None
+    task._term = Term(coordinator, driver, tenure="first", since=0.0)
+    return task
+
+
+async def test_term_that_gets_no_answer_in_time_is_begun_again() -> None:
+    task = beginner(Leading())
     running = asyncio.create_task(task._loop())
     await asyncio.sleep(1.0)
     assert not running.done()
     assert task.attempts == 3
     running.cancel()
+
+
+@pytest.mark.parametrize(("tenure", "goes_on"), [("first", True), ("", False), ("second", False)])
+async def test_term_goes_on_after_the_lease_ran_out_only_if_nobody_led_meanwhile(
+    tenure: str, goes_on: bool
+) -> None:
+    elector = Leading()
+    task = beginner(elector)
+    term = task._term
+    running = asyncio.create_task(task._loop())
+    elector.holds = False
+    await asyncio.sleep(0.05)
+    assert task._term is term
+    assert term is not None
+    assert term.paused
+    assert task.attempts == 0
+    elector.tenure = tenure
+    task.wake()
+    await asyncio.sleep(0.05)
+    assert (task._term is term) is goes_on
+    running.cancel()
+
+
+@pytest.mark.parametrize(
+    ("tenure", "epoch", "outdated"), [("first", 4, False), ("second", 4, True), ("first", 5, True)]
+)
+def test_term_is_over_when_another_led_or_began_one(tenure: str, epoch: int, outdated: bool) -> None:
+    elector = Leading()
+    task = beginner(elector)
+    assert task._term is not None
+    elector.tenure = tenure
+    cluster = HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": epoch}})
+    assert task._is_outdated(task._term, cluster) is outdated
 
 
 class RestoredServer:
