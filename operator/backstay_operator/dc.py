@@ -81,14 +81,16 @@ async def at_once(step: Callable[[], Thought]) -> Thought:
 
 class Term:
     """One term of one DC: everything that dies with the leadership. It pauses while our hold of the Lease has run out, and goes on if
-    nobody else got it: a new term would void every order, which a slow API server can least afford."""
+    nobody else got it: a new term would void every order, which a slow API server can least afford. But not after longer than a node's
+    lease: what was thought of nodes before is no basis then for a policy that fences or stops, and all are watched anew."""
 
     def __init__(
         self, coordinator: Coordinator, driver: PlanDriver, *, tenure: str, since: float, rewinds: int = 0
     ) -> None:
         self.tenure = tenure
         """Of the DC Lease."""
-        self.paused = False
+        self.paused_at: float | None = None
+        """Monotonic; None while we lead."""
         self.rewinds = rewinds
         """Of the API, before this term."""
         self.coordinator = coordinator
@@ -177,7 +179,7 @@ class ClusterTask:
                     pause = 0.2
             elif self._term is not None:
                 self._pause(self._term)
-            if self._term is None or self._term.paused:
+            if self._term is None or self._term.paused_at is not None:
                 self._stand_back()
             try:
                 async with asyncio.timeout(max(0.0, pause)):
@@ -191,11 +193,11 @@ class ClusterTask:
         if self._elector.tenure != term.tenure:
             log.warning("no longer DC", extra=facts)
             self._term = None
-        elif not term.paused:
+        elif term.paused_at is None:
             log.warning(
                 "the DC Lease could not be renewed in time: nothing is decided until it is", extra=facts
             )
-            term.paused = True
+            term.paused_at = time.monotonic()
 
     def _cluster(self) -> HACluster | None:
         return next((one for one in self._world.clusters() if one.metadata.name == self.name), None)
@@ -212,8 +214,8 @@ class ClusterTask:
         if self._term is None:
             self._term = await self._begin_term(cluster)
             self._grants.forget()
-        if self._term.paused:
-            self._term.paused = False
+        if self._term.paused_at is not None:
+            self._term.paused_at = None
             log.info("DC again, and nobody led meanwhile: the term goes on", extra={"cluster": self.name})
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
             await ensure_members(self._world, cluster)
@@ -226,10 +228,13 @@ class ClusterTask:
         return await self._step(self._term)
 
     def _is_outdated(self, term: Term, cluster: HACluster) -> bool:
-        """Whether another led while our hold of the Lease had run out. Or hosts remember a newer epoch, though we hold it and nobody
-        newer has written: theirs is of a cluster that once had this name, or etcd went back in time. They refuse us until our epoch
-        is above what they know."""
+        """Whether another led while our hold of the Lease had run out, or it had for too long. Or hosts remember a newer epoch, though
+        we hold it and nobody newer has written: theirs is of a cluster that once had this name, or etcd went back in time. They
+        refuse us until our epoch is above what they know."""
         if self._elector.tenure != term.tenure or cluster.status.epoch > term.coordinator.epoch:
+            return True
+        lease_s = cluster.spec.heartbeat.lease_duration_milliseconds / 1000
+        if term.paused_at is not None and time.monotonic() - term.paused_at > lease_s:
             return True
         plans = self._world.plans
         remembered = self._known_epoch.of(

@@ -16,13 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backstay.api import Heartbeat
 from backstay_sandbox.controlplane import binaries
 from backstay_sandbox.controlplane.plane import ControlPlaneError
 from bench.failover.report import write_generated
-from bench.scale.bed import Bed, ScaleError, bed
+from bench.scale.bed import MANY, SLOW_HEARTBEAT, Bed, ScaleError, bed
 from bench.scale.report import markdown
 
-SIZES = ((100, 10), (300, 10), (300, 50), (1000, 10), (1000, 50), (1000, 100), (1000, 200))
+SIZES = ((100, 10), (300, 10), (1000, 10), (300, 50), (1000, 50), (300, 100), (1000, 100), (100, 200))
 SETTLE_S = 10.0
 REST_S = 20.0
 PLACE_TIMEOUT_S = 600.0
@@ -88,6 +89,7 @@ def measure(made: Bed, resources: int) -> Figures:
     return {
         "resources": resources,
         "nodes": nodes,
+        "lease": (SLOW_HEARTBEAT if nodes >= MANY else Heartbeat().wire())["leaseDuration"],
         "first_placement": placed,
         "at_rest": at_rest(made),
         "failover": failovers(made, resources),

@@ -8,6 +8,7 @@ from typing import Any
 
 HEADS = (
     "resources x nodes",
+    "lease",
     "first placement",
     "last renewal until the last start is ordered (median of kills)",
     "moved by a kill",
@@ -31,6 +32,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     plane = rest["apiserver_cpu_percent"] + rest["etcd_cpu_percent"]
     return [
         f"{row['resources']} x {row['nodes']}",
+        row["lease"],
         f"{row['first_placement']['seconds']:.0f} s",
         f"{statistics.median(failover['last_start_s']):.2f} s",
         f"{statistics.median(failover['moved']):.0f}",

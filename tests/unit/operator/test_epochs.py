@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ async def test_term_goes_on_after_the_lease_ran_out_only_if_nobody_led_meanwhile
     await asyncio.sleep(0.05)
     assert task._term is term
     assert term is not None
-    assert term.paused
+    assert term.paused_at is not None
     assert task.attempts == 0
     elector.tenure = tenure
     task.wake()
@@ -120,6 +121,16 @@ def test_term_is_over_when_another_led_or_began_one(tenure: str, epoch: int, out
     assert task._term is not None
     elector.tenure = tenure
     cluster = HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": epoch}})
+    assert task._is_outdated(task._term, cluster) is outdated
+
+
+@pytest.mark.parametrize(("paused_s", "outdated"), [(2.0, False), (3.5, True)])
+def test_term_is_over_when_its_pause_outlasts_a_lease(paused_s: float, outdated: bool) -> None:
+    """Seed 37 of the simulation: what was thought of nodes half a minute before made noQuorumPolicy fence them at once."""
+    task = beginner(Leading())
+    assert task._term is not None
+    task._term.paused_at = time.monotonic() - paused_s
+    cluster = HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": 4}})
     assert task._is_outdated(task._term, cluster) is outdated
 
 
