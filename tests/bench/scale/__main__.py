@@ -89,7 +89,10 @@ def measure(made: Bed, resources: int) -> Figures:
     return {
         "resources": resources,
         "nodes": nodes,
-        "lease": (SLOW_HEARTBEAT if nodes >= MANY else Heartbeat().wire())["leaseDuration"],
+        "lease_s": Heartbeat.model_validate(
+            SLOW_HEARTBEAT if nodes >= MANY else {}
+        ).lease_duration_milliseconds
+        / 1000,
         "first_placement": placed,
         "at_rest": at_rest(made),
         "failover": failovers(made, resources),

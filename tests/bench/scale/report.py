@@ -32,7 +32,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     plane = rest["apiserver_cpu_percent"] + rest["etcd_cpu_percent"]
     return [
         f"{row['resources']} x {row['nodes']}",
-        row["lease"],
+        f"{row['lease_s']:g} s",
         f"{row['first_placement']['seconds']:.0f} s",
         f"{statistics.median(failover['last_start_s']):.2f} s",
         f"{statistics.median(failover['moved']):.0f}",
