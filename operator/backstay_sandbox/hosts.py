@@ -248,6 +248,8 @@ def daemon_service(layout: Layout, node: str, name: str) -> ServiceConfig:
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # What a daemon that is killed leaves behind is gone with its host.
+            "TMPDIR": "/run/backstay-host",
             # Hosts run the code that the sandbox runs.
             **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
         },

@@ -20,13 +20,14 @@ WAIT_S = 15
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _definition(server: Server) -> None:
+def _definition(server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
     import yaml
     from kubernetes import config, dynamic
     from kubernetes.dynamic import exceptions  # noqa: F401 (makes dynamic.exceptions known)
 
     api = config.new_client_from_config(str(server.kubeconfig))
-    definitions = dynamic.DynamicClient(api).resources.get(
+    discovered = str(tmp_path_factory.mktemp("discovered") / "cache.json")
+    definitions = dynamic.DynamicClient(api, cache_file=discovered).resources.get(
         api_version="apiextensions.k8s.io/v1", kind="CustomResourceDefinition"
     )
     with contextlib.suppress(dynamic.exceptions.ConflictError):
