@@ -75,6 +75,8 @@ class Checkers:
         """By boot and resource: the failure of a monitor that is not in the journal yet, and the agent that saw it."""
         self._busy: dict[tuple[str, str], int] = {}
         self._renewed: dict[str, float] = {}
+        self._renewed_boot: dict[str, str] = {}
+        """Of the last renewal: a host that has just booted again may be silent for what its former boot was proven to be."""
         self._suspended: set[str] = set()
         self._planned: set[str] = set()
         """Ids of starts that DCs have ordered."""
@@ -172,7 +174,7 @@ class Checkers:
             for name, other in self._renewed.items()
             if now - other > target.lease_s
             and abs(other - at) < STORM_S
-            and self._world.hosts[name].boot_id not in over
+            and self._renewed_boot[name] not in over
         ]
         return len(together) > storm_limit(len(self._renewed))
 
@@ -396,7 +398,9 @@ class Checkers:
         """After each write that reached the server."""
         self._world.detail(f"{process} {method} {target.plural}/{target.name}/{target.subresource}: {status}")
         if status < 300 and target.plural == kinds.LEASE.plural and "/keeper" in process:
-            self._renewed[process.partition("/")[0]] = self._world.loop.time()
+            name = process.partition("/")[0]
+            self._renewed[name] = self._world.loop.time()
+            self._renewed_boot[name] = self._world.hosts[name].boot_id
         if (
             status >= 300
             or target.plural != kinds.HANODEPLAN.plural
