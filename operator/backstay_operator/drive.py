@@ -1,4 +1,4 @@
-"""Writes plans: only where they differ, each with the epoch and the resourceVersion, all nodes at once."""
+"""Writes plans: only where they differ, each with the epoch and the resourceVersion, many nodes at once, those with orders first."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 5
 TIMEOUT_S = 2.0
 SHORT = 32
-LONG_AT_ONCE, LONG_UNTIL_S = 2, 1.5
-"""Plans of more actions than SHORT are written a few at a time, so that each gets through on a slow API server, where all at once would
-all be given up. Those not begun by then wait for the next round, so that the DC goes on looking."""
+LONG_AT_ONCE, SHORT_AT_ONCE, UNTIL_S = 2, 16, 1.5
+"""Plans are written some at a time, those of more actions than SHORT a few, so that each gets through on a slow API server, where all
+at once would all be given up. Those not begun by then wait for the next round, so that the DC goes on looking."""
 PER_ACTION_S = 0.02
 """A long plan takes an API server longer to check and store, and would never be written if nobody waited for that."""
 
@@ -40,6 +40,7 @@ class PlanDriver:
         self._may_write = may_write
         self.writes = 0
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
+        self._short = asyncio.Semaphore(SHORT_AT_ONCE)
         self._written: dict[str, tuple[Obj | None, object]] = {}
         self._wires: dict[str, dict[str, Obj]] = {}
         """By node and id: actions as written out. What an id asks for never changes."""
@@ -62,7 +63,8 @@ class PlanDriver:
         """Write these. Raises Superseded; other failures are logged and left to the next round."""
         if not due:
             return
-        until = asyncio.get_running_loop().time() + LONG_UNTIL_S
+        due = dict(sorted(due.items(), key=lambda one: not one[1]["actions"]))
+        until = asyncio.get_running_loop().time() + UNTIL_S
         results = await asyncio.gather(
             *(self._write_in_turn(node, spec, until) for node, spec in due.items()), return_exceptions=True
         )
@@ -95,10 +97,7 @@ class PlanDriver:
         return {**_head(spec), "actions": list(actions.values())}
 
     async def _write_in_turn(self, node: str, spec: Obj, until: float) -> None:
-        if len(spec["actions"]) <= SHORT:
-            await self._write_one(node, spec)
-            return
-        async with self._long:
+        async with self._short if len(spec["actions"]) <= SHORT else self._long:
             if asyncio.get_running_loop().time() < until:
                 await self._write_one(node, spec)
 

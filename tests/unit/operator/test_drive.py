@@ -10,7 +10,7 @@ import pytest
 from backstay.api import HANodePlanSpec, PlanAction
 from backstay_kube.errors import ApiConflict, ApiInvalid, ApiUnavailable
 from backstay_operator import drive
-from backstay_operator.drive import ATTEMPTS, LONG_AT_ONCE, SHORT, PlanDriver, Superseded
+from backstay_operator.drive import ATTEMPTS, LONG_AT_ONCE, SHORT, SHORT_AT_ONCE, PlanDriver, Superseded
 
 
 class ContraryApi:
@@ -163,20 +163,26 @@ def specs(nodes: int, actions: int) -> dict[str, HANodePlanSpec]:
     }
 
 
-async def test_short_plans_are_written_all_at_once_and_long_ones_a_few_at_a_time() -> None:
+async def test_short_plans_are_written_many_at_a_time_and_long_ones_a_few() -> None:
     api = SlowApi(0.01)
     made = driver(api)
     await made.write(specs(20, SHORT))
-    assert (api.most, len(api.writes)) == (20, 20)
+    assert (api.most, len(api.writes)) == (SHORT_AT_ONCE, 20)
     api.most = 0
     await made.write(specs(20, SHORT + 1))
     assert (api.most, len(api.writes)) == (LONG_AT_ONCE, 40)
 
 
+async def test_plans_with_orders_are_written_before_those_that_only_say_what_has_changed() -> None:
+    api = SlowApi(0.0)
+    await driver(api).write(specs(20, 0) | {"z": specs(1, 1)["n0"]})
+    assert [bool(one["spec"]["actions"]) for one in api.writes] == [True] + [False] * 20
+
+
 async def test_what_a_slow_server_leaves_no_time_for_waits_for_the_next_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(drive, "LONG_UNTIL_S", 0.05)
+    monkeypatch.setattr(drive, "UNTIL_S", 0.05)
     api = SlowApi(0.03)
     made = driver(api)
     await made.write(specs(20, SHORT + 1))
