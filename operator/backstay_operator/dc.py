@@ -89,8 +89,7 @@ class Term:
     ) -> None:
         self.tenure = tenure
         """Of the DC Lease."""
-        self.paused_at: float | None = None
-        """Monotonic; None while we lead."""
+        self.paused = False
         self.rewinds = rewinds
         """Of the API, before this term."""
         self.coordinator = coordinator
@@ -129,7 +128,7 @@ class ClusterTask:
         self._woken = asyncio.Event()
         self._term: Term | None = None
         self._members_at = float("-inf")
-        self._rewinds = 0
+        self._rewinds = world.rewinds
         """Of the API, as far as a term of ours has told of them."""
         self._vouch_key = ""
         self._grants = SecretGrants(client)
@@ -179,7 +178,7 @@ class ClusterTask:
                     pause = 0.2
             elif self._term is not None:
                 self._pause(self._term)
-            if self._term is None or self._term.paused_at is not None:
+            if self._term is None or self._term.paused:
                 self._stand_back()
             try:
                 async with asyncio.timeout(max(0.0, pause)):
@@ -193,11 +192,11 @@ class ClusterTask:
         if self._elector.tenure != term.tenure:
             log.warning("no longer DC", extra=facts)
             self._term = None
-        elif term.paused_at is None:
+        elif not term.paused:
             log.warning(
                 "the DC Lease could not be renewed in time: nothing is decided until it is", extra=facts
             )
-            term.paused_at = time.monotonic()
+            term.paused = True
 
     def _cluster(self) -> HACluster | None:
         return next((one for one in self._world.clusters() if one.metadata.name == self.name), None)
@@ -214,8 +213,8 @@ class ClusterTask:
         if self._term is None:
             self._term = await self._begin_term(cluster)
             self._grants.forget()
-        if self._term.paused_at is not None:
-            self._term.paused_at = None
+        if self._term.paused:
+            self._term.paused = False
             log.info("DC again, and nobody led meanwhile: the term goes on", extra={"cluster": self.name})
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
             await ensure_members(self._world, cluster)
@@ -234,7 +233,7 @@ class ClusterTask:
         if self._elector.tenure != term.tenure or cluster.status.epoch > term.coordinator.epoch:
             return True
         lease_s = cluster.spec.heartbeat.lease_duration_milliseconds / 1000
-        if term.paused_at is not None and time.monotonic() - term.paused_at > lease_s:
+        if self._elector.candidate.longest_lapse_s > lease_s:
             return True
         plans = self._world.plans
         remembered = self._known_epoch.of(
@@ -272,13 +271,14 @@ class ClusterTask:
     async def _begin_term(self, cluster: HACluster) -> Term:
         """Raise the epoch, which from then on makes every older DC's writes void. Raises ApiError."""
         tenure = self._elector.tenure
+        self._elector.candidate.longest_lapse_s = 0.0
         async with asyncio.timeout(PATH_TIMEOUT_S):
             fresh = await self._client.get(kinds.HACLUSTER, self.name)
             status = fresh.get("status") or {}
             self._world.note_epoch(self.name, int(status.get("epoch", 0)))
             epoch = max(self._world.epochs.get(self.name, 0), highest_epoch(self._world.plans.objects())) + 1
             rewinds = self._world.rewinds
-            rewound = rewinds != self._rewinds or _is_demanded(self._world.plans.objects(), self.name)
+            rewound = self._is_rewound(status, rewinds)
             begun: Obj = {"epoch": epoch, "dc": host_of(self.identity), "dcSince": timestamp(time.time())}
             body = {
                 "metadata": {"resourceVersion": fresh["metadata"]["resourceVersion"]},
@@ -306,6 +306,14 @@ class ClusterTask:
         self._rewinds = rewinds
         driver = PlanDriver(self._client, self._world.plans, epoch=epoch, may_write=self._elector.leads)
         return Term(coordinator, driver, tenure=tenure, since=time.time(), rewinds=rewinds)
+
+    def _is_rewound(self, status: Obj, rewinds: int) -> bool:
+        """Whether a past begins here, and none that an earlier DC has answered for: one that we saw, one that an agent saw, or one that
+        plans prove, since an epoch stands in the HACluster before any plan carries it."""
+        plans, covered = list(self._world.plans.objects()), int(status.get("rewoundEpoch", 0))
+        seen = rewinds != self._rewinds and covered <= self._world.epochs_outlived.get(self.name, 0)
+        demanded = highest_demand(plans, of_cluster=self.name) > covered
+        return seen or demanded or highest_epoch(plans, of_cluster=self.name) > int(status.get("epoch", 0))
 
     def _homes(self, cluster: HACluster) -> dict[str, str]:
         """Where resources were by the last published statuses, so that a move across a change of DC is told as one."""
@@ -516,12 +524,15 @@ def highest_epoch(plans: Iterable[Obj], *, of_cluster: str | None = None) -> int
     return max(known)
 
 
-def _is_demanded(plans: Iterable[Obj], cluster: str) -> bool:
-    """Whether some agent saw the API's history go back, and has obeyed no DC since."""
-    return any(
-        int((plan.get("status") or {}).get("requiredEpoch", 0)) > 0
-        for plan in plans
-        if (plan.get("spec") or {}).get("cluster") == cluster
+def highest_demand(plans: Iterable[Obj], *, of_cluster: str) -> int:
+    """The highest epoch that an agent demands, which saw the API's history go back and has obeyed no DC since."""
+    return max(
+        (
+            int((plan.get("status") or {}).get("requiredEpoch", 0))
+            for plan in plans
+            if (plan.get("spec") or {}).get("cluster") == of_cluster
+        ),
+        default=0,
     )
 
 

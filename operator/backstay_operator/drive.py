@@ -1,4 +1,7 @@
-"""Writes plans: only where they differ, each with the epoch and the resourceVersion, many nodes at once, those with orders first."""
+"""Writes plans: only where they differ, each with the epoch and the resourceVersion, many nodes at once.
+
+First what withdraws orders, then what gives some.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ class PlanDriver:
         """Write these. Raises Superseded; other failures are logged and left to the next round."""
         if not due:
             return
-        due = dict(sorted(due.items(), key=lambda one: not one[1]["actions"]))
+        due = dict(sorted(due.items(), key=lambda one: self._urgency(*one)))
         until = asyncio.get_running_loop().time() + UNTIL_S
         results = await asyncio.gather(
             *(self._write_in_turn(node, spec, until) for node, spec in due.items()), return_exceptions=True
@@ -75,6 +78,14 @@ class PlanDriver:
                 log.warning("cannot write the plan: %s", str(result) or repr(result), extra={"node": node})
             elif isinstance(result, BaseException):
                 raise result
+
+    def _urgency(self, node: str, spec: Obj) -> int:
+        """An order that is withdrawn must not be found by a node that comes back when another is told to do its work. Then comes what
+        is to be done, then all else."""
+        present = self._plans.get(node) or {}
+        kept = {one["id"] for one in spec["actions"]}
+        withdrawn = any(one["id"] not in kept for one in (present.get("spec") or {}).get("actions") or ())
+        return 0 if withdrawn else 1 if kept else 2
 
     def _is_written(self, node: str, spec: HANodePlanSpec) -> bool:
         """Whether the plan says it. What did so before does so still, as long as neither has changed."""

@@ -91,6 +91,8 @@ class World:
         self.api_gaps = 0
         self.rewinds = 0
         """How often the API's history went back. What was known before is forgotten by then."""
+        self.epochs_outlived: dict[str, int] = {}
+        """By cluster: the highest that was known when the history last went back."""
         self.doubtful = False
         """It went back, and not everything has been read anew: nobody may decide anything."""
         self.epochs: dict[str, int] = {}
@@ -176,6 +178,7 @@ class World:
 
     def _went_back(self) -> None:
         self.doubtful = True
+        self.epochs_outlived = dict(self.epochs)
         self._rewound.set()
         self._wake()
 

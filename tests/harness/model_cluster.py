@@ -95,6 +95,8 @@ class ModelCluster:
         """Agents that every node has, with their meta-data; empty: nodes say nothing about their agents."""
         self.answers_enquiries = True
         self.wall_shift = 0.0
+        self.slow = False
+        """Agents do one thing at a time, and report it."""
         self.vouches = False
         """Whether keepers know of challenges and promises."""
         self.claim: WatchdogClaim | None = None
@@ -257,6 +259,8 @@ class ModelCluster:
             if state != "Done":
                 failed.add(action.id)
             results.append(ActionResult(id=action.id, state=state, rc=rc))
+            if self.slow:
+                break
         status.results = results
         status.observed_generation = plan.metadata.generation
         status.observed_epoch = plan.spec.epoch

@@ -235,6 +235,7 @@ class Coordinator:
         if self._membership is None:
             self._told = {name: condition_of(node.status.state) for name, node in nodes.items()}
             self._watchman.begin(self._told, view.now)
+        self._members.lease_s = objects.cluster.spec.heartbeat.lease_duration_milliseconds / 1000
         membership = self._members.look(
             nodes,
             objects.plans,

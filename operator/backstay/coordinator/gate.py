@@ -14,7 +14,7 @@ from backstay.api import HANodePlan
 from backstay.coordinator.enquiry import Enquirer
 from backstay.coordinator.membership import Membership
 from backstay.coordinator.orders import PlanBook
-from backstay.coordinator.past import HISTORY_WENT_BACK, held_for_the_past
+from backstay.coordinator.past import HISTORY_WENT_BACK, Past
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Assembly, Objects
 from backstay.state.assemble_problem import Problem
@@ -50,6 +50,7 @@ class Gate:
     def __init__(self, *, epoch: int) -> None:
         self.book = AgentBook()
         self._enquirer = Enquirer(epoch=epoch)
+        self._past = Past()
         self._since: dict[str, float] = {}
         self._wanted: frozenset[str] = frozenset()
         self._urgent: frozenset[str] = frozenset()
@@ -77,7 +78,8 @@ class Gate:
         judgement = self._judge(objects, assembly)
         findings = judgement.conclude(objects.plans)
         waiting = self._waiting(judgement, objects.plans, membership, now)
-        lost = held_for_the_past(membership, assembly.requires, active)
+        fencing = objects.cluster.spec.properties.stonith_enabled
+        lost = self._past.held(membership, assembly.requires, active, fencing_enabled=fencing)
         held = {
             **dict.fromkeys(waiting, VERIFYING),
             **dict.fromkeys(lost, HISTORY_WENT_BACK),

@@ -121,6 +121,9 @@ class MembershipKeeper:
         self._brake = StormBrake()
         self._shutdown = False
         self._unaccounted: frozenset[str] = frozenset()
+        self._began: float | None = None
+        self.lease_s = 0.0
+        """For so long the first DC after a past waits for nodes of which that past knows nothing."""
         self.vouches = True
         """Whether nodes are given peers now, so that one whose plan is not to be trusted may have some."""
 
@@ -145,6 +148,8 @@ class MembershipKeeper:
         """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet.
         `shutdown`: of the cluster, so of every node. `rewound_epoch`: what is from before it may be of a past of the API."""
         self._shutdown = shutdown
+        self._began = now if self._began is None else self._began
+        awaits_unknown = rewound_epoch == epoch and now < self._began + self.lease_s
         self._unaccounted = frozenset(
             name
             for name, node in nodes.items()
@@ -190,7 +195,7 @@ class MembershipKeeper:
                 watchdog=lease.watchdog if lease is not None else None,
                 may_run=self._footprint(name, plan, requires).resources if facts.shutdown else frozenset(),
                 bitten=verdict.condition is NodeCondition.UNCLEAN and self._is_bitten(name, watchdog, now),
-                unaccounted=name in self._unaccounted,
+                unaccounted=name in self._unaccounted or (awaits_unknown and not boot),
                 braked=braked,
             )
         return self._counted(views, brake)
@@ -238,7 +243,7 @@ class MembershipKeeper:
 
     def _is_bitten(self, name: str, rule: WatchdogRule | None, now: float) -> bool:
         """Whether its watchdog must have reset it by now (design note 0005)."""
-        at = None if rule is None or name in self._unaccounted else self.bite_at(name, rule, now)
+        at = None if rule is None else self.bite_at(name, rule, now)
         if at is None or rule is None or now < at:
             return False
         return self._tracker.silent_for(name, rule.takeover_delay_s, now)
@@ -250,6 +255,8 @@ class MembershipKeeper:
 
     def bite_at(self, name: str, rule: WatchdogRule, now: float) -> float | None:
         """When it will be so, if nothing is heard; None: it can't be said."""
+        if name in self._unaccounted:
+            return None  # that a watchdog was armed is of a past, too
         lease, age_s = self._tracker.lease(name), self._tracker.age_s(name, now)
         if lease is None or age_s is None or lease.watchdog is None or not rule.covers(lease.watchdog):
             return None
@@ -261,7 +268,10 @@ class MembershipKeeper:
     def _may_give_up(self, name: str, plans: Mapping[str, HANodePlan], now: float) -> bool:
         """Whether others may start what this silent node ran. Where it knows of peers, a quorum of both those and the present members
         must stand behind it (design note 0003)."""
-        peers = _peers_of(plans.get(name))
+        plan = plans.get(name)
+        if self._tracker.lease(name) is None and (plan is None or not plan.status.boot_id):
+            return False  # it was never heard of: there is nothing to be taken over
+        peers = _peers_of(plan)
         if peers is None and not (name in self._unaccounted and self.vouches):
             return True
         present = [one for one in plans if self._tracker.lease(one) is not None or plans[one].status.boot_id]
@@ -362,7 +372,7 @@ class MembershipKeeper:
             echo=fenced is not None and self._is_echo(name, fenced, now),
             synced=name in self._synced,
             may_run=lost or bool(footprint.resources),
-            only_free=all(one in _FREE for one in requires.values()) if lost else footprint.only_free,
+            only_free=not fencing_enabled if lost else footprint.only_free,
             shutdown=(node.spec.shutdown or self._shutdown) and not lost,
             unaccounted=lost,
             fencing_enabled=fencing_enabled,

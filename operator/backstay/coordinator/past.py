@@ -2,34 +2,61 @@
 
 A node is unaccounted for until it has obeyed a DC that came after, or was fenced or confirmed since. Silent, it is Unclean: what
 requires fencing waits for that, as ever. What requires none of it waits here, until a quorum stands behind the takeover. Heard, but
-without an answer, it may run anything, so everything waits. What runs on a node that has answered waits for nobody.
+without an answer, or left alone by the storm brake, it may run anything, so everything waits. What ran on a node that has answered
+waits for nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backstay.coordinator.membership import Membership
+from backstay.coordinator.membership import Membership, NodeView
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.choices import Requires
 
 HISTORY_WENT_BACK = "HistoryWentBack"
-_SILENT = (NodeCondition.UNCLEAN, NodeCondition.OFFLINE)
 _FREE = (Requires.NOTHING, Requires.QUORUM)
 
 
-def held_for_the_past(
-    membership: Membership, requires: Mapping[str, Requires], active: Mapping[str, tuple[str, ...]]
-) -> list[str]:
-    """Resources that may be active where nobody can tell. `active`: resource instance -> nodes, as far as is known."""
-    lost = {name: view for name, view in membership.nodes.items() if view.unaccounted}
-    silent = [view for view in lost.values() if view.verdict.condition in _SILENT]
-    everything = len(silent) < len(lost)
-    if not everything and all(view.given_up for view in silent):
-        return []
-    # Of a clone another instance may be promoted, or be the very one that is to be started.
-    sure = {one for one, nodes in active.items() if nodes and not any(node in lost for node in nodes)}
-    return [id_ for id_, needed in requires.items() if (everything or needed in _FREE) and id_ not in sure]
+class Past:
+    """One per DC term."""
+
+    def __init__(self) -> None:
+        self._sure: set[str] = set()
+        """Was seen to run on a node that has answered, in this term: it is nowhere where nobody is obeyed."""
+
+    def held(
+        self,
+        membership: Membership,
+        requires: Mapping[str, Requires],
+        active: Mapping[str, tuple[str, ...]],
+        *,
+        fencing_enabled: bool,
+    ) -> list[str]:
+        """Resources that may be active where nobody can tell. `active`: resource instance -> nodes, as far as is known."""
+        lost = {name: view for name, view in membership.nodes.items() if view.unaccounted}
+        if not lost:
+            self._sure.clear()
+            return []
+        # Of a clone another instance may be promoted, or be the very one that is to be started; no instance is a key of `requires`.
+        self._sure |= {
+            one for one, nodes in active.items() if nodes and not any(node in lost for node in nodes)
+        }
+        everything = not all(map(_is_given_to_fencing, lost.values()))
+        if not everything and all(view.given_up for view in lost.values()):
+            return []
+        return [
+            id_
+            for id_, needed in requires.items()
+            if id_ not in self._sure and (everything or needed in _FREE or not fencing_enabled)
+        ]
+
+
+def _is_given_to_fencing(view: NodeView) -> bool:
+    """Whether the scheduler knows that it may run something: it is Unclean, or all that it could run has ended with its lease."""
+    condition = view.verdict.condition
+    ended = condition is NodeCondition.OFFLINE and view.given_up
+    return not view.braked and (condition is NodeCondition.UNCLEAN or ended)
 
 
 def words_of_the_past(membership: Membership) -> str:

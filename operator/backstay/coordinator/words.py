@@ -15,8 +15,9 @@ from backstay.state.resource import primitives_of
 from backstay.state.score import INFINITY
 
 REWOUND = (
-    "The API's history went back (was etcd restored from a backup?). All lease ages begin again and every node must answer anew; "
-    "requests to fence or to confirm that stand in that past are refused. What was changed since the backup is lost: apply it again"
+    "The API's history went back (was etcd restored from a backup, or the cluster made again?). All lease ages begin again and every "
+    "node must answer anew; requests to fence or to confirm that stand in that past are refused. What was changed since the backup is "
+    "lost: apply it again"
 )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from backstay.api.node import FencedStatus
+from backstay.api.plan import OperationRecord
 from backstay.coordinator import Coordinator
 from harness.model_cluster import ModelCluster
-from unit.coordinator.test_failover import cluster, power_switch, resource
+from unit.coordinator.test_failover import cluster, group, power_switch, resource
 from unit.coordinator.test_vouching import model
 from unit.coordinator.test_watchdog import trio as guarded
 
@@ -175,3 +176,64 @@ def test_watchdog_that_was_armed_in_the_past_proves_no_death() -> None:
     rewound(made)
     made.run(60)
     assert made.where("fs") == [home]
+    assert made.orders is not None
+    assert not made.orders.needs_list
+    assert "kubectl ha fence confirm" in made.orders.picture.fencing[home][-1].message
+
+
+def idle_in_the_past(made: ModelCluster, name: str) -> None:
+    """The backup is from when it had been asked, and ran nothing."""
+    forgotten(made, name)
+    plan = made.nodes[name].plan
+    assert plan is not None
+    plan.status.history = [OperationRecord(resource="db", operation="monitor", rc=7, target_rc=7, call_id=1)]
+
+
+def test_storm_brake_lets_nothing_start_that_a_braked_node_may_run() -> None:
+    """To the scheduler a braked node is online and frozen, so that nothing waits for its fencing."""
+    made = ModelCluster("n1", "n2", "n3", cluster=cluster(noQuorumPolicy="ignore"))
+    made.add(power_switch(), resource("db"))
+    made.run(4)
+    (home,) = made.where("db")
+    others = [name for name in made.nodes if name != home]
+    for name in (home, others[1]):
+        made.cut(name)
+    idle_in_the_past(made, home)
+    rewound(made)
+    made.run(10)
+    assert made.orders is not None
+    assert made.orders.picture.membership.brake.engaged
+    assert made.where("db") == [home]
+    made.heal(others[1])
+    made.run(8)
+    assert [line.split()[-1] for line in made.fence_log] == [home]
+    assert made.where("db") not in ([], [home])
+
+
+def test_group_on_nodes_that_answer_moves_while_another_does_not() -> None:
+    """Step by step: what has been stopped is not held back on its way."""
+    made = ModelCluster("n1", "n2", "n3", cluster=cluster())
+    made.add(power_switch(), resource("fs"), resource("web"), group("app", "fs", "web"))
+    made.run(5)
+    (home,) = made.where("web")
+    others = [name for name in made.nodes if name != home]
+    made.nodes[others[1]].obeys = False
+    made.slow = True
+    rewound(made)
+    made.run(6)
+    made.set_node(home, standby=True)
+    made.run(12)
+    assert made.where("fs") == made.where("web") == [others[0]]
+
+
+def test_node_that_the_past_does_not_know_is_waited_for_one_lease() -> None:
+    made = trio()
+    (home,) = made.where("db")
+    made.nodes[home].plan = None
+    made.tracker.forget(home)
+    made.cut(home)
+    rewound(made)
+    made.run(2.8)
+    assert made.where("db") == [home]
+    assert made.orders is not None
+    assert made.orders.picture.held == {"db": "HistoryWentBack"}

@@ -173,10 +173,16 @@ async def test_short_plans_are_written_many_at_a_time_and_long_ones_a_few() -> N
     assert (api.most, len(api.writes)) == (LONG_AT_ONCE, 40)
 
 
-async def test_plans_with_orders_are_written_before_those_that_only_say_what_has_changed() -> None:
-    api = SlowApi(0.0)
-    await driver(api).write(specs(20, 0) | {"z": specs(1, 1)["n0"]})
-    assert [bool(one["spec"]["actions"]) for one in api.writes] == [True] + [False] * 20
+def test_what_withdraws_orders_is_written_first_then_what_gives_some() -> None:
+    """Whoever comes back must not find the order whose work another is told to do."""
+    api = ContraryApi(None)
+    api.plan["spec"]["actions"] = [{"id": "2-1-0-0"}]
+    made = driver(api)
+    nothing: dict[str, Any] = {"actions": []}
+    more: dict[str, Any] = {"actions": [{"id": "2-1-0-0"}, {"id": "2-1-0-1"}]}
+    assert made._urgency("n1", nothing) < made._urgency("n1", more)
+    api.plan["spec"]["actions"] = []
+    assert made._urgency("n1", more) < made._urgency("n1", nothing)
 
 
 async def test_what_a_slow_server_leaves_no_time_for_waits_for_the_next_round(

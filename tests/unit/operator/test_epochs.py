@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -11,6 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from backstay.api import HACluster
 from backstay.coordinator import Coordinator
+from backstay.liveness import Candidate
+from backstay.liveness.election import pace_of
 from backstay_kube import kinds
 from backstay_kube.client import ObjectList
 from backstay_operator.dc import ClusterTask, Term, highest_epoch
@@ -45,6 +46,7 @@ class Leading:
     def __init__(self) -> None:
         self.holds = True
         self.tenure = "first"
+        self.candidate = Candidate("h_1", pace_of(3.0))
 
     def leads(self) -> bool:
         return self.holds
@@ -103,7 +105,7 @@ async def test_term_goes_on_after_the_lease_ran_out_only_if_nobody_led_meanwhile
     await asyncio.sleep(0.05)
     assert task._term is term
     assert term is not None
-    assert term.paused_at is not None
+    assert term.paused
     assert task.attempts == 0
     elector.tenure = tenure
     task.wake()
@@ -124,12 +126,14 @@ def test_term_is_over_when_another_led_or_began_one(tenure: str, epoch: int, out
     assert task._is_outdated(task._term, cluster) is outdated
 
 
-@pytest.mark.parametrize(("paused_s", "outdated"), [(2.0, False), (3.5, True)])
-def test_term_is_over_when_its_pause_outlasts_a_lease(paused_s: float, outdated: bool) -> None:
+@pytest.mark.parametrize(("lapse_s", "outdated"), [(2.0, False), (3.5, True)])
+def test_term_is_over_when_its_pause_outlasts_a_lease(lapse_s: float, outdated: bool) -> None:
     """Seed 37 of the simulation: what was thought of nodes half a minute before made noQuorumPolicy fence them at once."""
-    task = beginner(Leading())
+    elector = Leading()
+    task = beginner(elector)
     assert task._term is not None
-    task._term.paused_at = time.monotonic() - paused_s
+    elector.candidate.succeeded(10.0)
+    elector.candidate.succeeded(11.5 + lapse_s)
     cluster = HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": 4}})
     assert task._is_outdated(task._term, cluster) is outdated
 
@@ -172,3 +176,44 @@ async def test_world_forgets_what_it_knew_when_the_api_went_back_and_remembers_e
     assert world.clusters()[0].metadata.labels["word"] == "another object of the same version"
     assert world.epochs["c"] == 7
     following.cancel()
+
+
+def stored_plan(epoch: int, *, demands: int = 0) -> dict[str, Any]:
+    metadata = {"name": "n1", "uid": "p", "resourceVersion": str(100 + epoch + demands)}
+    status = {"observedEpoch": epoch, "requiredEpoch": demands}
+    return {"metadata": metadata, "spec": {"cluster": "c", "epoch": epoch}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("status", "rewinds", "plan", "rewound"),
+    [
+        ({"epoch": 7}, 0, stored_plan(7), False),
+        ({"epoch": 7}, 1, stored_plan(7), True),
+        ({"epoch": 9, "rewoundEpoch": 8}, 1, stored_plan(9), False),
+        ({"epoch": 7, "rewoundEpoch": 3}, 1, stored_plan(7), True),
+        ({"epoch": 7}, 0, stored_plan(7, demands=8), True),
+        ({"epoch": 9, "rewoundEpoch": 8}, 0, stored_plan(7, demands=8), False),
+        ({"epoch": 5}, 0, stored_plan(9), True),
+    ],
+    ids=[
+        "nothing happened",
+        "we saw it",
+        "we saw it, and a DC before us has answered for it",
+        "we saw it, and what was answered for was another, in the past",
+        "an agent saw it",
+        "a dead agent's demand that a DC has met",
+        "a host remembers an epoch that the HACluster has lost",
+    ],
+)
+def test_a_past_is_answered_for_once(
+    status: dict[str, int], rewinds: int, plan: dict[str, Any], rewound: bool
+) -> None:
+    """Else each replica would declare it anew when it first leads, and every node that is off would be fenced again."""
+    task = beginner(Leading())
+    world = task._world
+    world.note_epoch("c", 7)
+    if rewinds:
+        world._went_back()
+        world.rewinds = rewinds
+    world.plans.accept(plan)
+    assert task._is_rewound(status, world.rewinds) is rewound
