@@ -21,6 +21,8 @@ from backstay.state.choices import Requires
 from backstay.state.kept import Kept
 
 _INACTIVE_RC = 7
+_OF_NO_RESOURCE = ("monitor", "meta-data", "fence")
+"""Verbs that make nothing active where they run; a fence order names a device."""
 _FREE = (Requires.NOTHING, Requires.QUORUM)
 
 
@@ -412,9 +414,7 @@ def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> F
         if record.call_id >= newest.get(record.resource, (-1, False))[0]:
             newest[record.resource] = (record.call_id, not (stopped or missing))
     active = {resource for resource, (_, runs) in newest.items() if runs}
-    active |= {
-        pending.resource for pending in plan.status.pending if pending.verb not in ("monitor", "meta-data")
-    }
+    active |= {pending.resource for pending in plan.status.pending if pending.verb not in _OF_NO_RESOURCE}
     answered = {result.id for result in plan.status.results}
     active |= {
         action.resource

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backstay.api import HAResource
+from backstay.api.plan import PendingOperation
+from backstay.api.quantities import timestamp
 from backstay.coordinator.dismissals import has_gone_along
 from backstay.coordinator.watchdogs import watchdog_words
 from backstay.liveness.nodes import NodeCondition
@@ -140,3 +142,17 @@ def test_silent_node_is_not_let_go_by_a_shutdown() -> None:
     made.run(8)
     assert home not in dismissed(made)
     assert home in armed(made)
+
+
+def test_check_of_a_fence_device_is_nothing_that_a_node_has_left_to_guard() -> None:
+    """Seed 244 of the simulation: told for a moment that it was not let go after all, the node lost its agent in that moment."""
+    made = trio()
+    made.set_cluster(shutdown=True)
+    made.run(3)
+    plan = made.nodes["n1"].plan
+    assert plan is not None
+    plan.status.pending = [
+        PendingOperation(action_id="1-d1", resource="pdu", verb="fence", started=timestamp(0.0))
+    ]
+    made.run(0.2)
+    assert dismissed(made) == ["n1", "n2", "n3"]
