@@ -80,16 +80,11 @@ async def at_once(step: Callable[[], Thought]) -> Thought:
 
 
 class Term:
-    """One term of one DC: everything that dies with the leadership. It pauses while our hold of the Lease has run out, and goes on if
-    nobody else got it: a new term would void every order, which a slow API server can least afford. But not after longer than a node's
-    lease: what was thought of nodes before is no basis then for a policy that fences or stops, and all are watched anew."""
+    """One term of one DC: everything that dies with the leadership."""
 
     def __init__(
-        self, coordinator: Coordinator, driver: PlanDriver, *, tenure: str, since: float, rewinds: int = 0
+        self, coordinator: Coordinator, driver: PlanDriver, *, since: float, rewinds: int = 0
     ) -> None:
-        self.tenure = tenure
-        """Of the DC Lease."""
-        self.paused = False
         self.rewinds = rewinds
         """Of the API, before this term."""
         self.coordinator = coordinator
@@ -177,26 +172,17 @@ class ClusterTask:
                     log.warning("cannot do a DC's work: %r", error, extra={"cluster": self.name})
                     pause = 0.2
             elif self._term is not None:
-                self._pause(self._term)
-            if self._term is None or self._term.paused:
+                log.warning(
+                    "no longer DC", extra={"cluster": self.name, "epoch": self._term.coordinator.epoch}
+                )
+                self._term = None
+            if self._term is None:
                 self._stand_back()
             try:
                 async with asyncio.timeout(max(0.0, pause)):
                     await self._woken.wait()
             except TimeoutError:
                 continue
-
-    def _pause(self, term: Term) -> None:
-        """Our hold of the Lease has run out."""
-        facts = {"cluster": self.name, "epoch": term.coordinator.epoch}
-        if self._elector.tenure != term.tenure:
-            log.warning("no longer DC", extra=facts)
-            self._term = None
-        elif not term.paused:
-            log.warning(
-                "the DC Lease could not be renewed in time: nothing is decided until it is", extra=facts
-            )
-            term.paused = True
 
     def _cluster(self) -> HACluster | None:
         return next((one for one in self._world.clusters() if one.metadata.name == self.name), None)
@@ -208,14 +194,11 @@ class ClusterTask:
             return 1.0
         if self._world.doubtful:
             return DOUBT_PAUSE_S
-        if self._term is not None and self._is_outdated(self._term, cluster):
+        if self._term is not None and self._is_outdated(self._term):
             self._term = None
         if self._term is None:
             self._term = await self._begin_term(cluster)
             self._grants.forget()
-        if self._term.paused:
-            self._term.paused = False
-            log.info("DC again, and nobody led meanwhile: the term goes on", extra={"cluster": self.name})
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
             await ensure_members(self._world, cluster)
             await remove_strangers(self._world, cluster)
@@ -226,15 +209,9 @@ class ClusterTask:
             await self._world.read_leases()
         return await self._step(self._term)
 
-    def _is_outdated(self, term: Term, cluster: HACluster) -> bool:
-        """Whether another led while our hold of the Lease had run out, or it had for too long. Or hosts remember a newer epoch, though
-        we hold it and nobody newer has written: theirs is of a cluster that once had this name, or etcd went back in time. They
-        refuse us until our epoch is above what they know."""
-        if self._elector.tenure != term.tenure or cluster.status.epoch > term.coordinator.epoch:
-            return True
-        lease_s = cluster.spec.heartbeat.lease_duration_milliseconds / 1000
-        if self._elector.candidate.longest_lapse_s > lease_s:
-            return True
+    def _is_outdated(self, term: Term) -> bool:
+        """Whether hosts remember a newer epoch, though we hold the Lease and nobody newer has written: theirs is of a cluster that once
+        had this name, or etcd went back in time. They refuse us until our epoch is above what they know."""
         plans = self._world.plans
         remembered = self._known_epoch.of(
             (plans.token,), lambda: highest_epoch(plans.objects(), of_cluster=self.name)
@@ -270,8 +247,6 @@ class ClusterTask:
 
     async def _begin_term(self, cluster: HACluster) -> Term:
         """Raise the epoch, which from then on makes every older DC's writes void. Raises ApiError."""
-        tenure = self._elector.tenure
-        self._elector.candidate.longest_lapse_s = 0.0
         async with asyncio.timeout(PATH_TIMEOUT_S):
             fresh = await self._client.get(kinds.HACLUSTER, self.name)
             status = fresh.get("status") or {}
@@ -305,7 +280,7 @@ class ClusterTask:
         )
         self._rewinds = rewinds
         driver = PlanDriver(self._client, self._world.plans, epoch=epoch, may_write=self._elector.leads)
-        return Term(coordinator, driver, tenure=tenure, since=time.time(), rewinds=rewinds)
+        return Term(coordinator, driver, since=time.time(), rewinds=rewinds)
 
     def _is_rewound(self, status: Obj, rewinds: int) -> bool:
         """Whether a past begins here, and none that an earlier DC has answered for: one that we saw, one that an agent saw, or one that

@@ -55,15 +55,6 @@ class Elector:
         obj = self._leases.get(self.name, LEASE_NAMESPACE)
         return str(obj["spec"].get("holderIdentity") or "") if obj else ""
 
-    @property
-    def tenure(self) -> str:
-        """Names the time since which we hold the Lease without anybody else in between; empty if it is another's. That our hold ran
-        out and was renewed makes no other tenure of it: a renewal carries the version that it replaces, so nobody led meanwhile."""
-        obj = self._leases.get(self.name, LEASE_NAMESPACE)
-        if obj is None or obj["spec"].get("holderIdentity") != self._identity:
-            return ""
-        return f"{obj['spec'].get('acquireTime')}/{obj['spec'].get('leaseTransitions')}"
-
     async def run(self, on_change: Any) -> None:
         """For ever; `on_change` is called when leading begins or ends."""
         await self._leases.synced.wait()

@@ -64,9 +64,6 @@ class Candidate:
         self._since = 0.0
         self._good_send: float | None = None
         self._last_try = float("-inf")
-        self.longest_lapse_s = 0.0
-        """For how long our hold of the Lease had run out before it was renewed; the asker sets it back. Its beginning and its end are
-        those of the hold, however late anybody looked."""
 
     def observe(self, view: LeaseView | None, now: float) -> None:
         """The Lease as read or watched; None when there is none."""
@@ -101,8 +98,6 @@ class Candidate:
 
     def succeeded(self, sent_at: float) -> None:
         """The write sent at `sent_at` was accepted: we hold the Lease since then."""
-        if self._good_until > float("-inf"):
-            self.longest_lapse_s = max(self.longest_lapse_s, sent_at - self._good_until)
         self._good_send = sent_at
         self._good_until = self._hold_until(sent_at)
 

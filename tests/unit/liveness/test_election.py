@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,14 +122,3 @@ def test_slower_pace_gives_more_time_only_once_acknowledged() -> None:
     assert not candidate.leads(100.31)
     candidate.succeeded(100.1)
     assert candidate.leads(101.5)
-
-
-def test_lapse_is_measured_from_the_end_of_the_hold_whenever_somebody_looks() -> None:
-    candidate = Candidate("a", pace_of(3.0))
-    candidate.succeeded(10.0)
-    candidate.succeeded(10.4)
-    assert candidate.longest_lapse_s == 0.0
-    candidate.succeeded(15.4)  # a hold lasts for 1.5 s from when it was asked for
-    assert candidate.longest_lapse_s == pytest.approx(3.5)
-    candidate.succeeded(15.8)
-    assert candidate.longest_lapse_s == pytest.approx(3.5)

@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from backstay.api import HACluster
 from backstay.coordinator import Coordinator
-from backstay.liveness import Candidate
-from backstay.liveness.election import pace_of
 from backstay_kube import kinds
 from backstay_kube.client import ObjectList
 from backstay_operator.dc import ClusterTask, Term, highest_epoch
@@ -41,15 +38,10 @@ def test_epoch_that_an_agent_demands_after_the_api_went_back_counts_too() -> Non
 
 
 class Leading:
-    """An elector that leads as long as `holds`."""
-
-    def __init__(self) -> None:
-        self.holds = True
-        self.tenure = "first"
-        self.candidate = Candidate("h_1", pace_of(3.0))
+    """An elector that always leads."""
 
     def leads(self) -> bool:
-        return self.holds
+        return True
 
     def follow(self, _heartbeat: object) -> None:
         return
@@ -80,7 +72,7 @@ def beginner(elector: Leading) -> Beginner:
     task._elector = elector  # type: ignore[assignment]
     coordinator: Any = Coordinator(cluster="c", epoch=4, number=0, tracker=task._heard, homes={})
     driver: Any = None
-    task._term = Term(coordinator, driver, tenure="first", since=0.0)
+    task._term = Term(coordinator, driver, since=0.0)
     return task
 
 
@@ -91,51 +83,6 @@ async def test_term_that_gets_no_answer_in_time_is_begun_again() -> None:
     assert not running.done()
     assert task.attempts == 3
     running.cancel()
-
-
-@pytest.mark.parametrize(("tenure", "goes_on"), [("first", True), ("", False), ("second", False)])
-async def test_term_goes_on_after_the_lease_ran_out_only_if_nobody_led_meanwhile(
-    tenure: str, goes_on: bool
-) -> None:
-    elector = Leading()
-    task = beginner(elector)
-    term = task._term
-    running = asyncio.create_task(task._loop())
-    elector.holds = False
-    await asyncio.sleep(0.05)
-    assert task._term is term
-    assert term is not None
-    assert term.paused
-    assert task.attempts == 0
-    elector.tenure = tenure
-    task.wake()
-    await asyncio.sleep(0.05)
-    assert (task._term is term) is goes_on
-    running.cancel()
-
-
-@pytest.mark.parametrize(
-    ("tenure", "epoch", "outdated"), [("first", 4, False), ("second", 4, True), ("first", 5, True)]
-)
-def test_term_is_over_when_another_led_or_began_one(tenure: str, epoch: int, outdated: bool) -> None:
-    elector = Leading()
-    task = beginner(elector)
-    assert task._term is not None
-    elector.tenure = tenure
-    cluster = HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": epoch}})
-    assert task._is_outdated(task._term, cluster) is outdated
-
-
-@pytest.mark.parametrize(("lapse_s", "outdated"), [(2.0, False), (3.5, True)])
-def test_term_is_over_when_its_pause_outlasts_a_lease(lapse_s: float, outdated: bool) -> None:
-    """Seed 37 of the simulation: what was thought of nodes half a minute before made noQuorumPolicy fence them at once."""
-    elector = Leading()
-    task = beginner(elector)
-    assert task._term is not None
-    elector.candidate.succeeded(10.0)
-    elector.candidate.succeeded(11.5 + lapse_s)
-    cluster = HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": 4}})
-    assert task._is_outdated(task._term, cluster) is outdated
 
 
 class RestoredServer:
