@@ -416,7 +416,10 @@ class Coordinator:
     def _brake(self, run: Run, now: float) -> None:
         """Transition after transition without a reason from outside is a loop: slow it down, ever more.
 
-        What changes outside (a node, the configuration, a failure) is never held up by this, see `_maybe_schedule`."""
+        What changes outside (a node, the configuration, a failure) is never held up by this, see `_maybe_schedule`. What a person
+        changed or asked for begins the count anew: it would else end at the first abort, for what came before it."""
+        if run.context.trigger.from_people:
+            self._repeats = 0
         inner = run.context.trigger.from_within or run.verdict is not Verdict.COMPLETE
         self._repeats = self._repeats + 1 if inner else 0
         if run.fencing_failed:

@@ -37,6 +37,11 @@ class Trigger:
         """Nothing changed outside: too many of these in a row are a loop."""
         return self.again or self.cause is Cause.NEWS
 
+    @property
+    def from_people(self) -> bool:
+        """Somebody changed or asked for something."""
+        return not self.again and self.cause in (Cause.REQUEST, Cause.CONFIGURATION)
+
     def after_abort(self, number: int) -> Trigger:
         """The reason why a transition was aborted, as the trigger of the next."""
         return replace(self, sentence=f"transition {number} was aborted: {self.sentence}", again=True)

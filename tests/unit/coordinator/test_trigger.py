@@ -40,3 +40,11 @@ def test_a_new_dc_tells_a_loss_that_it_finds_from_a_first_look() -> None:
     assert lost is not None
     assert first is not None
     assert (lost.cause, first.cause) == (Cause.NODE_LOST, Cause.NEWS)
+
+
+def test_what_a_person_asks_for_is_told_from_what_comes_of_it() -> None:
+    """Seed 996 of the simulation: a refresh did one step and waited half a minute, braked for what had failed long before."""
+    asked = Trigger(Cause.REQUEST, "cleanup of vip")
+    assert asked.from_people
+    assert not asked.after_abort(3).from_people
+    assert not LOST.from_people
