@@ -230,7 +230,8 @@ class MembershipKeeper:
             lease, age_s = self._tracker.lease(name), self._tracker.age_s(name, now)
             lease_s = lease.duration_s if lease is not None else 0.0
             window_s = max(window_s, lease_s)
-            if facts[name].pulse in (Pulse.EXPIRED, Pulse.ABSENT):
+            # Once lost it stays so until it is heard, also while its age begins anew after a silence of the API.
+            if facts[name].pulse is not Pulse.FRESH and name not in alive:
                 if judge_node(facts[name]).condition is NodeCondition.UNCLEAN:
                     lost[name] = now - age_s if age_s is not None else self._absent_since.get(name, now)
             elif name in alive and age_s is not None and age_s >= lease_s * (1 - LEAD_PER_LEASE):

@@ -136,3 +136,16 @@ def test_fencing_that_has_begun_goes_on_to_no_second_try_once_the_quorum_is_lost
     tries = len(made.fence_log)
     made.run(60)
     assert len(made.fence_log) == tries
+
+
+def test_silence_of_the_api_does_not_lift_the_brake() -> None:
+    """Seed 724 of the simulation: all ages began anew, nobody was silent for a moment, and all who had been were fenced."""
+    made = model(3, "ignore")
+    for name in ("n2", "n3"):
+        made.cut(name)
+    made.run(10)
+    assert engaged(made)
+    made.tracker.begin_anew(made.now)
+    made.run(10)
+    assert engaged(made)
+    assert made.fence_log == []
