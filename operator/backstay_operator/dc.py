@@ -125,6 +125,8 @@ class ClusterTask:
         self._members_at = float("-inf")
         self._rewinds = world.rewinds
         """Of the API, as far as a term of ours has told of them."""
+        self._untold_past = False
+        """A past stands in the HACluster that no term of ours has told of: its beginning failed after that was written."""
         self._vouch_key = ""
         self._grants = SecretGrants(client)
         self._wanted_grants: Kept[Grants] = Kept()
@@ -253,7 +255,7 @@ class ClusterTask:
             self._world.note_epoch(self.name, int(status.get("epoch", 0)))
             epoch = max(self._world.epochs.get(self.name, 0), highest_epoch(self._world.plans.objects())) + 1
             rewinds = self._world.rewinds
-            rewound = self._is_rewound(status, rewinds)
+            rewound = self._untold_past or self._is_rewound(status, rewinds)
             begun: Obj = {"epoch": epoch, "dc": host_of(self.identity), "dcSince": timestamp(time.time())}
             body = {
                 "metadata": {"resourceVersion": fresh["metadata"]["resourceVersion"]},
@@ -264,6 +266,7 @@ class ClusterTask:
             except ApiConflict:
                 log.debug("the HACluster changed meanwhile; trying again")
                 raise
+            self._untold_past = rewound
             number = max(int(status.get("transitionNumber", 0)), await self._history.last_number())
         self._world.accept(kinds.HACLUSTER, "MODIFIED", answer)
         self._world.note_epoch(self.name, epoch)
@@ -278,7 +281,7 @@ class ClusterTask:
             term=self.identity,
             rewound=rewound,
         )
-        self._rewinds = rewinds
+        self._rewinds, self._untold_past = rewinds, False
         driver = PlanDriver(self._client, self._world.plans, epoch=epoch, may_write=self._elector.leads)
         return Term(coordinator, driver, since=time.time(), rewinds=rewinds)
 
