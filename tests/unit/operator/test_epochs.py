@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from backstay.api import HACluster
 from backstay.coordinator import Coordinator
 from backstay_kube import kinds
 from backstay_kube.client import ObjectList
+from backstay_kube.errors import ApiUnavailable
 from backstay_operator.dc import ClusterTask, Term, highest_epoch
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
@@ -164,3 +166,56 @@ def test_a_past_is_answered_for_once(
         world.rewinds = rewinds
     world.plans.accept(plan)
     assert task._is_rewound(status, world.rewinds) is rewound
+
+
+class BusyServer:
+    """Writes the HACluster, and cannot list transitions the first time."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+        self.written: list[dict[str, Any]] = []
+        self.status: dict[str, Any] = {"epoch": 7}
+
+    def _cluster(self) -> dict[str, Any]:
+        version = str(100 + len(self.written))
+        return {
+            "metadata": {"name": "c", "uid": "c", "resourceVersion": version},
+            "status": dict(self.status),
+        }
+
+    async def get(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return self._cluster()
+
+    async def patch(self, _kind: object, _name: str, body: dict[str, Any], **__: Any) -> dict[str, Any]:
+        self.status |= body["status"]
+        self.written.append(body["status"])
+        return self._cluster()
+
+    async def list(self, *_: Any, **__: Any) -> ObjectList:
+        self.lists += 1
+        if self.lists == 1:
+            raise ApiUnavailable("storage is (re)initializing")
+        return ObjectList([], "1")
+
+
+async def test_a_past_that_was_written_but_not_told_is_told_by_the_next_attempt() -> None:
+    """On a real API server: an etcd was restored, the HACluster written, and the API not ready for what came next."""
+    server: Any = BusyServer()
+    world = World(server)
+    world.note_epoch("c", 7)
+    task = ClusterTask(
+        world,
+        server,
+        cluster="c",
+        identity="h_1",
+        metrics=Metrics(CollectorRegistry()),
+        scenes=SceneCollector(),
+    )
+    world._went_back()
+    world.rewinds += 1
+    cluster = HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": 7}})
+    with pytest.raises(ApiUnavailable):
+        await task._begin_term(cluster)
+    term = await task._begin_term(cluster)
+    assert [one["rewoundEpoch"] for one in server.written] == [8, 9]
+    assert term.coordinator._untold_rewind
