@@ -148,7 +148,7 @@ class Elector:
 
 
 def _pace(heartbeat: Heartbeat) -> Pace:
-    return pace_of(heartbeat.lease_duration_milliseconds / 1000)
+    return pace_of(heartbeat.lease_s)
 
 
 def _view(obj: Obj | None) -> LeaseView | None:

@@ -106,6 +106,11 @@ class Heartbeat(Model):
         description="A cut-off agent begins to stop what needs no fencing so long before the lease runs out.",
     )
 
+    @property
+    def lease_s(self) -> float:
+        """The lease's duration in seconds."""
+        return self.lease_duration_milliseconds / 1000
+
 
 HEARTBEAT_DEFAULT = {"default": Heartbeat().wire()}
 """Spelt out in the schema: the API server judges a default by the rules before it fills in the defaults inside it."""

@@ -235,7 +235,7 @@ class Coordinator:
         if self._membership is None:
             self._told = {name: condition_of(node.status.state) for name, node in nodes.items()}
             self._watchman.begin(self._told, view.now)
-        self._members.lease_s = objects.cluster.spec.heartbeat.lease_duration_milliseconds / 1000
+        self._members.lease_s = objects.cluster.spec.heartbeat.lease_s
         membership = self._members.look(
             nodes,
             objects.plans,
@@ -446,7 +446,7 @@ class Coordinator:
             self._hold_since = None
         elif self._hold_since is None:
             self._hold_since = view.now
-        lease_s = view.objects.cluster.spec.heartbeat.lease_duration_milliseconds / 1000
+        lease_s = view.objects.cluster.spec.heartbeat.lease_s
         waiting = self._hold_since is not None and view.now - self._hold_since < max(HOLD_MIN_S, lease_s)
         # The silent are left alone one by one; a policy that would fence those who are left must wait as a whole.
         policy = view.objects.cluster.spec.properties.no_quorum_policy

@@ -17,13 +17,12 @@ from backstay.liveness.quorum import has_quorum
 from backstay.liveness.takeover import LEAD_PER_LEASE, TakeoverJudge
 from backstay.liveness.watchdog import WatchdogClaim, WatchdogRule
 from backstay.state.assemble import NodeJudgement
-from backstay.state.choices import Requires
+from backstay.state.choices import WITHOUT_FENCING, Requires
 from backstay.state.kept import Kept
 
 _INACTIVE_RC = 7
 _OF_NO_RESOURCE = ("monitor", "meta-data", "fence")
 """Verbs that make nothing active where they run; a fence order names a device."""
-_FREE = (Requires.NOTHING, Requires.QUORUM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,15 +270,18 @@ class MembershipKeeper:
     def _may_give_up(self, name: str, plans: Mapping[str, HANodePlan], now: float) -> bool:
         """Whether others may start what this silent node ran. Where it knows of peers, a quorum of both those and the present members
         must stand behind it (design note 0003)."""
-        plan = plans.get(name)
-        if self._tracker.lease(name) is None and (plan is None or not plan.status.boot_id):
-            return False  # it was never heard of: there is nothing to be taken over
-        peers = _peers_of(plan)
+        if not self._was_heard(name, plans.get(name)):
+            return False  # there is nothing to be taken over
+        peers = _peers_of(plans.get(name))
         if peers is None and not (name in self._unaccounted and self.vouches):
             return True
-        present = [one for one in plans if self._tracker.lease(one) is not None or plans[one].status.boot_id]
+        present = [one for one in plans if self._was_heard(one, plans[one])]
         of_peers = peers is None or self.judge.may_take(name, peers, now)
         return of_peers and self.judge.may_take(name, present, now)
+
+    def _was_heard(self, name: str, plan: HANodePlan | None) -> bool:
+        """Whether its agent was there at some time."""
+        return self._tracker.lease(name) is not None or (plan is not None and bool(plan.status.boot_id))
 
     def _patient(self, name: str, plan: HANodePlan | None, pulse: Pulse, now: float) -> Pulse:
         """A node that reported once and has no Lease (it may be about to make its first) is watched for a lease before it is judged."""
@@ -287,9 +289,7 @@ class MembershipKeeper:
             self._absent_since.pop(name, None)
             return pulse
         since = self._absent_since.setdefault(name, now)
-        return (
-            Pulse.WAITING if now - since < plan.spec.heartbeat.lease_duration_milliseconds / 1000 else pulse
-        )
+        return Pulse.WAITING if now - since < plan.spec.heartbeat.lease_s else pulse
 
     @staticmethod
     def _trusted(view: NodeView) -> bool:
@@ -423,7 +423,7 @@ def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> F
         if action.verb in ("start", "promote", "migrate_from") and action.id not in answered
     }
     active.discard("")
-    free = all(requires.get(resource, Requires.FENCING) in _FREE for resource in active)
+    free = all(requires.get(resource, Requires.FENCING) in WITHOUT_FENCING for resource in active)
     return Footprint(resources=frozenset(active), only_free=free)
 
 

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 
 from backstay.coordinator.membership import Membership, NodeView
 from backstay.liveness.nodes import NodeCondition
-from backstay.state.choices import Requires
+from backstay.state.choices import WITHOUT_FENCING, Requires
 
 HISTORY_WENT_BACK = "HistoryWentBack"
-_FREE = (Requires.NOTHING, Requires.QUORUM)
 
 
 class Past:
@@ -48,7 +47,7 @@ class Past:
         return [
             id_
             for id_, needed in requires.items()
-            if id_ not in self._sure and (everything or needed in _FREE or not fencing_enabled)
+            if id_ not in self._sure and (everything or needed in WITHOUT_FENCING or not fencing_enabled)
         ]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from backstay.state.choices import (
+    WITHOUT_FENCING,
     MultipleActive,
     NodeKind,
     OnFail,
@@ -228,7 +229,7 @@ class Resource:
         """Where it counts as active, the first being the one that is meant. What waits for no fencing is harmless on a node
         that is gone, a fence device on any that is about to be cut off: if one is left it counts alone. Of several the
         first on a clean node is meant."""
-        if len(self.active_on) < 2 or self.meta.requires not in (Requires.NOTHING, Requires.QUORUM):
+        if len(self.active_on) < 2 or self.meta.requires not in WITHOUT_FENCING:
             return self.active_on
         left = [node for node in self.active_on if not node.unclean or (node.online and not self.is_fencing)]
         return left if len(left) == 1 else sorted(self.active_on, key=lambda node: node.unclean)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from backstay.api import HANodePlan, OperationRecord
 from backstay.api.quantities import timestamp_seconds
-from backstay.state.choices import OpStatus, Requires
+from backstay.state.choices import WITHOUT_FENCING, OpStatus, Requires
 from backstay.state.history import Absence, FailCount, KnownAbsence, OpRecord, ResourceHistory, says_absent
 from backstay.state.kept import Kept
 from backstay.state.resource import Agent
@@ -31,7 +31,6 @@ _STATUS = {
     "Cancelled": OpStatus.CANCELLED,
     "Unknown": OpStatus.ERROR,
 }
-_FREE = (Requires.NOTHING, Requires.QUORUM)
 
 
 class Shelf:
@@ -121,7 +120,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 def _let_go(requires: Mapping[str, Requires]) -> frozenset[str]:
     """What a cut-off agent has stopped by the time its lease runs out."""
-    return frozenset(resource for resource, needs in requires.items() if needs in _FREE)
+    return frozenset(resource for resource, needs in requires.items() if needs in WITHOUT_FENCING)
 
 
 _KNOWN_STOPPED = OpRecord(operation="monitor", rc=7, target_rc=7, call_id=0)

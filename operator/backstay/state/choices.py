@@ -45,6 +45,10 @@ class Requires(Enum):
     UNFENCING = "unfencing"
 
 
+WITHOUT_FENCING = (Requires.NOTHING, Requires.QUORUM)
+"""Such a resource has been stopped by the time the lease of a node that was cut off runs out."""
+
+
 class MultipleActive(Enum):
     """What to do when a resource that may be active once is found active on several nodes."""
 

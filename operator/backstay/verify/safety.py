@@ -3,7 +3,7 @@ nobody watches. Pure: a ClusterState goes in."""
 
 from collections.abc import Iterator
 
-from backstay.state.choices import NoQuorumPolicy, PlacementStrategy, Requires, Role
+from backstay.state.choices import WITHOUT_FENCING, NoQuorumPolicy, PlacementStrategy, Role
 from backstay.state.cluster import ClusterState
 from backstay.state.constraint import Colocation
 from backstay.state.resource import Clone, Group, Primitive, Resource, primitives_of
@@ -79,7 +79,7 @@ def _fencing(state: ClusterState, storage: list[Primitive]) -> Iterator[Fault]:
             error=True,
         )
     for one in storage:
-        if one.meta.requires in (Requires.NOTHING, Requires.QUORUM) and properties.fencing_enabled:
+        if one.meta.requires in WITHOUT_FENCING and properties.fencing_enabled:
             yield _resource(
                 one,
                 "UnsafeRequires",

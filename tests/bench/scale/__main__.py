@@ -16,11 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backstay.api import Heartbeat
 from backstay_sandbox.controlplane import binaries
 from backstay_sandbox.controlplane.plane import ControlPlaneError
 from bench.failover.report import write_generated
-from bench.scale.bed import MANY, SLOW_HEARTBEAT, Bed, ScaleError, bed
+from bench.scale.bed import Bed, ScaleError, bed, heartbeat_of
 from bench.scale.report import markdown
 
 SIZES = ((100, 10), (300, 10), (1000, 10), (300, 50), (1000, 50), (300, 100), (1000, 100), (100, 200))
@@ -89,10 +88,7 @@ def measure(made: Bed, resources: int) -> Figures:
     return {
         "resources": resources,
         "nodes": nodes,
-        "lease_s": Heartbeat.model_validate(
-            SLOW_HEARTBEAT if nodes >= MANY else {}
-        ).lease_duration_milliseconds
-        / 1000,
+        "lease_s": heartbeat_of(nodes).lease_s,
         "first_placement": placed,
         "at_rest": at_rest(made),
         "failover": failovers(made, resources),

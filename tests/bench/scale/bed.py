@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from backstay.api import API_VERSION
+from backstay.api import API_VERSION, Heartbeat
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient
 from backstay_kube.errors import ApiConflict
@@ -33,7 +33,7 @@ LABELS = {"backstay.io/scale": "true"}
 GROUP_SIZE = 5
 MANY = 100
 """From so many nodes on they renew their Leases more slowly: a hundred renewals a second take most of a core of the API server."""
-SLOW_HEARTBEAT = {"renewIntervalMilliseconds": 3000, "leaseDurationMilliseconds": 9000}
+SLOW_HEARTBEAT = Heartbeat(renew_interval_milliseconds=3000, lease_duration_milliseconds=9000)
 END_TIMEOUT_S = 10.0
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 AT_ONCE = 16
@@ -220,15 +220,20 @@ def bed(binaries: Binaries, directory: Path, nodes: int) -> Iterator[Bed]:
         plane.stop()
 
 
+def heartbeat_of(nodes: int) -> Heartbeat:
+    return SLOW_HEARTBEAT if nodes >= MANY else Heartbeat()
+
+
 def cluster(nodes: int) -> Manifest:
-    spec: Manifest = {"nodeSelector": dict(LABELS), "properties": {"stonithEnabled": False}}
-    if nodes >= MANY:
-        spec["heartbeat"] = SLOW_HEARTBEAT
     return {
         "apiVersion": API_VERSION,
         "kind": "HACluster",
         "metadata": {"name": CLUSTER},
-        "spec": spec,
+        "spec": {
+            "nodeSelector": dict(LABELS),
+            "properties": {"stonithEnabled": False},
+            "heartbeat": heartbeat_of(nodes).wire(),
+        },
     }
 
 
