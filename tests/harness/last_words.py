@@ -21,7 +21,7 @@ def last_words(fixtures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for fixture in {id(one): one for one in fixtures.values()}.values():
         sandbox = fixture.sandbox if isinstance(fixture, ClusterUnderTest) else fixture
         if isinstance(sandbox, SandboxUnderTest):
-            for log in sorted(sandbox.layout.logs_dir.glob("*.log")):
+            for log in sorted({one.resolve() for one in sandbox.layout.logs_dir.glob("*.log")}):
                 yield f"the end of {log.name}", _tail(log)
         if isinstance(fixture, ClusterUnderTest):
             for kind in KINDS:

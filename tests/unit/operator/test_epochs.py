@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from backstay.api import HACluster
-from backstay.coordinator import Coordinator
 from backstay_kube import kinds
 from backstay_kube.client import ObjectList
 from backstay_kube.errors import ApiUnavailable
-from backstay_operator.dc import ClusterTask, Term, highest_epoch
+from backstay_operator.dc import ClusterTask, highest_epoch
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.world import World
@@ -61,25 +60,25 @@ class Beginner(ClusterTask):
         return 60.0
 
 
-def beginner(elector: Leading) -> Beginner:
-    client: Any = object()
-    task = Beginner(
-        World(client),
-        client,
+T = TypeVar("T", bound=ClusterTask)
+
+
+def task_of(kind: type[T], world: World) -> T:
+    return kind(
+        world,
+        world.client,
         cluster="c",
         identity="h_1",
         metrics=Metrics(CollectorRegistry()),
         scenes=SceneCollector(),
     )
-    task._elector = elector  # type: ignore[assignment]
-    coordinator: Any = Coordinator(cluster="c", epoch=4, number=0, tracker=task._heard, homes={})
-    driver: Any = None
-    task._term = Term(coordinator, driver, since=0.0)
-    return task
 
 
 async def test_term_that_gets_no_answer_in_time_is_begun_again() -> None:
-    task = beginner(Leading())
+    client: Any = object()
+    task = task_of(Beginner, World(client))
+    task._elector = Leading()  # type: ignore[assignment]
+    task._term = object()  # type: ignore[assignment]
     running = asyncio.create_task(task._loop())
     await asyncio.sleep(1.0)
     assert not running.done()
@@ -158,8 +157,9 @@ def test_a_past_is_answered_for_once(
     status: dict[str, int], rewinds: int, plan: dict[str, Any], rewound: bool
 ) -> None:
     """Else each replica would declare it anew when it first leads, and every node that is off would be fenced again."""
-    task = beginner(Leading())
-    world = task._world
+    client: Any = object()
+    world = World(client)
+    task = task_of(ClusterTask, world)
     world.note_epoch("c", 7)
     if rewinds:
         world._went_back()
@@ -203,14 +203,7 @@ async def test_a_past_that_was_written_but_not_told_is_told_by_the_next_attempt(
     server: Any = BusyServer()
     world = World(server)
     world.note_epoch("c", 7)
-    task = ClusterTask(
-        world,
-        server,
-        cluster="c",
-        identity="h_1",
-        metrics=Metrics(CollectorRegistry()),
-        scenes=SceneCollector(),
-    )
+    task = task_of(ClusterTask, world)
     world._went_back()
     world.rewinds += 1
     cluster = HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": 7}})
