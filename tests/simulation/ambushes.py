@@ -5,36 +5,23 @@ Each stays within what the design promises to bear. `then` steps are dropped whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from backstay_nodeagent.orders import Verb
+from simulation.hand import Done, Hand, Undo
 from simulation.truth import Habit
 
 if TYPE_CHECKING:
-    import random
-
-    from simulation.administrator import Administrator
     from simulation.host import Host
-    from simulation.world import World
 
-Undo = Callable[[], None]
-Done = tuple[str, float, Undo] | None
 GROUP = ("fs", "ip", "www")
 ATTEMPT_S = 0.9
 """How long a keeper waits for the answer to a renewal."""
 
 
-class Ambushes:
+class Ambushes(Hand):
     """Part of the Adversary."""
-
-    world: World
-    administrator: Administrator
-    dice: random.Random
-
-    def _live(self) -> Host | None:
-        raise NotImplementedError
 
     def do_ambush(self) -> Done:
         """A host is struck in the very moment in which it begins an order, and agents are slow, so that more orders wait behind it."""
@@ -181,30 +168,6 @@ class Ambushes:
         return f"nothing on {host.name} can be stopped", self.dice.uniform(6.0, 12.0), again
 
     # -- parts
-
-    def _then(self, seconds: float, step: Callable[[], object]) -> Undo:
-        """Later, unless it is called off."""
-        timer = self.world.loop.call_later(seconds, step, context=self.world.api.context)
-        return timer.cancel
-
-    def _alone(self, host: Host) -> Undo:
-        """Neither the API nor a peer hears it, nor is heard by it."""
-        link = self.world.api.link(host.name)
-        link.up = link.back_up = False
-        others = [one for one in self.world.hosts.values() if one is not host]
-        for other in others:
-            host.peers_up[other.name] = other.peers_up[host.name] = False
-
-        def again() -> None:
-            link.up = link.back_up = True
-            for other in others:
-                host.peers_up[other.name] = other.peers_up[host.name] = True
-            self.world.api.resume_watches(link)
-
-        return again
-
-    def _runner_of(self, resource: str) -> Host | None:
-        return next((host for host in self.world.hosts.values() if host.up and resource in host.active), None)
 
     @staticmethod
     def _no_habits(host: Host, resources: tuple[str, ...]) -> None:

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from simulation.hand import Done, Hand, Undo
+
 if TYPE_CHECKING:
-    import random
-
-    from simulation.administrator import Administrator
     from simulation.host import Host
-    from simulation.world import World
 
-Undo = Callable[[], None]
-Done = tuple[str, float, Undo] | None
 ASKED_AFTER_S = 5.0
 """A node must be missed for a lease before one is believed."""
 
 
-class Words:
+class Words(Hand):
     """Part of the Adversary."""
-
-    world: World
-    administrator: Administrator
-    dice: random.Random
-
-    def _live(self) -> Host | None:
-        raise NotImplementedError
-
-    def _runner_of(self, resource: str) -> Host | None:
-        raise NotImplementedError
-
-    def _alone(self, host: Host) -> Undo:
-        raise NotImplementedError
-
-    def _then(self, seconds: float, step: Callable[[], object]) -> Undo:
-        raise NotImplementedError
 
     def do_confirm(self) -> Done:
         """A host loses power; somebody pulls its cable, says that it is off, and plugs it in again only when there was an answer or
