@@ -46,7 +46,7 @@ async def watch_status(session: Session, *, client: KubeClient | None = None) ->
     changed = asyncio.Event()
     changed.set()
 
-    def wake(_type: str, _obj: dict[str, Any]) -> None:
+    def wake(_type: str, _obj: dict[str, Any], _before: dict[str, Any] | None) -> None:
         changed.set()
 
     watches = [

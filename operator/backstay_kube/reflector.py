@@ -3,6 +3,8 @@
 `on_change` is called for each object that appeared, changed or vanished, and is only a hint to look: readers take `objects`.
 `heard_at` tells by the monotonic clock when the API server was last known to be telling us the truth: an event, a bookmark or a list.
 
+A list that fails changes nothing: the copy stays as it was, and `unread_s` says for how long the collection could not be read.
+
 A list is asked for without a version, so it is as new as any answer before it. One that is older, or shows an older state of an
 object than we know of from before its time, means that the API went back in time (an etcd restored from a backup): then it is the
 truth, and `on_rewind` is called.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -29,8 +32,11 @@ log = logging.getLogger(__name__)
 Key = tuple[str, str]
 """Namespace (empty for cluster-scoped objects) and name."""
 
-OnChange = Callable[[str, Obj], None]
-"""Called with ADDED, MODIFIED or DELETED and the object."""
+OnChange = Callable[[str, Obj, Obj | None], None]
+"""Called with ADDED, MODIFIED or DELETED, the object, and the object as it was known before."""
+
+RETRY_S_MAX = 2.0
+"""The longest pause between two attempts to read, unless the server asks for a longer one."""
 
 OnHeard = Callable[[float, float | None], None]
 """Called after every successful read with the time, and with the time at which a list was asked for (None for a watch)."""
@@ -55,11 +61,14 @@ class Reflector:
         self.kind = kind
         self.synced = asyncio.Event()
         self.heard_at = 0.0
+        self.failure = ""
+        """Why the collection cannot be read now; empty while it can."""
+        self._unread_since: float | None = None
         self._client = client
         self._namespace = namespace
         self._field_selector = field_selector
         self._label_selector = label_selector
-        self._on_change = on_change or (lambda _type, _obj: None)
+        self._on_change = on_change or (lambda _type, _obj, _before: None)
         self._on_heard = on_heard or (lambda _now, _sent: None)
         self._on_rewind = on_rewind
         self._relist_s = relist_s
@@ -79,14 +88,30 @@ class Reflector:
         for key in sorted(self._objects):
             yield self._objects[key]
 
-    def accept(self, obj: Obj) -> None:
-        """Take the answer of our own write at once, unless something newer was brought: another state of it, or that it is gone."""
+    @property
+    def is_read(self) -> bool:
+        """Whether the last attempt to read the collection, by list or watch, succeeded."""
+        return self.synced.is_set() and self._unread_since is None
+
+    def unread_s(self, now: float) -> float:
+        """Seconds for which the collection could not be read at `now` (monotonic): 0 while the copy follows it, infinite before the
+        first complete list."""
+        if not self.synced.is_set():
+            return math.inf
+        return 0.0 if self._unread_since is None else now - self._unread_since
+
+    def accept(self, obj: Obj) -> bool:
+        """Take the answer of our own write at once, unless something newer was brought: another state of it, or that it is gone.
+
+        True when the copy changed."""
         key = _key(obj)
         present = self._objects.get(key)
-        if _version(obj) > (self._told if present is None else _version(present)):
+        newer = _version(obj) > (self._told if present is None else _version(present))
+        if newer:
             self._objects[key] = obj
             self.token = object()
         self._seen = max(self._seen, _version(obj))
+        return newer
 
     async def run(self) -> None:
         """For ever: list, watch, list again. Cancelled from outside."""
@@ -100,11 +125,18 @@ class Reflector:
                 log.debug("watch of %s is too old, listing again", self.kind.plural)
             except ApiError as error:
                 failures = min(failures + 1, 6)
+                self._failed(error)
                 level = (
                     logging.WARNING if not isinstance(error, ApiNotFound) and failures == 1 else logging.DEBUG
                 )
                 log.log(level, "cannot follow %s: %s", self.kind.plural, error)
-                await asyncio.sleep(error.pause_s(min(5.0, 0.1 * 2**failures) * random.uniform(0.5, 1.0)))
+                pause_s = min(RETRY_S_MAX, 0.1 * 2**failures) * random.uniform(0.5, 1.0)
+                await asyncio.sleep(error.pause_s(pause_s))
+
+    def _failed(self, error: ApiError) -> None:
+        self.failure = str(error)
+        if self._unread_since is None:
+            self._unread_since = time.monotonic()
 
     async def list_now(self, *, anew: bool = False) -> str:
         """Read everything now; returns the list's resourceVersion. Raises ApiError.
@@ -130,7 +162,7 @@ class Reflector:
             if past or _version(self._objects[key]) <= as_of:
                 gone = self._objects.pop(key)
                 self.token = object()
-                self._on_change("DELETED", gone)
+                self._on_change("DELETED", gone, gone)
         for key, obj in fresh.items():
             present = self._objects.get(key)
             if present is None and behind:
@@ -138,10 +170,11 @@ class Reflector:
             if present is None or _version(present) < _version(obj) or (past and present != obj):
                 self._objects[key] = obj
                 self.token = object()
-                self._on_change("ADDED" if present is None else "MODIFIED", obj)
+                self._on_change("ADDED" if present is None else "MODIFIED", obj, present)
         if went_back:
             self._on_rewind()
         self.heard_at = time.monotonic()
+        self.failure, self._unread_since = "", None
         self._on_heard(self.heard_at, sent_at)
         self.synced.set()
         return listed.resource_version
@@ -192,7 +225,7 @@ class Reflector:
         else:
             self._objects[key] = obj
         self.token = object()
-        self._on_change(type_, obj)
+        self._on_change(type_, obj, present)
 
 
 def _key(obj: Obj) -> Key:

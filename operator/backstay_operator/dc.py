@@ -116,7 +116,13 @@ class ClusterTask:
         self._client = client
         self._metrics = metrics
         self._scenes = scenes
-        self._elector = Elector(client, world.leases, cluster=cluster, identity=identity)
+        self._elector = Elector(
+            client,
+            world.leases,
+            cluster=cluster,
+            identity=identity,
+            is_eligible=self._may_lead,
+        )
         self._publisher = Publisher(client, world, may_write=self._elector.leads)
         self._events = EventWriter(client, component="backstay-operator", host=host_of(identity))
         self._history = HistoryWriter(client, cluster=cluster)
@@ -143,7 +149,7 @@ class ClusterTask:
 
     async def run(self) -> None:
         """For ever; cancelled when the operator ends or the HACluster is gone."""
-        await asyncio.gather(self._world.plans.synced.wait(), self._world.leases.synced.wait())
+        await self._world.read_everything()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._elector.run(self._woken.set))
@@ -154,6 +160,12 @@ class ClusterTask:
         finally:
             self._scenes.hide(self.name)
             await self._elector.release()
+
+    def _may_lead(self) -> bool:
+        """Whether every kind that decisions rest on can be read; a term that is under way outlasts a short gap."""
+        if self._world.is_complete:
+            return True
+        return self._term is not None and not self._world.unread(time.monotonic())
 
     async def _loop(self) -> None:
         while True:
@@ -199,6 +211,8 @@ class ClusterTask:
         if self._term is not None and self._is_outdated(self._term):
             self._term = None
         if self._term is None:
+            if not self._world.is_complete:
+                return DOUBT_PAUSE_S  # a kind of which a part is unknown must not look like an empty one
             self._term = await self._begin_term(cluster)
             self._grants.forget()
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
@@ -233,7 +247,7 @@ class ClusterTask:
         clusters = self._world.clusters()
         if clusters[0].metadata.name != self.name:
             return
-        wanted = self._wanted_grants.of((self._world.token[0],), lambda: self._find_wanted_grants(clusters))
+        wanted = self._wanted_grants.of(self._world.tokens, lambda: self._find_wanted_grants(clusters))
         await self._grants.ensure(wanted, clusters)
 
     def _find_wanted_grants(self, clusters: list[HACluster]) -> Grants:
@@ -268,7 +282,7 @@ class ClusterTask:
                 raise
             self._untold_past = rewound
             number = max(int(status.get("transitionNumber", 0)), await self._history.last_number())
-        self._world.accept(kinds.HACLUSTER, "MODIFIED", answer)
+        self._world.accept(kinds.HACLUSTER, answer)
         self._world.note_epoch(self.name, epoch)
         log.info("term begins", extra={"cluster": self.name, "dc": self.identity, "epoch": epoch})
         self._metrics.elected(self.name)
@@ -399,7 +413,7 @@ class ClusterTask:
         except (ApiError, TimeoutError) as error:
             log.warning("cannot record the fencing of %s: %s", node, error)
             return
-        self._world.accept(kinds.HANODE, "MODIFIED", answer)
+        self._world.accept(kinds.HANODE, answer)
 
     def _strays(self) -> tuple[Stray, ...]:
         cluster = self._cluster()

@@ -7,6 +7,7 @@ import logging
 import math
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from backstay.api import ANNOTATION_LEASE_MS, LEASE_NAMESPACE, Heartbeat
@@ -23,15 +24,30 @@ log = logging.getLogger(__name__)
 LOOK_TIMEOUT_S = 1.0
 
 
-class Elector:
-    """Takes part in the election for one cluster. `leads()` is true only while our last good renewal is young enough."""
+INELIGIBLE_LOOK_S = 0.2
+"""How often a replica that may not lead asks whether it may again."""
 
-    def __init__(self, client: KubeClient, leases: Reflector, *, cluster: str, identity: str) -> None:
+
+class Elector:
+    """Takes part in the election for one cluster. `leads()` is true only while our last good renewal is young enough.
+
+    While `is_eligible` says no, it gives the Lease up and does not stand: another replica may be able to lead."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        leases: Reflector,
+        *,
+        cluster: str,
+        identity: str,
+        is_eligible: Callable[[], bool],
+    ) -> None:
         self.candidate = Candidate(identity, _pace(Heartbeat()))
         self.name = f"dc-{cluster}"
         self._client = client
         self._leases = leases
         self._identity = identity
+        self._is_eligible = is_eligible
         self._changed = asyncio.Event()
 
     def follow(self, heartbeat: Heartbeat) -> None:
@@ -39,7 +55,7 @@ class Elector:
         self.candidate.pace = _pace(heartbeat)
 
     def leads(self) -> bool:
-        return self.candidate.leads(time.monotonic())
+        return self._is_eligible() and self.candidate.leads(time.monotonic())
 
     def lost(self) -> None:
         """Another DC was seen at work: stand back."""
@@ -60,6 +76,12 @@ class Elector:
         await self._leases.synced.wait()
         led = False
         while True:
+            if not self._is_eligible():
+                led = False
+                await self.release()
+                on_change()
+                await asyncio.sleep(INELIGIBLE_LOOK_S)
+                continue
             obj = self._leases.get(self.name, LEASE_NAMESPACE)
             view = _view(obj)
             now = time.monotonic()
@@ -129,8 +151,8 @@ class Elector:
             log.debug("cannot read %s: %s", self.name, error)
 
     async def release(self) -> None:
-        """Give the Lease up on a clean end, so that the next DC need not wait for it to run out."""
-        if not self.leads():
+        """Give the Lease up, so that the next DC need not wait for it to run out."""
+        if not self.candidate.leads(time.monotonic()):
             return
         self.candidate.lost()
         obj = self._leases.get(self.name, LEASE_NAMESPACE)

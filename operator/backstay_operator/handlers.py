@@ -1,4 +1,7 @@
-"""kopf: the operator's frame. Its watches feed the World; its events only wake the loops, which read the whole state.
+"""kopf: the operator's frame: log-in, the life of the process, and HAClusters, whose events wake the loops.
+
+What is decided rests on the World's own copies: of each kind one complete list, a watch, and a list again after a gap. kopf tells a
+handler of one object at a time, and neither whether the list behind it was complete nor that a watch has broken, which a DC must know.
 
 Settings are for a control loop that works in tens of milliseconds: no batching window worth the name, no waiting for consistency, short
 request timeouts; no peering, because the DC is elected per HACluster by a Lease of our own.
@@ -11,16 +14,20 @@ from typing import Any
 
 import kopf
 
+from backstay_kube import kinds
 from backstay_kube.client import Credentials
-from backstay_kube.kinds import Kind
-from backstay_operator.world import WATCHED, World
+from backstay_operator.world import World
 
 
 def registry_for(world: World) -> kopf.OperatorRegistry:
     """All handlers."""
     registry = kopf.OperatorRegistry()
-    for kind in WATCHED:
-        _follow(registry, kind, world)
+    followed = kinds.HACLUSTER
+
+    @kopf.on.event(followed.group, followed.version, followed.plural, registry=registry, id="wake")  # type: ignore[untyped-decorator]
+    async def wake(**_: Any) -> None:
+        # A coroutine runs in the loop, to which the world belongs; of plain functions kopf runs each call in a thread.
+        world.wake()
 
     @kopf.on.login(registry=registry)  # type: ignore[untyped-decorator]
     def login(**_: Any) -> kopf.ConnectionInfo | None:
@@ -42,14 +49,6 @@ def connection_of(given: Credentials) -> kopf.ConnectionInfo:
         private_key_path=given.client_key_file or None,
         insecure=given.insecure or None,
     )
-
-
-def _follow(registry: kopf.OperatorRegistry, kind: Kind, world: World) -> None:
-    async def seen(*, event: Any, **_: Any) -> None:
-        # A coroutine runs in the loop, to which the world belongs; of plain functions kopf runs each call in a thread.
-        world.accept(kind, event["type"], event["object"])
-
-    kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"see-{kind.plural}")(seen)
 
 
 class _NoEssence(kopf.DiffBaseStorage):  # type: ignore[misc]

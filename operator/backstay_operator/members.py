@@ -27,10 +27,10 @@ async def ensure_members(world: World, cluster: HACluster) -> None:
             "spec": {"cluster": cluster.metadata.name},
         }
         try:
-            world.accept(kinds.HANODE, "ADDED", await world.client.create(kinds.HANODE, body))
+            world.accept(kinds.HANODE, await world.client.create(kinds.HANODE, body))
             log.info("node joined the configuration", extra={"cluster": cluster.metadata.name, "node": name})
         except ApiConflict:
-            world.accept(kinds.HANODE, "ADDED", await world.client.get(kinds.HANODE, name))
+            world.accept(kinds.HANODE, await world.client.get(kinds.HANODE, name))
         except ApiError as error:
             log.warning("cannot create HANode %s: %s", name, error)
 

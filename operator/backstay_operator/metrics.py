@@ -76,12 +76,22 @@ class Metrics:
             ["cluster"],
             registry=registry,
         )
+        self._unreadable = Gauge(
+            "backstay_kind_unreadable",
+            "1 while this replica cannot read a kind of objects, and therefore leads no cluster.",
+            ["kind"],
+            registry=registry,
+        )
         self._moved: set[str] = set()
         """Clusters of which something moved since their last transition ended."""
         self._configured: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def _histogram(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, ["cluster"], buckets=_SECONDS, registry=self.registry)
+
+    def reads(self, kind: str, *, is_read: bool) -> None:
+        """Whether this replica can read a kind."""
+        self._unreadable.labels(kind).set(0 if is_read else 1)
 
     def elected(self, cluster: str) -> None:
         """A term of this replica begins. Its counters begin at zero, so that their first increase is one."""

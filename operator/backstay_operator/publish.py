@@ -81,7 +81,7 @@ class Publisher:
 
     async def _publish(self, scene: Scene) -> None:
         await self._write_all(statuses_of_few(scene))
-        parts = (*parts_of_many(scene), self._world.token[0])
+        parts = (*parts_of_many(scene), *self._world.tokens)
         if self._settled is not None and _are_same(parts, self._settled):
             return
         # What is written now changes the world, so it is looked at once more; then it is settled.
@@ -132,7 +132,7 @@ class Publisher:
             await asyncio.sleep(error.pause_s(0.0))
             return False
         self.writes += 1
-        self._world.accept(kind, "MODIFIED", answer)
+        self._world.accept(kind, answer)
         return True
 
 

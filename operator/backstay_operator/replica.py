@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Sequence
 
 from backstay.api import LEASE_NAMESPACE
 from backstay.api.quantities import timestamp
@@ -16,6 +17,7 @@ from backstay_operator.dc import ClusterTask, Think, at_once
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.presence import PREFIX, Presences
+from backstay_operator.reading_watch import ReadingWatch
 from backstay_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Replica:
         self._running: dict[str, ClusterTask] = {}
         self._changed = asyncio.Event()
         self._presences = Presences(self._lease)
+        self._reading = ReadingWatch(world, metrics)
         world.listen(self._wake)
         world.listen_elections(self._poke)
 
@@ -60,19 +63,19 @@ class Replica:
 
     async def run(self) -> None:
         """For ever."""
-        presence = asyncio.create_task(self._presence())
+        own = [asyncio.create_task(self._presence()), asyncio.create_task(self._reading.run())]
         try:
             while True:
                 self._changed.clear()
                 self._match()
                 await asyncio.wait(
-                    [asyncio.create_task(self._changed.wait()), presence, *self._tasks.values()],
+                    [asyncio.create_task(self._changed.wait()), *own, *self._tasks.values()],
                     return_when=asyncio.FIRST_COMPLETED,
                     timeout=5.0,
                 )
-                self._reap(presence)
+                self._reap(own)
         finally:
-            await self._end(presence)
+            await self._end(own)
 
     def _match(self) -> None:
         names = {cluster.metadata.name for cluster in self._world.clusters()}
@@ -94,18 +97,18 @@ class Replica:
             self._metrics.forget(name)
             log.info("the HACluster is gone", extra={"cluster": name})
 
-    def _reap(self, presence: asyncio.Task[None]) -> None:
+    def _reap(self, own: Sequence[asyncio.Task[None]]) -> None:
         """A task of ours that ended did so by an error: that is ours to die of, and the supervisor's to restart."""
-        for task in (presence, *self._tasks.values()):
+        for task in (*own, *self._tasks.values()):
             if task.done() and not task.cancelled():
                 error = task.exception()
                 if error is not None:
                     raise error
 
-    async def _end(self, presence: asyncio.Task[None]) -> None:
-        for task in (presence, *self._tasks.values()):
+    async def _end(self, own: Sequence[asyncio.Task[None]]) -> None:
+        for task in (*own, *self._tasks.values()):
             task.cancel()
-        await asyncio.gather(presence, *self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*own, *self._tasks.values(), return_exceptions=True)
         try:
             async with asyncio.timeout(1.0):
                 await self._client.delete(kinds.LEASE, self._lease, LEASE_NAMESPACE)

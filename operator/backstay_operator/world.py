@@ -1,8 +1,8 @@
-"""What the operator knows of the API: objects as kopf's watches bring them, parsed once per version.
+"""What the operator knows of the API: one copy of each kind that decisions use, parsed once per version.
 
-kopf follows the users' kinds; a periodic list stands behind it, because a deletion that fell into a gap of a watch is never told. Node
-Leases and plans, on which a failover waits, are followed by reflectors of our own. Everything only wakes the loops; they read
-the whole state.
+Every kind is followed by a reflector: one complete list, a watch, and a list again after each gap. A list that fails changes nothing;
+a kind that cannot be read is never taken for an empty one. Whoever decides asks `unread` first: a replica that cannot read a kind
+leads nothing. Changes only wake the loops; they read the whole state.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from backstay.api import (
@@ -39,7 +40,7 @@ from backstay.state.assemble_problem import Problem
 from backstay.state.kept import Kept
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
-from backstay_kube.errors import ApiError, ApiNotFound
+from backstay_kube.errors import ApiError
 from backstay_kube.kinds import Kind
 from backstay_kube.reflector import Reflector
 from backstay_operator.reading import Reader
@@ -47,7 +48,6 @@ from backstay_operator.reading import Reader
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Resource)
-Key = tuple[str, str]
 
 WATCHED: tuple[Kind, ...] = (
     kinds.HACLUSTER,
@@ -58,7 +58,7 @@ WATCHED: tuple[Kind, ...] = (
     kinds.FENCEDEVICE,
     kinds.NODE,
 )
-"""Followed through kopf."""
+"""What people and other controllers write, and the DC answers to. Plans and Leases are followed too."""
 
 STATUS_IS_OURS = (kinds.HARESOURCE, kinds.RESOURCEGROUP, kinds.HACONSTRAINT, kinds.FENCEDEVICE)
 """Nothing is decided by what their statuses say, which the DC writes itself: a thousand such writes are no news."""
@@ -76,8 +76,9 @@ LEASE_PREFIX = "node-"
 REREAD_TIMEOUT_S = 10.0
 PARSED_MAX = 20_000
 """Versions of objects that are kept as parsed."""
-GONE_MAX = 5_000
-"""Deleted objects that are known by name: far more than can be deleted while an answer is on its way."""
+UNREAD_S_MAX = 5.0
+"""How long a replica may lead by the copy of a kind that it cannot read any more, in seconds. A watch that broke is usually back
+within one; what is decided until then is no staler than what a slow watch brings."""
 READ_GAP_PART = 3
 """A silence of a third of the shortest lease is a gap: who did not hear for so long may not judge."""
 
@@ -98,19 +99,24 @@ class World:
         self.epochs: dict[str, int] = {}
         """By cluster: the highest that was ever seen, also in a past that is no more."""
         self._rewound = asyncio.Event()
-        self._objects: dict[Kind, dict[Key, Obj]] = {kind: {} for kind in WATCHED}
-        self._gone: dict[str, int] = {}
-        """By uid, of what was deleted: the version by which it was. Answers and lists that were on their way do not bring it back."""
-        self._token = object()
         self._clusters: Kept[list[HACluster]] = Kept()
         self._nodes_of: dict[str, Kept[list[str]]] = {}
         self._objects_of: dict[str, Kept[tuple[Objects, list[Problem]]]] = {}
         self._parsed: dict[tuple[Kind, str, str], Resource | Problem] = {}
         self._readers: dict[Kind, Reader] = {}
-        self._relist_s = relist_s
         self._listeners: list[Callable[[], None]] = []
         self._election_listeners: list[Callable[[], None]] = []
         self._lease_ms = 3000
+        self._copies = {
+            kind: Reflector(
+                client,
+                kind,
+                on_change=partial(self._changed, kind),
+                on_rewind=self._went_back,
+                relist_s=relist_s,
+            )
+            for kind in WATCHED
+        }
         self.plans = Reflector(
             client, kinds.HANODEPLAN, on_change=self._plan_changed, on_rewind=self._went_back
         )
@@ -131,45 +137,29 @@ class World:
         """Call `poke` whenever a DC Lease changed: several times a second, and of no interest to anybody else."""
         self._election_listeners.append(poke)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Have the loops look."""
         for wake in self._listeners:
             wake()
 
     # -- news
 
-    def accept(self, kind: Kind, type_: str | None, obj: Mapping[str, Any]) -> None:
-        """An event from kopf, or the answer to a write of ours."""
-        metadata = obj["metadata"]
-        key = (metadata.get("namespace", ""), metadata["name"])
-        present = self._objects[kind].get(key)
-        if present is not None and _version(present) > _version(obj):
-            return
-        if type_ == "DELETED":
-            self._bury(obj, _version(obj))
-            if present is None or present["metadata"].get("uid") == metadata.get("uid"):
-                self._objects[kind].pop(key, None)
-                self._token = object()
-        elif metadata.get("uid") in self._gone:
-            return
-        elif present is None or _version(present) != _version(obj):
-            self._objects[kind][key] = dict(obj)
-            self._token = object()
-        else:
-            return
-        if type_ == "DELETED" or present is None or _concerns(kind, present, obj):
-            self._wake()
+    def accept(self, kind: Kind, obj: Obj) -> None:
+        """Take the answer to a write of ours: the object as it stands now."""
+        copy = self._copies[kind]
+        before = copy.get(obj["metadata"]["name"], obj["metadata"].get("namespace", ""))
+        if copy.accept(obj):
+            self._changed(kind, "MODIFIED", obj, before)
 
-    def _bury(self, obj: Mapping[str, Any], version: int) -> None:
-        uid = str(obj["metadata"].get("uid", ""))
-        self._gone[uid] = max(version, self._gone.pop(uid, 0))
-        if len(self._gone) > GONE_MAX:
-            del self._gone[next(iter(self._gone))]
+    def _changed(self, kind: Kind, type_: str, obj: Obj, before: Obj | None) -> None:
+        if type_ == "DELETED" or before is None or _concerns(kind, before, obj):
+            self.wake()
 
-    def _plan_changed(self, _type: str, obj: Obj) -> None:
+    def _plan_changed(self, _type: str, obj: Obj, _before: Obj | None) -> None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         self.note_epoch(str(spec.get("cluster", "")), int(spec.get("epoch", 0)))
         self.note_epoch(str(spec.get("cluster", "")), int(status.get("observedEpoch", 0)))
-        self._wake()
+        self.wake()
 
     def note_epoch(self, cluster: str, epoch: int) -> None:
         """An epoch was used: by whatever DC, and whatever becomes of the object that says so."""
@@ -180,16 +170,16 @@ class World:
         self.doubtful = True
         self.epochs_outlived = dict(self.epochs)
         self._rewound.set()
-        self._wake()
+        self.wake()
 
     def _heard(self, _at: float, sent_at: float | None) -> None:
         # The tracker may have been told of later renewals meanwhile, so this counts as now.
         if self.tracker.read_succeeded(time.monotonic(), sent_at=sent_at):
             self.api_gaps += 1
             log.warning("the API was silent too long: all lease ages begin again at zero")
-            self._wake()
+            self.wake()
 
-    def _lease_changed(self, type_: str, obj: Obj) -> None:
+    def _lease_changed(self, type_: str, obj: Obj, _before: Obj | None) -> None:
         name = obj["metadata"]["name"]
         if not name.startswith(LEASE_PREFIX):
             for poke in self._election_listeners:
@@ -197,7 +187,7 @@ class World:
             return
         if type_ == "DELETED":
             self.tracker.forget(name.removeprefix(LEASE_PREFIX))
-            self._wake()
+            self.wake()
             return
         lease = node_lease(obj)
         before = self.tracker.lease(lease.node)
@@ -205,7 +195,7 @@ class World:
         self._lease_ms = min(3000, round(lease.duration_s * 1000))
         self.tracker.read_gap_s = self._lease_ms / READ_GAP_PART / 1000
         if before is None or (before.boot_id, before.agent_present) != (lease.boot_id, lease.agent_present):
-            self._wake()
+            self.wake()
 
     def lease_was_stale(self) -> bool:
         """Whether the Leases must be read before anyone is judged."""
@@ -216,9 +206,8 @@ class World:
     async def run(self) -> None:
         """Follow everything, for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.plans.run())
-            group.create_task(self.leases.run())
-            group.create_task(self._relist())
+            for copy in self._followed:
+                group.create_task(copy.run())
             group.create_task(self._keep_listening())
             group.create_task(self._follow_rewinds())
 
@@ -236,28 +225,45 @@ class World:
                 await asyncio.sleep(random.uniform(0.1, 0.4))
 
     async def _read_anew(self) -> None:
-        listed = {}
-        for kind in WATCHED:
-            try:
-                listed[kind] = (await self.client.list(kind)).items
-            except ApiNotFound:
-                listed[kind] = []
-        await self.plans.list_now(anew=True)
-        await self.leases.list_now(anew=True)
-        for kind, items in listed.items():
-            self._objects[kind] = {
-                (obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in items
-            }
+        for copy in self._followed:
+            await copy.list_now(anew=True)
         # Versions return, with another content; and so do objects that were deleted.
-        self._gone.clear()
         self._parsed.clear()
         self._readers.clear()
-        self._token = object()
         self.tracker.begin_anew(time.monotonic())
         if not self._rewound.is_set():
             self.doubtful = False
         self.rewinds += 1
-        self._wake()
+        self.wake()
+
+    @property
+    def _followed(self) -> tuple[Reflector, ...]:
+        """The copies of all kinds. The Leases come last: their ages count from when everything else is known."""
+        return (*self._copies.values(), self.plans, self.leases)
+
+    @property
+    def kinds_read(self) -> tuple[str, ...]:
+        """The names of all kinds that decisions rest on."""
+        return tuple(copy.kind.name for copy in self._followed)
+
+    async def read_everything(self) -> None:
+        """Wait until every kind was listed completely once."""
+        for copy in self._followed:
+            await copy.synced.wait()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every kind is read and followed at this moment: only then may a DC's term begin."""
+        return all(copy.is_read for copy in self._followed)
+
+    def unread(self, now: float) -> dict[str, str]:
+        """Kinds that this replica cannot read at `now` (monotonic): never yet, or no more for longer than UNREAD_S_MAX. With the
+        API's answer."""
+        return {
+            copy.kind.name: copy.failure or "not read yet"
+            for copy in self._followed
+            if copy.unread_s(now) > UNREAD_S_MAX
+        }
 
     async def _keep_listening(self) -> None:
         """Read the Leases when the watch was silent for a while, so that silence of nodes is told from silence of the API."""
@@ -276,53 +282,19 @@ class World:
         except (ApiError, TimeoutError) as error:
             log.debug("cannot read the leases: %s", error)
 
-    async def _relist(self) -> None:
-        while True:
-            for kind in WATCHED:
-                await self._list_again(kind)
-            await asyncio.sleep(self._relist_s)
-
-    async def _list_again(self, kind: Kind) -> None:
-        rewinds = self.rewinds
-        try:
-            listed = await self.client.list(kind)
-        except ApiNotFound:
-            log.debug("%s is not served", kind.plural)
-            return
-        except ApiError as error:
-            log.debug("cannot list %s: %s", kind.plural, error)
-            return
-        if self.rewinds == rewinds:  # else it may tell of what has never been
-            self._replace(kind, listed.items, int(listed.resource_version or 0))
-
-    def _replace(self, kind: Kind, items: Iterable[Obj], version: int) -> None:
-        fresh = {(obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in items}
-        for key in [one for one in self._objects[kind] if one not in fresh]:
-            if _version(self._objects[kind][key]) <= version:
-                self._bury(self._objects[kind].pop(key), version)
-                self._token = object()
-                self._wake()
-        for key, obj in fresh.items():
-            known = self._objects[kind].get(key)
-            if known is not None and _version(obj) < _version(known) <= version:
-                del self._objects[kind][key]  # the API went back in time: what it says now is the truth
-            if self._gone.get(str(obj["metadata"].get("uid", "")), version + 1) <= version:
-                del self._gone[obj["metadata"]["uid"]]  # and so here: it is there after its deletion
-            self.accept(kind, "MODIFIED", obj)
-
     # -- reading
 
     @property
-    def token(self) -> tuple[object, object]:
-        """Of what is known now: while its parts stay the very same, so does everything below."""
-        return self._token, self.plans.token
+    def tokens(self) -> tuple[object, ...]:
+        """Memo keys of everything but plans and Leases: while they stay the very same, so do the objects of those kinds."""
+        return tuple(copy.token for copy in self._copies.values())
 
     def raw(self, kind: Kind) -> Iterable[Obj]:
         """All objects of a kind, in order of namespace and name."""
-        return [self._objects[kind][key] for key in sorted(self._objects[kind])]
+        return list(self._copies[kind].objects())
 
     def get(self, kind: Kind, name: str, namespace: str = "") -> Obj | None:
-        return self._objects[kind].get((namespace, name))
+        return self._copies[kind].get(name, namespace)
 
     def parsed(self, kind: Kind, model: type[R], problems: list[Problem] | None = None) -> list[R]:
         """All objects of a kind that can be read; what can't becomes a problem."""
@@ -349,7 +321,7 @@ class World:
 
     def clusters(self) -> list[HACluster]:
         """Oldest first."""
-        return self._clusters.of((self._token,), self._find_clusters)
+        return self._clusters.of(self.tokens, self._find_clusters)
 
     def _find_clusters(self) -> list[HACluster]:
         found = self.parsed(kinds.HACLUSTER, HACluster)
@@ -358,7 +330,7 @@ class World:
     def nodes_of(self, cluster: HACluster) -> list[str]:
         """Names of the Kubernetes Nodes that belong to the cluster: an older cluster's claim wins."""
         kept = self._nodes_of.setdefault(cluster.metadata.name, Kept())
-        return kept.of((self._token,), lambda: self._find_nodes_of(cluster))
+        return kept.of(self.tokens, lambda: self._find_nodes_of(cluster))
 
     def _find_nodes_of(self, cluster: HACluster) -> list[str]:
         taken: set[str] = set()
@@ -392,7 +364,7 @@ class World:
     def objects_of(self, cluster: HACluster) -> tuple[Objects, list[Problem]]:
         """Everything that the cluster's DC needs, and what could not be read."""
         kept = self._objects_of.setdefault(cluster.metadata.name, Kept())
-        return kept.of((cluster, *self.token), lambda: self._find_objects_of(cluster))
+        return kept.of((cluster, *self.tokens, self.plans.token), lambda: self._find_objects_of(cluster))
 
     def _find_objects_of(self, cluster: HACluster) -> tuple[Objects, list[Problem]]:
         problems: list[Problem] = []
@@ -472,11 +444,6 @@ def _concerns(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -
     if kind not in STATUS_IS_OURS:
         return True
     return any(before["metadata"].get(name) != after["metadata"].get(name) for name in DECISIVE)
-
-
-def _version(obj: Mapping[str, Any]) -> int:
-    text = str(obj["metadata"].get("resourceVersion", "0"))
-    return int(text) if text.isdigit() else 0
 
 
 def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""An operator process: the real World and Replica, with reflectors where kopf would be, and the clocks of its host."""
+"""An operator process: the real World and Replica, with the clocks of its host. Only kopf is missing, which decides nothing."""
 
 from __future__ import annotations
 
@@ -7,24 +7,22 @@ import random
 from typing import TYPE_CHECKING
 
 from backstay_kube import reflector
-from backstay_kube.client import Obj
-from backstay_operator import dc, election, events, history, replica, statuses
+from backstay_operator import dc, election, events, history, reading_watch, replica, statuses
 from backstay_operator import world as world_module
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.replica import Replica
-from backstay_operator.world import WATCHED, World
+from backstay_operator.world import World
 from simulation import virtual_time
 from simulation.api_server import SimClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backstay_kube.kinds import Kind
     from simulation.host import Host
 
 LONG_THOUGHTS, LONGEST_THOUGHT_S = 0.05, 0.5
-TIMED = (reflector, dc, election, events, history, replica, statuses, world_module)
+TIMED = (reflector, dc, election, events, history, reading_watch, replica, statuses, world_module)
 
 
 def start_operator(host: Host) -> virtual_time.Process:
@@ -59,37 +57,12 @@ async def _run(host: Host, process: virtual_time.Process, identity: str) -> None
         think=think,
     )
     tasks = [asyncio.create_task(world.run()), asyncio.create_task(following.run())]
-    tasks += [asyncio.create_task(_follow(client, kind, world)) for kind in WATCHED]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         if task.done():
             error = task.exception()
             host.world.checkers.program_died(process.name, error)
     host.kill_operator()
-
-
-async def _follow(client: SimClient, kind: Kind, world: World) -> None:
-    """What kopf does for us: tells of each object, and of a deletion only where the watch saw it."""
-
-    def seen(type_: str, obj: Obj) -> None:
-        if type_ != "DELETED" or listing.told:
-            world.accept(kind, type_, obj)
-
-    listing = _KopfLike(client, kind, on_change=seen)
-    await listing.run()
-
-
-class _KopfLike(reflector.Reflector):
-    """`told` is false while a list is compared: what vanished in a gap of the watch kopf never tells."""
-
-    told = True
-
-    async def list_now(self) -> str:
-        self.told = False
-        try:
-            return await super().list_now()
-        finally:
-            self.told = True
 
 
 def use_virtual_time(seed: int) -> None:

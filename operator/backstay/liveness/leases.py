@@ -133,18 +133,22 @@ class LeaseTracker:
         age = now - seen.since
         if age < seen.lease.duration_s:
             return Pulse.FRESH if seen.renewed else Pulse.WAITING
-        # An expiry counts only when the API was heard after it: silence of the API is not silence of the node.
-        heard_since = self._read_at is not None and self._read_at >= seen.since + seen.lease.duration_s
-        return Pulse.EXPIRED if heard_since else Pulse.WAITING
+        return Pulse.EXPIRED if self._asked_since(seen.since + seen.lease.duration_s) else Pulse.WAITING
+
+    def _asked_since(self, moment: float) -> bool:
+        """Whether a list of the Leases succeeded that was asked for at `moment` or later (monotonic seconds).
+
+        An event of a watch proves nothing here: it may be old, and a renewal may be behind it. Silence of the API is not silence
+        of the node."""
+        return self._asked_at is not None and self._asked_at >= moment
 
     def silent_for(self, node: str, seconds: float, now: float) -> bool:
-        """Whether the node was silent for so long, by a list that was asked for at the end of it. An event of a watch proves nothing
-        here: it may be old, and a renewal behind it."""
+        """Whether the node was silent for `seconds`, by a list that was asked for at the end of them."""
         self._advance(now)
         seen = self._seen.get(node)
-        if seen is None or self._asked_at is None:
+        if seen is None:
             return False
-        return now - seen.since >= seconds and self._asked_at >= seen.since + seconds
+        return now - seen.since >= seconds and self._asked_since(seen.since + seconds)
 
     def next_expiry(self, now: float) -> float | None:
         """When the next fresh Lease will run out, if nothing is heard."""
@@ -156,10 +160,10 @@ class LeaseTracker:
         return min(times, default=None)
 
     def needs_read(self, now: float) -> bool:
-        """Whether some age has run out without a read after it: read the Leases now, then judge."""
+        """Whether a Lease ran out and was not listed after that: list the Leases now, then judge."""
         return any(
             now - seen.since >= seen.lease.duration_s
-            and (self._read_at is None or self._read_at < seen.since + seen.lease.duration_s)
+            and not self._asked_since(seen.since + seen.lease.duration_s)
             for seen in self._seen.values()
         )
 

@@ -101,8 +101,7 @@ def test_a_watch_alone_proves_nothing() -> None:
     made.lists = False
     made.run(40)
     assert made.where("fs") == [home]
-    assert made.orders is not None
-    assert made.orders.needs_list
+    assert made.tracker.needs_read(made.now)
     made.nodes[home].active.clear()
     made.lists = True
     made.run(2)

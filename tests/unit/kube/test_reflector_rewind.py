@@ -37,7 +37,7 @@ class Copy:
         self.reflector = Reflector(
             self.client,  # type: ignore[arg-type]
             kinds.LEASE,
-            on_change=lambda type_, obj: self.changes.append((type_, obj["metadata"]["name"])),
+            on_change=lambda type_, obj, _before: self.changes.append((type_, obj["metadata"]["name"])),
             on_rewind=self._rewound,
         )
 

@@ -12,10 +12,10 @@ def lease(token: str, *, node: str = "n1", duration_s: float = 3.0) -> NodeLease
 
 
 def watched(tracker: LeaseTracker, *, until: float, step: float = 0.5, start: float = 0.0) -> None:
-    """Successful reads at a steady rate."""
+    """Lists that succeed at a steady rate."""
     now = start
     while now <= until:
-        tracker.read_succeeded(now)
+        tracker.read_succeeded(now, sent_at=now)
         now += step
 
 
@@ -38,6 +38,19 @@ def test_expiry_counts_only_when_the_api_was_heard_after_it() -> None:
     tracker.observe(lease("a"), 0.0)
     assert tracker.pulse("n1", 3.5) is Pulse.WAITING
     assert tracker.needs_read(3.5)
+
+
+def test_event_of_a_watch_after_the_expiry_proves_nothing() -> None:
+    """The event may be old, and a renewal of this very Lease may be behind it in the stream."""
+    tracker = LeaseTracker(read_gap_s=1.0)
+    tracker.observe(lease("a"), 0.0)
+    watched(tracker, until=2.5)
+    tracker.read_succeeded(3.2)
+    assert tracker.pulse("n1", 3.3) is Pulse.WAITING
+    assert tracker.needs_read(3.3)
+    tracker.read_succeeded(3.5, sent_at=3.4)
+    assert tracker.pulse("n1", 3.5) is Pulse.EXPIRED
+    assert not tracker.needs_read(3.5)
 
 
 def test_silent_node_expires_while_the_api_is_heard() -> None:
@@ -85,7 +98,7 @@ def test_a_copy_knows_what_was_known_and_hears_nothing_more() -> None:
     heard.observe(lease("b"), 0.5)
     copy.copy_from(heard)
     heard.observe(lease("c"), 2.0)
-    heard.read_succeeded(2.0)
+    heard.read_succeeded(2.0, sent_at=2.0)
     heard.forget("n2")
     assert copy.read_gap_s == 1.0
     assert copy.age_s("n1", 2.5) == 2.0

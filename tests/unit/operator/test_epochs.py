@@ -110,7 +110,7 @@ async def test_world_forgets_what_it_knew_when_the_api_went_back_and_remembers_e
         {"metadata": {"name": "n1", "resourceVersion": "95"}, "spec": {"cluster": "c", "epoch": 7}}
     ]
     await world.plans.list_now()
-    world.accept(kinds.HACLUSTER, "ADDED", cluster(90, "lost"))
+    world.accept(kinds.HACLUSTER, cluster(90, "lost"))
     assert world.clusters()[0].metadata.labels["word"] == "lost"
     following = asyncio.create_task(world._follow_rewinds())
     server.version = 95

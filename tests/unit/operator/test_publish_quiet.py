@@ -88,7 +88,7 @@ class Published:
                 body = item.model_dump(by_alias=True, exclude_none=True)
                 body.pop("status", None)
                 body["metadata"]["resourceVersion"] = "1"
-                self.world.accept(kind, "ADDED", body)
+                self.world.accept(kind, body)
 
     def _keep(self, objects: Objects, _orders: object) -> None:
         self.objects = objects
@@ -135,7 +135,7 @@ def test_what_somebody_else_wrote_is_put_right(published: Published) -> None:
     body["metadata"] = {**body["metadata"], "resourceVersion": "999"}
     body["status"] = {**body["status"], "role": "Elsewhere"}
     published.api.version = 999
-    published.world.accept(kinds.HARESOURCE, "MODIFIED", body)
+    published.world.accept(kinds.HARESOURCE, body)
     assert published.publish(published.scene())[1] == 1
     assert published.status("c")["role"] == "Started"
 
@@ -174,7 +174,7 @@ def test_dc_that_wakes_up_late_does_not_take_the_epoch_of_its_successor_back(pub
     later["metadata"]["resourceVersion"] = "999"
     later["status"] = {"epoch": 2, "dc": "n2"}
     published.api.version = 999
-    published.world.accept(kinds.HACLUSTER, "ADDED", later)
+    published.world.accept(kinds.HACLUSTER, later)
     assert published.publish(published.scene(epoch=1, dc="n1"))[1] == 0
     published.publish(published.scene(epoch=2, dc="n2"))
     told = published.world.get(kinds.HACLUSTER, later["metadata"]["name"])

@@ -7,7 +7,7 @@ from typing import Any
 from backstay_kube import kinds
 from backstay_kube.client import ObjectList
 from backstay_kube.reflector import Reflector
-from backstay_operator.world import World
+from backstay_operator.world import WATCHED, World
 
 
 def plan(name: str, version: int) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def reflector(api: Api) -> tuple[Reflector, list[tuple[str, str]]]:
     made = Reflector(
         api,  # type: ignore[arg-type]
         kinds.HANODEPLAN,
-        on_change=lambda what, obj: told.append((what, obj["metadata"]["resourceVersion"])),
+        on_change=lambda what, obj, _before: told.append((what, obj["metadata"]["resourceVersion"])),
         on_rewind=lambda: told.append(REWIND),
     )
     return made, told
@@ -88,34 +88,12 @@ async def test_answer_that_overtakes_a_list_under_way_is_no_journey_in_time() ->
     assert REWIND not in told
 
 
-def test_world_takes_the_older_state_for_the_truth_when_the_list_is_newer() -> None:
-    world = World(None)  # type: ignore[arg-type]  # it is told everything by the test
-    world.accept(kinds.HANODE, "ADDED", plan("n1", 40))
-    world._replace(kinds.HANODE, [plan("n1", 30)], 35)
-    assert world.get(kinds.HANODE, "n1") == plan("n1", 40), "perhaps the list was only overtaken"
-    world._replace(kinds.HANODE, [plan("n1", 30)], 60)
-    assert world.get(kinds.HANODE, "n1") == plan("n1", 30)
-
-
-async def test_list_that_was_asked_for_before_the_api_went_back_brings_nothing_back() -> None:
-    class Overtaken(Api):
-        """Everything is read anew while a list is on its way."""
-
-        overtakes = False
-
-        async def list(self, *_: Any, **__: Any) -> ObjectList:
-            if not self.overtakes:
-                return self.answer
-            self.overtakes = False
-            answer = self.answer
-            self.say(version=60)
-            await world._read_anew()
-            return answer
-
-    api = Overtaken(plan("n1", 90), version=95)
-    world = World(api)  # type: ignore[arg-type]
-    await world._list_again(kinds.HANODE)
-    assert world.get(kinds.HANODE, "n1") == plan("n1", 90)
-    api.overtakes = True
-    await world._list_again(kinds.HANODE)
-    assert world.get(kinds.HANODE, "n1") is None
+async def test_every_kind_that_decisions_use_notices_an_api_that_went_back() -> None:
+    for kind in (*WATCHED, kinds.HANODEPLAN, kinds.LEASE):
+        api = Api(plan("n1", 40), version=50)
+        world = World(api)  # type: ignore[arg-type]
+        copy = next(one for one in world._followed if one.kind is kind)
+        await copy.list_now()
+        api.say(plan("n1", 30), version=60)
+        await copy.list_now()
+        assert world.doubtful, kind.name
