@@ -61,7 +61,7 @@ class Act:
     fencing_action: str | None = None
     partner: NodeView | None = None  # of a migration: the other node
     needs_any: int = 0  # it can run as long as so many of what it needs can; 0: all of it
-    again: bool = False  # a start that was under way already: no stop comes first
+    again: bool = False  # a start that was under way already: it is repeated, and nothing follows from that
     inhibited: bool = False  # its partner is missing: it is as if it had not been planned
     barred: bool = False  # it must be with something that can not happen: it is not even begun
     placeholder: bool = False  # stands for something that will not happen
@@ -77,6 +77,11 @@ class Act:
     def name(self) -> str:
         """`rsc1 start`, for reasons."""
         return f"{self.resource.id if self.resource else ''} {self.operation}".strip()
+
+    @property
+    def happens(self) -> bool:
+        """Whether it will be carried out, as far as is settled."""
+        return (self.required or self.again) and self.runnable and not self.placeholder
 
     @property
     def handed_over(self) -> bool:

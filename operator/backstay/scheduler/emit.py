@@ -23,7 +23,7 @@ _MARK_OF |= {"promote": "promote", "promoted": "promote", "demote": "demote", "d
 
 def emit(plan: Plan) -> tuple[Graph, list[Act]]:
     """The graph of everything that happens, in the order in which acts were made; and the act behind each of its actions."""
-    chosen = [act for act in plan.actions.acts if act.required and act.runnable and not act.placeholder]
+    chosen = [act for act in plan.actions.acts if act.happens]
     chosen = [act for act in chosen if not _is_superseded(plan, act)]
     real: set[tuple[Resource | None, str]] = {
         (act.resource, act.operation)

@@ -55,7 +55,11 @@ def _implied(situation: Situation, leaf: Resource, here: Activity, left: OpRecor
     if arrived is not None and there is not None:
         if succeeded and not here.stopped_since:
             _fail(here)
-        return [there] if there.active else []
+        return [there] if there.active and not here.stopping_since else []
+    if there is not None and _is_arriving(there) and (here.stopped_since or here.stopping_since):
+        if here.stopping_since:
+            here.role = Role.STARTED  # each says what it says
+        return []
     if not target.online or target.unclean:
         if succeeded and not here.stopped_since:
             _fail(here)
@@ -73,14 +77,17 @@ def _counts(situation: Situation, node: NodeView) -> bool:
 
 
 def _arrived(leaf: Resource, here: Activity) -> None:
-    if not here.stopped_since and not here.stop_failed:
+    if here.stopping_since:
+        here.role = Role.STARTED  # what is left there may be more than something to clean up
+    elif not here.stopped_since and not here.stop_failed:
         here.role = Role.STOPPED
         leaf.dangling.append(here.node)
 
 
 def _fail(activity: Activity) -> None:
     activity.role = Role.STARTED
-    activity.pending = ""
+    if activity.stopping_since:
+        return
     if not activity.node.unclean:
         activity.failed = True
         activity.on_fail = activity.on_fail or OnFail.RESTART
@@ -102,6 +109,10 @@ def _on_both(leaf: Resource, here: Activity, there: Activity, *, succeeded: bool
 
 def _knows(activity: Activity) -> bool:
     return any(record.status is not OpStatus.PENDING for record in activity.records)
+
+
+def _is_arriving(there: Activity) -> bool:
+    return any(one.operation == "migrate_from" and one.status is OpStatus.PENDING for one in there.records)
 
 
 def _newer(there: Activity, left: OpRecord) -> bool:

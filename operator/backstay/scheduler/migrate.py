@@ -73,7 +73,7 @@ def goes_on(leaf: Resource, target: NodeView | None) -> bool:
         and found.target is target
         and leaf.meta.allow_migrate
         and leaf.managed
-        and not leaf.failed
+        and not (leaf.failed or leaf.starting)
         and set(leaf.active_on) == {found.source, found.target}
     )
 
@@ -91,7 +91,7 @@ def _mark_handing(plan: Plan, leaf: Resource) -> None:
         source = leaf.handover.source
     if source is target or source.unclean or not source.online:
         return
-    if leaf.activities[source.name].pending not in ("", "migrate_to"):
+    if leaf.starting:
         return
     stop = plan.actions.find(leaf, "stop", node=source)
     start = plan.actions.find(leaf, "start", node=target)

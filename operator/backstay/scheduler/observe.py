@@ -148,6 +148,7 @@ def _react(situation: Situation, resource: Resource, activity: Activity) -> None
         activity.role = Role.STOPPED
         activity.failed = False
         activity.pending = ""
+        activity.starting = False
         activity.on_fail = None
         return
     if node.unclean and activity.failed:
@@ -176,6 +177,7 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
     leaf.maintained = leaf.meta.maintenance
     for activity in settle_handovers(situation, leaf):  # else in the order in which the state has them
         node = activity.node
+        _note_pending(leaf, activity)
         if activity.failure_ignored and (activity.active or leaf.clone is None):
             leaf.failure_ignored = True
         if activity.on_fail is OnFail.RESTART_CONTAINER:
@@ -195,6 +197,12 @@ def _conclude(situation: Situation, leaf: Resource) -> None:
         leaf.role = Role.STOPPED
     if leaf.maintained:
         leaf.managed = False
+
+
+def _note_pending(leaf: Resource, activity: Activity) -> None:
+    leaf.starting |= activity.starting
+    if activity.pending and not leaf.pending:
+        leaf.pending, leaf.pending_on = activity.pending, activity.node
 
 
 def _doubt(situation: Situation, leaf: Resource, activity: Activity) -> None:

@@ -26,7 +26,6 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
         bond = Bond.NEEDS
         if stop.node is target and not start.pseudo:
             bond |= Bond.RESTART
-            start.again = _is_starting(resource, target)
         plan.actions.relate(stop, start, bond)
     if is_promotable(resource) or resource.role is Role.PROMOTED:
         plan_roles(plan, resource, target, start=start, stops=stops)
@@ -96,10 +95,9 @@ def _plan_start(plan: Plan, resource: Resource, target: NodeView | None, stops: 
         return None
     start = plan.actions.make(resource, "start", node=target)
     running_there = target in resource.active_on
-    pending = running_there and resource.activities[target.name].pending == "start"
+    start.again = running_there and resource.starting
     if (
         not running_there
-        or pending
         or resource.role is Role.STOPPED
         or any(stop.required and stop.node is target for stop in stops)
     ):
@@ -115,11 +113,6 @@ def _plan_start(plan: Plan, resource: Resource, target: NodeView | None, stops: 
         start.reason = "being multiply active"
     _need_quorum(plan, resource, start)
     return start
-
-
-def _is_starting(resource: Resource, node: NodeView | None) -> bool:
-    activity = None if node is None else resource.activities.get(node.name)
-    return activity is not None and activity.pending == "start"
 
 
 def _need_quorum(plan: Plan, resource: Resource, start: Act) -> None:

@@ -28,13 +28,19 @@ def plan_recurring(
             if operation.enabled is False or _is_ambiguous(operation, wanted):
                 continue
             if operation.role is Role.STOPPED:
-                _watch_stopped(plan, resource, operation, target, stops=stops)
-            elif target is None or start is None or target.node.maintenance:
+                if not _is_anonymous(resource):  # where it is not any instance might be
+                    _watch_stopped(plan, resource, operation, target, stops=stops)
+            elif target is None or start is None or target.node.maintenance or resource.blocked:
                 continue
             elif _fits_role(plan, resource, operation):
                 _watch(plan, resource, operation, target, start=start)
     for activity in resource.noted:
         _cancel_unwanted(plan, resource, activity, target, wanted=wanted)
+
+
+def _is_anonymous(resource: Resource) -> bool:
+    clone = resource.clone
+    return clone is not None and not clone.meta.raw.globally_unique
 
 
 def _is_ambiguous(operation: Operation, among: list[Operation]) -> bool:
@@ -177,7 +183,7 @@ def _cancel_unwanted(
         if _still_wanted(plan, resource, record, node, target, wanted=wanted):
             continue
         leaves = node in resource.active_on and node is not target
-        if leaves and not resource.maintained and (target is None or _is_configured(record, wanted)):
+        if leaves and not node.node.maintenance and (target is None or _is_configured(record, wanted)):
             continue  # the stop ends it
         _cancel(plan, resource, record, node)
 
@@ -205,9 +211,11 @@ def _still_wanted(
         if operation.enabled is False:
             return False
         if operation.role is Role.STOPPED:
-            return node is not target
+            return node is not target or record.status is OpStatus.PENDING or _is_anonymous(resource)
         role = plan.placement.role.get(resource, Role.STARTED)
-        return node is not target or role is Role.STOPPED or _is_for(operation, role)
+        if node is not target or role is Role.STOPPED or _is_for(operation, role):
+            return True
+        return not is_running(resource.activities[node.name], record.operation, record.interval_ms)
     if node not in resource.active_on:
         return True
     return not plan.situation.properties.cancel_removed_actions

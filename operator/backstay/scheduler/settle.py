@@ -154,8 +154,7 @@ def _make_impossible(then: Act, first: Act, bits: int) -> None:
 def _restart(stop: Act, start: Act) -> list[Act]:
     """Stop and start on the same node go together; if the start is impossible the stop stays."""
     changed: list[Act] = []
-    wanted = (start.required or start.inhibited) and not (start.again and start.runnable)
-    if wanted and not stop.required:
+    if (start.required or start.inhibited) and not stop.required:
         stop.required = True
         stop.reason = start.reason
         changed.append(stop)

@@ -101,7 +101,8 @@ class Activity:
     failed: bool = False
     on_fail: OnFail | None = None  # the worst that the history calls for; None: nothing failed
     failure_ignored: bool = False
-    pending: str = ""  # the operation under way, "" if none
+    pending: str = ""  # the operation under way (the first of several), "" if none
+    starting: bool = False  # a start is under way, or was when this was recorded
     failed_record: OpRecord | None = None
     known: bool = False  # a probe or any other result tells whether it runs
     hard_error: OpRecord | None = None  # can not run on this node
@@ -111,6 +112,7 @@ class Activity:
     records: tuple[OpRecord, ...] = ()  # by call id
     left: OpRecord | None = None  # the latest `migrate_to`, unless it was started here anew since
     stopped_since: bool = False  # a stop succeeded after that
+    stopping_since: bool = False  # a stop is under way since
     arrived: OpRecord | None = None  # the latest `migrate_from` that ended
     plain: bool = False  # says just that it was probed, and is not there
     obsolete: bool = False  # recorded of another kind of resource by the same name
@@ -154,6 +156,9 @@ class Resource:
     )  # by node name: asked once, and not there
     noted: list[Activity] = field(default_factory=list)  # those that say more than "probed, and not there"
     active_on: list[NodeView] = field(default_factory=list)
+    pending: str = ""  # the operation under way, as the first node that has one says; "" if none
+    pending_on: NodeView | None = None  # that node
+    starting: bool = False  # its start is under way on some node: it is started again wherever it is
     role: Role = Role.STOPPED
     failed: bool = False
     blocked: bool = False

@@ -121,9 +121,8 @@ class _Telling:
                 if self.leaf.role is Role.STOPPED:
                     yield self._same(Verb.RESTART, target, before, _because(start), not start.runnable)
                     return
-                if not start.again:
-                    yield self._same(Verb.RECOVER, target, before, _because(start, stop), not start.runnable)
-                return  # it is being started already; that is only done again to be sure
+                yield self._same(Verb.RECOVER, target, before, _because(start, stop), not start.runnable)
+                return
             verb = Verb.RECOVER if self.leaf.failed else Verb.RESTART
             yield self._same(verb, target, before, _because(start, stop), not start.runnable)
         elif before is Role.PROMOTED and self.role is not Role.PROMOTED:

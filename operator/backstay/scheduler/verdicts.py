@@ -126,33 +126,34 @@ class _Reader:
             return
         match record.operation:
             case "migrate_to":
-                activity.left, activity.stopped_since = record, False
+                activity.left, activity.stopped_since, activity.stopping_since = record, False, False
             case "migrate_from" if record.status is not OpStatus.PENDING:
                 activity.left, activity.arrived = None, record
             case "start":
                 activity.left = activity.arrived = None
             case "stop":
                 activity.stopped_since = has_succeeded(record)
+                activity.stopping_since = record.status is OpStatus.PENDING
             case _:
                 return
 
     # -- pending
 
     def _pending(self, activity: Activity, record: OpRecord) -> None:
+        """What is under way tells nothing of how it will end, so that earlier results keep counting. Only what is being
+        started or promoted is taken to be there already: another copy must not be. The first is the one that is told of."""
         if is_probe(record):
             return  # says nothing until it is done
-        activity.pending = record.operation
-        if record.operation == "migrate_from":
-            return  # the source's history tells where it is
-        activity.known = True
+        activity.pending = activity.pending or record.operation
         match record.operation:
             case "start":
-                activity.role = Role.STARTED
+                activity.starting = activity.known = True
+                activity.role = self._started_role()
             case "promote":
+                activity.known = True
                 activity.role = Role.PROMOTED
             case _:
-                if activity.role is Role.UNKNOWN:
-                    activity.role = Role.STARTED
+                return
 
     # -- success
 
@@ -184,14 +185,12 @@ class _Reader:
             case _:
                 return
         _forget_failure(activity)
-        activity.pending = ""
 
     def _started_role(self) -> Role:
         clone = self.resource.clone
         return Role.UNPROMOTED if clone is not None and clone.meta.raw.promotable else Role.STARTED
 
     def _monitored(self, activity: Activity, record: OpRecord, rc: int) -> None:
-        activity.pending = "" if activity.pending == "monitor" else activity.pending
         if rc in (OCF_PROMOTED, OCF_DEGRADED_PROMOTED):
             activity.role = Role.PROMOTED
         elif rc == OCF_NOT_RUNNING:
@@ -211,7 +210,6 @@ class _Reader:
         if self._expired(activity, record):
             self._expired_effect(activity, record)
             return
-        activity.pending = ""
         if on_fail is OnFail.IGNORE:
             activity.failure_ignored = True
             self._role_as_if_done(activity, record)

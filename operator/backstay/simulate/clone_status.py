@@ -23,7 +23,12 @@ def clone_lines(clone: Resource) -> Iterator[str]:
             groups[word].append(nodes[0])
         elif not nodes and child.surplus:
             continue
-        elif nodes or clone.meta.raw.globally_unique or any(leaf.failed for leaf in leaves):
+        elif (
+            nodes
+            or _is_pending(child)
+            or clone.meta.raw.globally_unique
+            or any(leaf.failed for leaf in leaves)
+        ):
             yield from _one_by_one(clone, child)
     promotable = bool(clone.meta.raw.promotable)
     for word in ("Promoted", "Started", "Unpromoted"):
@@ -47,13 +52,20 @@ def _word(leaves: list[Resource]) -> str:
 def _is_plain(clone: Resource, child: Resource, leaves: list[Resource], nodes: list[str]) -> bool:
     if clone.meta.raw.globally_unique or child.surplus or len(nodes) != 1:
         return False
+    whole = child.kind is Kind.GROUP  # of a group it is not told what is under way
     for leaf in leaves:
-        flags = [flag for flag in flags_of(leaf) if flag not in _UNREMARKABLE]
-        if leaf.orphan or leaf.failed or pending_word(leaf) or len(leaf.active_on) != 1:
+        flags = [
+            flag for flag in flags_of(leaf) if flag not in _UNREMARKABLE and not (whole and leaf.pending)
+        ]
+        if leaf.orphan or leaf.failed or (pending_word(leaf) and not whole) or len(leaf.active_on) != 1:
             return False
         if flags:
             return False
     return True
+
+
+def _is_pending(child: Resource) -> bool:
+    return child.kind is Kind.PRIMITIVE and bool(child.pending)
 
 
 _UNREMARKABLE = ("disabled", "target-role:Unpromoted", "failure ignored")

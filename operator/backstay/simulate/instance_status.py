@@ -24,12 +24,7 @@ def instance_text(resource: Resource, *, name: str | None = None) -> str:
 
 def pending_word(resource: Resource) -> str:
     """`Starting`, `Stopping`, ... if such an operation is under way."""
-    if len(resource.active_on) > 1:
-        return ""
-    for activity in resource.activities.values():
-        if activity.pending in _PENDING:
-            return _PENDING[activity.pending]
-    return ""
+    return _PENDING.get(resource.pending, "")
 
 
 def flags_of(resource: Resource) -> list[str]:
@@ -41,11 +36,7 @@ def flags_of(resource: Resource) -> list[str]:
         flags.append("UNCLEAN")
     if resource.lock_node is not None:
         flags.append("LOCKED")
-    if (
-        resource.active_on
-        and not pending_word(resource)
-        and any(one.pending == "monitor" for one in resource.activities.values())
-    ):
+    if resource.pending == "monitor":
         flags.append("Monitoring")
     clone = resource.clone
     if resource.meta.target_role is Role.STOPPED:
@@ -74,6 +65,8 @@ def _state(resource: Resource) -> list[str]:
     shown_flags = f"({', '.join(flags)})" if flags else ""
     if resource.lock_node is not None and not resource.active_on:
         return [word, resource.lock_node.name, shown_flags]
+    if not resource.active_on and resource.pending_on is not None:
+        return [word, resource.pending_on.name, shown_flags]
     if not resource.active_on:
         missing = any(one.not_installed for one in resource.activities.values())
         return [word, shown_flags, "(Not installed)" if missing else ""]

@@ -116,8 +116,7 @@ def run(state: ClusterState, what_if: WhatIf | None = None) -> Outcome:
     execution = execute(transition.graph, changed, fail=fail)
     after, _ = observe(execution.state)
     for leaf in after.leaves():
-        for activity in leaf.activities.values():
-            activity.pending = ""  # whatever was under way counts as done
+        leaf.pending = ""  # whatever was under way counts as done; where it was is still told
     return Outcome(
         current=current,
         before=before,
