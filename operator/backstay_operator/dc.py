@@ -30,7 +30,7 @@ from backstay.coordinator import (
 from backstay.liveness import LeaseTracker
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
-from backstay.state.assemble_resources import ObjectRef
+from backstay.state.claims import ObjectRef
 from backstay.state.kept import Kept
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj

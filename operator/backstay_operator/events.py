@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from backstay.api import GROUP, VERSION
 from backstay.api.quantities import timestamp
 from backstay.coordinator import StoryItem
-from backstay.state.assemble_resources import ObjectRef
+from backstay.state.claims import ObjectRef
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError

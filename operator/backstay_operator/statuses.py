@@ -36,6 +36,7 @@ from backstay.scheduler import situation as seen
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.choices import Role
+from backstay.state.claims import ObjectRef, ref_of
 from backstay.state.history import FailCount
 from backstay.transition.runner import Verdict
 from backstay_operator.constraint_line import constraint_line
@@ -104,6 +105,18 @@ class Scene:
     def problems_by_object(self) -> Mapping[Key, list[Problem]]:
         """Errors first."""
         return problems_by_object(self.problems)
+
+    @cached_property
+    def ids(self) -> Mapping[ObjectRef, list[str]]:
+        """The ids that each object holds, sorted."""
+        found: dict[ObjectRef, list[str]] = defaultdict(list)
+        for id_, ref in sorted(self.picture.assembly.index.objects.items()):
+            found[ref].append(id_)
+        return dict(found)
+
+    def id_of(self, item: HAResource | ResourceGroup) -> str:
+        """The object's id; empty where another object holds it: what runs under it is not this one's."""
+        return item.resource_id if self.picture.assembly.index.holds(item) else ""
 
     def problems_of(self, item: Resource) -> list[Problem]:
         """Of one object, errors first."""
@@ -363,11 +376,12 @@ def node_state(cluster: HACluster, node: HANode, view: NodeView) -> str:
 
 def resource_status(scene: Scene, item: HAResource) -> Status:
     """Role, place, failures."""
-    id_ = item.resource_id
+    id_ = scene.id_of(item)
     problem = _problem_of(scene, item)
     leaves = _leaves(scene, id_)
     status: Status = {
         "cluster": scene.objects.cluster.metadata.name,
+        "ids": scene.ids.get(ref_of(item), []),
         **_activity(scene, leaves),
         "group": scene.picture.assembly.index.group_of.get(id_, ""),
         "why": scene.why.get(id_, ""),
@@ -468,7 +482,8 @@ def _readiness(
 
 def group_status(scene: Scene, group: ResourceGroup) -> Status:
     """Members, and the group as a whole."""
-    ids = scene.members.get(group.resource_id, [])
+    own = scene.id_of(group)
+    ids = scene.members.get(own, [])
     leaves = [leaf for id_ in ids for leaf in _leaves(scene, id_)]
     ready = sum(1 for leaf in leaves if role_word(leaf) in ("Started", "Promoted", "Unpromoted"))
     members = [
@@ -484,12 +499,13 @@ def group_status(scene: Scene, group: ResourceGroup) -> Status:
     activity = _activity(scene, leaves)
     status: Status = {
         "cluster": scene.objects.cluster.metadata.name,
+        "ids": scene.ids.get(ref_of(group), []),
         "role": _group_word(leaves, ready),
         "node": activity["node"],
         "active": activity["active"],
         "readyMembers": f"{ready}/{len(leaves)}",
         "members": members,
-        "why": scene.why.get(group.resource_id, ""),
+        "why": scene.why.get(own, ""),
         **_failures(scene, ids),
         "requests": _acks(scene, group),
     }
@@ -500,7 +516,7 @@ def group_status(scene: Scene, group: ResourceGroup) -> Status:
             group, old, ok=False, reason=problem.code, message=problem.message, now=scene.now
         )
     else:
-        ok, reason, message = _readiness(scene, leaves, group.resource_id, ids)
+        ok, reason, message = _readiness(scene, leaves, own, ids)
         status["conditions"] = _condition(group, old, ok=ok, reason=reason, message=message, now=scene.now)
     status["conditions"].append(_valid(scene, group, *ids))
     return status

@@ -25,6 +25,7 @@ from backstay.api.resource import RequestAck
 from backstay.coordinator import Coordinator, Orders, View
 from backstay.liveness import LeaseTracker, NodeLease, WatchdogClaim
 from backstay.state.assemble import Objects
+from backstay.state.claims import ref_of
 from backstay_nodeagent.documents import document_of
 
 EPOCH_WALL = 1_790_000_000.0
@@ -447,6 +448,9 @@ class ModelCluster:
         self.story += [item.message for item in orders.story]
         for watch in self.watchers:
             watch(objects, orders)
+        for item in (*self.resources, *self.groups):
+            owned = orders.picture.assembly.index.objects.items()
+            item.status.ids = sorted(id_ for id_, ref in owned if ref == ref_of(item))
         for name, spec in orders.plans.items():
             node = self.nodes[name]
             if node.plan is None:

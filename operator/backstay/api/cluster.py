@@ -221,6 +221,19 @@ class AllowedAgents(Model):
     )
 
 
+class AllowedReferences(Model):
+    """Whose constraints may name resources of which other namespaces."""
+
+    namespaces: list[NamespacePattern] = Field(
+        min_length=1, max_length=64, description="Of the constraints, by name; * means every namespace."
+    )
+    targets: list[NamespacePattern] = Field(
+        min_length=1,
+        max_length=64,
+        description="Of the resources that they may name, by name; * means every namespace.",
+    )
+
+
 class HAClusterSpec(Model):
     """What belongs to this cluster and how it behaves."""
 
@@ -236,6 +249,12 @@ class HAClusterSpec(Model):
         default_factory=list,
         max_length=64,
         description="Resource agents that each namespace may use; nothing else is started. Empty: every agent everywhere.",
+    )
+    allowed_references: list[AllowedReferences] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Namespaces whose constraints may name resources of other namespaces. Empty: a constraint names, and its "
+        "resourcePattern matches, resources of its own namespace only.",
     )
     properties: ClusterProperties = Field(
         default_factory=ClusterProperties,

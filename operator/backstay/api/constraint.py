@@ -1,6 +1,7 @@
 """HAConstraint: exactly one of location, colocation, order, ticket.
 
-References name an HAResource or ResourceGroup of the same namespace, or any Pacemaker id of the cluster.
+References name an HAResource or ResourceGroup of the same namespace, or a Pacemaker id there; ids of other namespaces
+only where the HACluster's `allowedReferences` says so.
 """
 
 from __future__ import annotations
@@ -55,7 +56,11 @@ class Location(Model):
     )
 
     resource: Ref | None = None
-    resource_pattern: str | None = Field(default=None, description="A regular expression over resource ids.")
+    resource_pattern: str | None = Field(
+        default=None,
+        description="A regular expression over the ids of this namespace's resources (HACluster.spec.allowedReferences "
+        "adds other namespaces).",
+    )
     sets: list[ResourceSet] | None = Field(default=None, max_length=16)
     node: str | None = None
     score: Score | None = None

@@ -73,6 +73,11 @@ class ResourceGroupStatus(Model):
     """Written by the DC."""
 
     cluster: str = ""
+    ids: list[str] = Field(
+        default_factory=list,
+        max_length=128,
+        description="Ids that this object holds in its cluster; no other object can take them while it is there.",
+    )
     role: str = Field(
         default="", description="Started once every member is; else what the furthest-back member is."
     )

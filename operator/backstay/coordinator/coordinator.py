@@ -175,7 +175,7 @@ class Coordinator:
         heard = [
             name for name, node in membership.nodes.items() if node.pulse in (Pulse.FRESH, Pulse.WAITING)
         ]
-        confirmed = self.desk.take(view.objects, active, view.now, view.wall, heard)
+        confirmed = self.desk.take(view.objects, active, assembly.index.objects, view.now, view.wall, heard)
         self._confirm(confirmed, membership, view.now, orders)
         fenced = self._fence(view, membership, orders)
         if (self.desk.moves, self.desk.fence_requested) != asked or confirmed or fenced:

@@ -112,7 +112,7 @@ class Gate:
     def _judge(self, objects: Objects, assembly: Assembly) -> Verification:
         if self._judgement is None or self.book.revision != self._revision:
             self._revision = self.book.revision
-            judgement = verify(objects, self.book, ids=assembly.index.every_id())
+            judgement = verify(objects, self.book, index=assembly.index)
             told = (*_of_constraints(objects, assembly), *_of_safety(objects, assembly))
             self._judgement = replace(judgement, others=(*judgement.others, *told))
         return self._judgement

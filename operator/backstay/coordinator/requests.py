@@ -17,6 +17,7 @@ from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck, ResourceRequest
 from backstay.coordinator.membership import Membership
 from backstay.state.assemble import Objects
+from backstay.state.claims import ObjectRef, ref_of
 from backstay.state.constraint import Location
 from backstay.state.score import INFINITY
 
@@ -146,11 +147,15 @@ class RequestDesk:
         self,
         objects: Objects,
         active: Mapping[str, tuple[str, ...]],
+        holders: Mapping[str, ObjectRef],
         now: float,
         wall: float,
         heard: Collection[str] = (),
     ) -> list[tuple[str, str]]:
-        """Take in new requests. Returns (node, request id) of nodes that an administrator declared dead; not of those `heard`."""
+        """Take in new requests. Returns (node, request id) of nodes that an administrator declared dead; not of those `heard`.
+
+        `holders` says whose the ids of resources are (ResourceIndex.objects): a request on an object that asks for
+        another's id must not reach what that one runs."""
         confirmed: list[tuple[str, str]] = []
         present: set[tuple[Owner, str]] = set()
         owners: list[HAResource | ResourceGroup] = [*objects.resources, *objects.groups]
@@ -159,8 +164,13 @@ class RequestDesk:
             for request in item.spec.requests:
                 key = (owner, request.id)
                 present.add(key)
-                if self._is_new(key, item.status.requests):
+                if not self._is_new(key, item.status.requests):
+                    continue
+                holder = holders.get(item.resource_id)
+                if holder == ref_of(item):
                     self._take_resource_request(key, request, item, objects, active, now, wall)
+                else:
+                    self._answer(key, "Refused", f"{item.resource_id!r} {_held_by(holder)}", wall)
         for node in objects.nodes:
             owner = _owner(node)
             for wish in node.spec.requests:
@@ -357,6 +367,13 @@ def _move_outcome(
     if target is not None and not move.node and not target:
         return "Refused", "no other node can run it"
     return None, ""
+
+
+def _held_by(holder: ObjectRef | None) -> str:
+    if holder is None:
+        return "is not known to the DC: see the object's conditions"
+    place = "/".join(one for one in (holder.namespace, holder.name) if one)
+    return f"is the id of {holder.kind} {place}: set another spec.resourceId"
 
 
 def _owner(item: HAResource | ResourceGroup | HANode) -> Owner:

@@ -8,7 +8,7 @@ from enum import Enum
 
 from backstay.coordinator.trigger import Trigger
 from backstay.scheduler.situation import Situation
-from backstay.state.assemble_resources import ObjectRef
+from backstay.state.claims import ObjectRef
 
 
 class Tale(Enum):

@@ -42,6 +42,7 @@ from backstay.state.constraint import Constraint
 from backstay.state.history import Ticket
 from backstay.state.kept import Kept, Same
 from backstay.state.node import UNFENCED, Node
+from backstay.state.reach import Reach, reach_of
 from backstay.state.resource import MetaSet, Operation, OperationSet, Primitive, ResourceMeta, primitives_of
 from backstay.state.seniority import position_of, seniority
 
@@ -109,10 +110,11 @@ def assemble(
     spec = objects.cluster.spec
     settings = memory.settings.of((objects.cluster,), lambda: _settings(objects.cluster))
     properties, defaults = settings.properties, settings.defaults
+    reach = memory.reach.of(reach_of(objects.cluster))
     index = memory.index.of(
-        _definitions(objects, memory),
+        (*_definitions(objects, memory), reach),
         lambda: ResourceIndex.build(
-            objects.resources, objects.groups, objects.devices, before=memory.index.last
+            objects.resources, objects.groups, objects.devices, before=memory.index.last, reach=reach
         ),
     )
     constraints, constraint_problems = memory.constraints.of(
@@ -179,6 +181,7 @@ class Memory:
     def __init__(self) -> None:
         self.settings: Kept[_Settings] = Kept()
         self.names: Same[tuple[object, ...]] = Same()
+        self.reach: Same[Reach] = Same()
         self.index: Kept[ResourceIndex] = Kept()
         self.constraints: Kept[tuple[tuple[Constraint, ...], tuple[Problem, ...]]] = Kept()
         self.requires: Kept[Mapping[str, Requires]] = Kept()

@@ -28,12 +28,12 @@ from backstay.state.seniority import position_of
 
 
 class _Unresolved(Exception):
-    """A reference that names nothing."""
+    """A reference that names nothing, or nothing that it may name."""
 
-    def __init__(self, field: str, reference: str) -> None:
-        super().__init__(reference)
+    def __init__(self, *, field: str, code: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
         self.field = field
-        self.reference = reference
+        self.code = code
 
 
 def constraints_of(
@@ -46,15 +46,7 @@ def constraints_of(
         try:
             found += _Reader(item, index).read()
         except _Unresolved as error:
-            problems.append(
-                _problem(
-                    item,
-                    "ReferenceNotFound",
-                    f"{error.field}: there is no resource or group {error.reference!r} in namespace "
-                    f"{item.metadata.namespace!r}; correct the name, or create it",
-                    error.field,
-                )
-            )
+            problems.append(_problem(item, error.code, str(error), error.field))
         except (ValueError, re.error) as error:
             problems.append(_problem(item, "Invalid", str(error), "spec"))
     return tuple(found), tuple(problems)
@@ -93,10 +85,24 @@ class _Reader:
         raise ValueError("spec: exactly one of location, colocation, order and ticket is needed")
 
     def _resource(self, reference: str | None, field: str) -> str:
-        found = self._index.resolve(reference or "", self._space)
-        if found is None:
-            raise _Unresolved(field, reference or "")
-        return found
+        name = reference or ""
+        found = self._index.resolve(name, self._space)
+        if found is not None:
+            return found
+        missing = f"there is no resource or group {name!r} in namespace {self._space!r}"
+        owner = self._index.objects.get(name)
+        if owner is None:
+            raise _Unresolved(
+                field=field,
+                code="ReferenceNotFound",
+                message=f"{missing}; correct the name, or create it",
+            )
+        raise _Unresolved(
+            field=field,
+            code="ReferenceNotAllowed",
+            message=f"{missing}, and spec.allowedReferences of the HACluster does not let its constraints name those of "
+            f"namespace {owner.namespace!r}; add it there, or correct the name",
+        )
 
     def _locations(self, spec: api.Location) -> Iterator[Location]:
         for target, captured in self._location_targets(spec):
@@ -119,7 +125,7 @@ class _Reader:
         if spec.resource is not None:
             return [(self._resource(spec.resource, "spec.location.resource"), ())]
         if spec.resource_pattern is not None:
-            return list(matching(spec.resource_pattern, self._index.every_id()))
+            return list(matching(spec.resource_pattern, self._index.ids_within_reach(self._space)))
         return [
             (self._resource(name, f"spec.location.sets[{number}]"), ())
             for number, one in enumerate(spec.sets or ())

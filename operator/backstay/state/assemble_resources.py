@@ -1,12 +1,13 @@
 """Resources, groups and fence devices as the scheduler's tree, with an index from ids to objects and back.
 
-Ids are unique in a cluster: the older object keeps an id, the younger gets a problem and is not started.
+Ids are unique in a cluster: the incumbent keeps an id (backstay.state.claims), another object gets a problem and is
+not started.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from backstay.api import FenceDevice, HAResource, ResourceGroup
@@ -24,6 +25,8 @@ from backstay.api.resource import Operation as ApiOperation
 from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_rules import rule_of
 from backstay.state.choices import MultipleActive, OnFail, Requires, Role
+from backstay.state.claims import ObjectRef, claimant_of, clone_ids, holders, ref_of
+from backstay.state.reach import Reach
 from backstay.state.resource import (
     Agent,
     Clone,
@@ -40,15 +43,6 @@ from backstay.state.seniority import LAST, position_of, seniority
 
 SECRET_MARK = "secret:"
 """Stands for a value kept in a Secret: params hold where it is, never what it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectRef:
-    """The object that a resource id comes from."""
-
-    kind: str
-    namespace: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +63,21 @@ class ResourceIndex:
     """Primitive id -> what it was written as."""
     primitives: Mapping[str, Primitive]
     """By id: those whose template has no fault."""
+    reach: Reach = field(default_factory=Reach)
 
     @staticmethod
     def build(
-        resources: Iterable[HAResource],
-        groups: Iterable[ResourceGroup],
-        devices: Iterable[FenceDevice],
+        resources: Collection[HAResource],
+        groups: Collection[ResourceGroup],
+        devices: Collection[FenceDevice],
         *,
         before: ResourceIndex | None = None,
+        reach: Reach | None = None,
     ) -> ResourceIndex:
-        """Index all; see `problems` for what was left out. What was written as the very same in the index `before` is taken from it."""
-        builder = _Builder(before)
+        """Index all; see `problems` for what was left out. What was written as the very same in the index `before` is
+        taken from it, and what held an id there keeps it."""
+        claims = [claimant_of(item) for items in (resources, groups, devices) for item in items]
+        builder = _Builder(before, holders(claims, before.objects if before else {}), reach or Reach())
         builder.add_resources(sorted(resources, key=lambda one: seniority(one.metadata)))
         builder.add_groups(sorted(groups, key=lambda one: seniority(one.metadata)))
         builder.add_devices(sorted(devices, key=lambda one: seniority(one.metadata)))
@@ -100,9 +98,26 @@ class ResourceIndex:
 
         return tuple(id_ for resource in self.resources for id_ in below(resource))
 
+    def ids_within_reach(self, namespace: str) -> tuple[str, ...]:
+        """Of `every_id` those that a constraint of the namespace may name: what a pattern is matched against."""
+        allowed = {
+            target: self.reach.allows(namespace, target)
+            for target in {ref.namespace for ref in self.objects.values()}
+        }
+        return tuple(id_ for id_ in self.every_id() if allowed[self.objects[id_].namespace])
+
     def resolve(self, reference: str, namespace: str) -> str | None:
-        """The id that a reference in a manifest means: an object of the namespace first, then any id."""
-        return self.ids.get((namespace, reference)) or (reference if reference in self.objects else None)
+        """The id that a reference in a manifest means: an object of the namespace first, then an id of the namespace or
+        of one within its reach."""
+        own = self.ids.get((namespace, reference))
+        if own is not None:
+            return own
+        ref = self.objects.get(reference)
+        return reference if ref is not None and self.reach.allows(namespace, ref.namespace) else None
+
+    def holds(self, item: HAResource | ResourceGroup) -> bool:
+        """Whether the object's id is its own, not another's."""
+        return self.objects.get(item.resource_id) == ref_of(item)
 
 
 class _Sets(TypedDict):
@@ -111,8 +126,10 @@ class _Sets(TypedDict):
 
 
 class _Builder:
-    def __init__(self, before: ResourceIndex | None) -> None:
+    def __init__(self, before: ResourceIndex | None, holders: Mapping[str, ObjectRef], reach: Reach) -> None:
         self._before = before
+        self._holders = holders
+        self._reach = reach
         self._primitives: dict[str, Primitive] = {}
         self._standalone: dict[str, HAResource] = {}
         self._tree: list[Resource] = []
@@ -126,9 +143,9 @@ class _Builder:
         self._by_name: dict[tuple[str, str], HAResource] = {}
 
     def _claim(self, id_: str, ref: ObjectRef) -> bool:
-        """Take an id; False, with a problem, when an older object has it."""
-        owner = self._objects.get(id_)
-        if owner is None:
+        """Take an id; False, with a problem, when another object holds it, or this one has taken it already."""
+        owner = self._holders[id_]
+        if owner == ref and id_ not in self._objects:
             self._objects[id_] = ref
             return True
         self._problem(
@@ -146,10 +163,21 @@ class _Builder:
             )
         )
 
+    def _claim_all(self, ids: tuple[str, ...], item: HAResource | ResourceGroup) -> bool:
+        """Take the ids of an object; without one of them it is left out, and takes none."""
+        taken: list[str] = []
+        for id_ in ids:
+            if not self._claim(id_, ref_of(item)):
+                for one in taken:
+                    del self._objects[one]
+                return False
+            taken.append(id_)
+        return True
+
     def add_resources(self, resources: Iterable[HAResource]) -> None:
         for item in resources:
             space = item.metadata.namespace or ""
-            if not self._claim(item.resource_id, ObjectRef("HAResource", space, item.metadata.name)):
+            if not self._claim_all((item.resource_id, *clone_ids(item.resource_id, item.spec.clone)), item):
                 continue
             self._standalone[item.resource_id] = item
             self._by_name[(space, item.metadata.name)] = item
@@ -158,8 +186,10 @@ class _Builder:
     def add_groups(self, groups: Iterable[ResourceGroup]) -> None:
         for group in groups:
             space = group.metadata.namespace or ""
-            ref = ObjectRef("ResourceGroup", space, group.metadata.name)
-            if not self._claim(group.resource_id, ref):
+            ref = ref_of(group)
+            if not self._claim_all(
+                (group.resource_id, *clone_ids(group.resource_id, group.spec.clone)), group
+            ):
                 continue
             members = tuple(self._members(group, ref))
             if not members:
@@ -212,11 +242,14 @@ class _Builder:
     def add_devices(self, devices: Iterable[FenceDevice]) -> None:
         """Fence devices claim their names, so that no resource can take one; they are not scheduled as resources."""
         for device in devices:
-            self._claim(device.metadata.name, ObjectRef("FenceDevice", "", device.metadata.name))
+            self._claim(device.metadata.name, ref_of(device))
 
     def finish(self) -> ResourceIndex:
         alone: list[Resource] = []
         for id_, item in self._standalone.items():
+            if id_ in self._group_of:
+                for unused in clone_ids(id_, item.spec.clone):
+                    del self._objects[unused]
             if id_ not in self._group_of:
                 alone.append(self._cloned(self._primitive(id_, item.spec), item.spec.clone))
                 self._positions[alone[-1].id] = position_of(item.metadata)
@@ -224,9 +257,6 @@ class _Builder:
             if isinstance(resource, Clone):
                 ref = self._objects[resource.child.id]
                 self._ids[(ref.namespace, ref.name)] = resource.id
-        for resource in (*self._tree, *alone):
-            if isinstance(resource, Clone):
-                self._objects.setdefault(resource.id, self._objects[resource.child.id])
         return ResourceIndex(
             # What has no position comes last: single resources, then groups, each by age.
             resources=tuple(sorted((*alone, *self._tree), key=lambda one: self._positions.get(one.id, LAST))),
@@ -237,6 +267,7 @@ class _Builder:
             group_meta=self._group_meta,
             templates=self._templates,
             primitives=self._primitives,
+            reach=self._reach,
         )
 
     def _primitive(self, id_: str, template: ResourceTemplate) -> Primitive:
@@ -302,7 +333,7 @@ class _Builder:
             promoted_max=clone.promoted_max,
             promoted_node_max=clone.promoted_node_max,
         )
-        id_ = clone.id or f"{resource.id}-clone"
+        (id_,) = clone_ids(resource.id, clone)
         own = resource.meta if clone.meta is None else resource_meta(clone.meta)
         return Clone(
             id=id_,

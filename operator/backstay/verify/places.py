@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from backstay.api import HAConstraint
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
+from backstay.state.assemble_resources import ResourceIndex
 from backstay.state.pattern import matching
 from backstay.verify.nearest import listed, suggestion
 
 
-def check_places(objects: Objects, ids: Iterable[str]) -> Iterator[Problem]:
-    """`ids` are the resources of the cluster. References by name are assembly's to judge."""
+def check_places(objects: Objects, index: ResourceIndex) -> Iterator[Problem]:
+    """Nodes and patterns that match nothing. References by name are assembly's to judge."""
     members = sorted(node.metadata.name for node in objects.nodes)
-    every = list(ids)
     for item in sorted(objects.constraints, key=lambda one: one.key):
         location = item.spec.location
         if location is None:
@@ -30,10 +30,12 @@ def check_places(objects: Objects, ids: Iterable[str]) -> Iterator[Problem]:
                 f"{suggestion(location.node, members)}",
             )
         if location.resource_pattern is not None:
-            yield from _check_pattern(item, location.resource_pattern, every)
+            yield from _check_pattern(
+                item, location.resource_pattern, index.ids_within_reach(item.metadata.namespace or "")
+            )
 
 
-def _check_pattern(item: HAConstraint, pattern: str, ids: list[str]) -> Iterator[Problem]:
+def _check_pattern(item: HAConstraint, pattern: str, ids: Sequence[str]) -> Iterator[Problem]:
     field = "spec.location.resourcePattern"
     try:
         found = any(matching(pattern, ids))
@@ -44,7 +46,8 @@ def _check_pattern(item: HAConstraint, pattern: str, ids: list[str]) -> Iterator
             item,
             "ReferenceNotFound",
             field,
-            f"no resource's id matches {pattern!r}; there are {listed(ids) or 'none'}",
+            f"no resource's id matches {pattern!r}; in namespace {item.metadata.namespace!r}, and where the HACluster's "
+            f"allowedReferences lets it look, there are {listed(ids) or 'none'}",
         )
 
 

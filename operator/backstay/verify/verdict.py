@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from backstay.api import HANodePlan
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
-from backstay.state.assemble_resources import params_of
+from backstay.state.assemble_resources import ResourceIndex, params_of
 from backstay.state.digest import params_digest
 from backstay.verify.addresses import check_addresses
 from backstay.verify.agents import AgentBook
@@ -52,9 +52,9 @@ class Verification:
         return Findings(problems=(*(one.problem for one in findings), *self.others), faulty=faulty)
 
 
-def verify(objects: Objects, book: AgentBook, *, ids: Iterable[str]) -> Verification:
-    """Judge all objects; `ids` are what a pattern may match. Resources oldest first, of one resource the errors first."""
-    resources = written_resources(objects)
+def verify(objects: Objects, book: AgentBook, *, index: ResourceIndex) -> Verification:
+    """Judge all objects; `index` is what assembly made of them. Resources oldest first, of one the errors first."""
+    resources = written_resources(objects, index.objects)
     findings: list[Finding] = []
     for one in resources:
         findings += check_allowed(one, objects.cluster)
@@ -63,13 +63,15 @@ def verify(objects: Objects, book: AgentBook, *, ids: Iterable[str]) -> Verifica
     findings += check_addresses(resources)
     order = {one.id: number for number, one in enumerate(resources)}
     findings.sort(key=lambda finding: (order[finding.resource], finding.problem.severity != "error"))
-    others = (*check_places(objects, ids), *check_devices(objects, book))
+    others = (*check_places(objects, index), *check_devices(objects, book))
     return Verification(resources=resources, findings=tuple(findings), others=others)
 
 
 def wanted_agents(objects: Objects) -> frozenset[str]:
     """Agents whose meta-data the checks need."""
-    resources = {one.template.agent for one in written_resources(objects)}
+    resources = {one.spec.agent for one in objects.resources} | {
+        member.template.agent for one in objects.groups for member in one.spec.members if member.template
+    }
     devices = {device.spec.agent for device in objects.devices}
     return frozenset(one for one in resources | devices if one.startswith(("ocf:", "stonith:")))
 

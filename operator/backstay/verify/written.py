@@ -1,14 +1,15 @@
-"""Every resource as somebody wrote it: a whole HAResource, or a member inside a ResourceGroup. Oldest first."""
+"""Every resource as it is written in a manifest: a whole HAResource, or a member inside a ResourceGroup. Oldest first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from backstay.api import HAResource, ResourceGroup
 from backstay.api.resource import ResourceTemplate
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
+from backstay.state.claims import ObjectRef, ref_of
 from backstay.state.seniority import seniority
 
 
@@ -57,17 +58,16 @@ class Finding:
     problem: Problem
 
 
-def written_resources(objects: Objects) -> tuple[Written, ...]:
-    """All of them; of two with one id the older only, as assembly has it."""
+def written_resources(objects: Objects, holders: Mapping[str, ObjectRef]) -> tuple[Written, ...]:
+    """All that assembly takes: of two with one id the holder's only (`holders`: ResourceIndex.objects)."""
     items: list[HAResource | ResourceGroup] = [*objects.resources, *objects.groups]
-    taken: set[str] = set()
-    found: list[Written] = []
+    found: dict[str, Written] = {}
     for item in sorted(items, key=lambda one: seniority(one.metadata)):
+        ref = ref_of(item)
         for one in _of_resource(item) if isinstance(item, HAResource) else _of_group(item):
-            if one.id not in taken:
-                taken.add(one.id)
-                found.append(one)
-    return tuple(found)
+            if holders.get(one.id) == ref:
+                found.setdefault(one.id, one)
+    return tuple(found.values())
 
 
 def _of_resource(item: HAResource) -> Iterator[Written]:

@@ -70,7 +70,7 @@ def _of_objects(objects: Objects, assembly: Assembly) -> list[Line]:
     book = AgentBook()
     members = [node.metadata.name for node in objects.nodes if node.metadata.name in objects.plans]
     book.look(objects.plans, members=members, wanted=wanted_agents(objects))
-    findings = verify(objects, book, ids=assembly.index.every_id()).conclude(objects.plans)
+    findings = verify(objects, book, index=assembly.index).conclude(objects.plans)
     problems = (
         *assembly.problems,
         *findings.problems,

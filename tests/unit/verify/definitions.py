@@ -5,6 +5,8 @@ from __future__ import annotations
 from backstay.api import FenceDevice, HACluster, HAConstraint, HANode, HANodePlan, HAResource, ResourceGroup
 from backstay.api.plan import AgentMetadata, Capabilities
 from backstay.state.assemble import Objects
+from backstay.state.assemble_resources import ResourceIndex
+from backstay.state.reach import reach_of
 from backstay.verify import AgentBook, Findings, verify, wanted_agents
 from backstay_nodeagent.documents import document_of
 
@@ -106,5 +108,11 @@ def judged(objects: Objects) -> Findings:
     wanted = wanted_agents(objects)
     while not book.look(objects.plans, members=["n1", "n2"], wanted=wanted):
         pass
-    ids = [one.resource_id for one in (*objects.resources, *objects.groups)]
-    return verify(objects, book, ids=ids).conclude(objects.plans)
+    return verify(objects, book, index=index_of(objects)).conclude(objects.plans)
+
+
+def index_of(objects: Objects) -> ResourceIndex:
+    """As assembly makes it."""
+    return ResourceIndex.build(
+        objects.resources, objects.groups, objects.devices, reach=reach_of(objects.cluster)
+    )

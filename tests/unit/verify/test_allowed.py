@@ -7,7 +7,7 @@ import pytest
 from backstay.api import HACluster
 from backstay.state.assemble import Objects
 from backstay.verify import AgentBook, verify
-from unit.verify.definitions import group, plan, resource
+from unit.verify.definitions import group, index_of, plan, resource
 
 SYSTEMD = {"namespaces": ["*"], "agents": ["systemd:*"]}
 DUMMIES = {"namespaces": ["default"], "agents": ["ocf:heartbeat:IPaddr2", "ocf:pacemaker:*"]}
@@ -17,7 +17,7 @@ def codes(agent: str, *entries: dict[str, list[str]]) -> list[str]:
     cluster = HACluster.parse({"metadata": {"name": "c"}, "spec": {"allowedAgents": list(entries)}})
     inline = group("g", {"name": "inside", "template": {"agent": agent}})
     objects = Objects(cluster=cluster, resources=(resource("alone", agent),), groups=(inline,))
-    verification = verify(objects, AgentBook(), ids=["alone", "inside"])
+    verification = verify(objects, AgentBook(), index=index_of(objects))
     return [one.problem.code for one in verification.findings if one.problem.code == "AgentNotAllowed"]
 
 
@@ -60,5 +60,5 @@ def test_having_been_started_once_allows_nothing() -> None:
         )
     ]
     book = AgentBook()
-    findings = verify(objects, book, ids=["alone"]).conclude({"n1": ran})
+    findings = verify(objects, book, index=index_of(objects)).conclude({"n1": ran})
     assert findings.faulty == {"alone": "AgentNotAllowed"}
