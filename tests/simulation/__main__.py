@@ -25,12 +25,15 @@ def main() -> int:
     parser.add_argument("--talk", action="store_true", help="tell of every operation and write")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--faults", action="store_true", help="say how often each fault was tried")
+    parser.add_argument(
+        "--try", action="append", default=[], dest="kinds", help="only this kind of fault (may be repeated)"
+    )
     options = parser.parse_args()
     began = time.monotonic()
     single = options.seed is not None
     seeds = [options.seed] if single else list(range(options.first, options.first + options.seeds))
     results: list[Result] = []
-    for result in run_all(seeds, processes=options.processes, talk=options.talk):
+    for result in run_all(seeds, processes=options.processes, talk=options.talk, faults=options.kinds):
         results.append(result)
         if single or not result.good:
             tell(result, whole=single)

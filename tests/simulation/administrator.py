@@ -39,6 +39,8 @@ class Administrator:
 
     def act(self) -> None:
         """One change of some kind."""
+        if not self.items:
+            return
         deeds = [
             *(self.standby,) * 3, *(self.unstandby,) * 4, *(self.role,) * 4, *(self.move,) * 5, *(self.cleanup,) * 3,
             *(self.remove,) * 1, *(self.add,) * 2, self.fence, self.edit, self.shutdown,
@@ -109,6 +111,8 @@ class Administrator:
                     self.asked.pop(("HANode", name, gone["id"]), None)
 
     def set_watchdog(self, spec: dict[str, Any] | None) -> None:
+        if self.world.read(kinds.HACLUSTER, CLUSTER) is None:
+            return
         self.world.story(f"administrator sets watchdog: {spec is not None}")
         self.world.write("PATCH", kinds.HACLUSTER.path(None, CLUSTER), {"spec": {"watchdog": spec}})
 
@@ -151,7 +155,7 @@ class Administrator:
             kind, name = self.dice.choice(items)
             self.world.story(f"administrator deletes {kind} {name}")
             self.world.write("DELETE", KIND_OF[kind].path("default", name))
-            self.asked = {one: None for one in self.asked if one[:2] != (kind, name)}
+            self.forget(kind, name)
 
     def add(self) -> None:
         present = [name for _, name in self.items]
@@ -179,6 +183,10 @@ class Administrator:
         ids = {one["id"] for one in standing}
         self.asked = {one: None for one in self.asked if one[:2] != (kind, name) or one[2] in ids}
         self.asked[(kind, name, request["id"])] = None
+
+    def forget(self, kind: str, name: str) -> None:
+        """What was asked of an object went with it."""
+        self.asked = {one: None for one in self.asked if one[:2] != (kind, name)}
 
     def restored(self) -> None:
         """Requests that the API has forgotten must be made again, by whoever still wants them."""

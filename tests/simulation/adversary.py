@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 from simulation.ambushes import Ambushes
 from simulation.api_faults import ApiFaults
+from simulation.belonging_faults import BelongingFaults
 from simulation.fencing_faults import FencingFaults
-from simulation.hand import Done, Fault, Undo, nothing
+from simulation.hand import Done, Undo, kinds_of, nothing
 from simulation.host_faults import HostFaults
 from simulation.network_faults import NetworkFaults
+from simulation.object_faults import ObjectFaults
+from simulation.reading_faults import ReadingFaults
+from simulation.settling import settle
 from simulation.words import Words
 
 if TYPE_CHECKING:
@@ -26,7 +30,26 @@ RHO = 0.004
 """Clocks are wrong by so much at most; two differ by less than the 1 % that vouching allows."""
 
 
-class Adversary(Ambushes, ApiFaults, FencingFaults, HostFaults, NetworkFaults, Words):
+BELONGING, OBJECTS, READING = (
+    frozenset(kinds_of(one)) for one in (BelongingFaults, ObjectFaults, ReadingFaults)
+)
+UNMENDED = BELONGING | OBJECTS | READING
+"""Kinds that a seed does not draw by itself yet."""
+CALM = OBJECTS | READING | {"rival"}
+"""Kinds that no healthy host need notice: nothing may be stopped for them but what they strike themselves."""
+
+
+class Adversary(
+    Ambushes,
+    ApiFaults,
+    BelongingFaults,
+    FencingFaults,
+    HostFaults,
+    NetworkFaults,
+    ObjectFaults,
+    ReadingFaults,
+    Words,
+):
     """`strike` begins one fault; `heal` ends all."""
 
     def __init__(
@@ -38,20 +61,23 @@ class Adversary(Ambushes, ApiFaults, FencingFaults, HostFaults, NetworkFaults, W
         self.tried: dict[str, int] = {}
         self._open: dict[int, Undo] = {}
         self._serial = 0
-        kinds = self._kinds()
+        kinds = {name: getattr(self, f"do_{name}") for name in kinds_of(type(self))}
         count = dice.choice([1, 2, 3, 5, 8, len(kinds)])
-        self.temperament = list(faults) or sorted(dice.sample(sorted(kinds), min(count, len(kinds))))
+        self.temperament = list(faults) or self._draw(sorted(kinds.keys() - UNMENDED), count)
         self._faults = [kinds[name] for name in self.temperament]
         self.pause_s = dice.choice([1.5, 3.0, 6.0])
         for host in world.hosts.values():
             host.clock.rate = dice.uniform(-RHO, RHO)
 
-    def _kinds(self) -> dict[str, Fault]:
-        return {
-            name.removeprefix("do_"): getattr(self, name)
-            for name in sorted(dir(self))
-            if name.startswith("do_")
-        }
+        world.checkers.calm = CALM.issuperset(self.temperament)
+
+    def _draw(self, kinds: list[str], count: int) -> list[str]:
+        return sorted(self.dice.sample(kinds, min(count, len(kinds))))
+
+    @property
+    def moves_nodes(self) -> bool:
+        """Whether Nodes come and go."""
+        return not BELONGING.isdisjoint(self.temperament)
 
     # -- the play
 
@@ -78,8 +104,10 @@ class Adversary(Ambushes, ApiFaults, FencingFaults, HostFaults, NetworkFaults, W
     def heal(self) -> None:
         """All faults end now, and every host gets power."""
         self.world.story("ALL FAULTS END")
+        self.world.checkers.calm = False
         for serial in sorted(self._open):
             self._end(serial, f"fault {serial}")
+        settle(self.world)
         self.world.power.restore()
         for host in self.world.hosts.values():
             self.world.power.boot(host)

@@ -7,6 +7,7 @@ break. `KubeClient` is the product's, with its two lowest methods replaced.
 from __future__ import annotations
 
 import asyncio
+import enum
 import json
 import random
 from collections import deque
@@ -44,6 +45,8 @@ class Link:
     """Added to the way of answers."""
     watch_lag_s: float = 0.0
     watch_silent: bool = False
+    mute: dict[str, int] = field(default_factory=dict)
+    """By plural: watches of that kind tell nothing, so many faults wish."""
     subscriptions: list[Subscription] = field(default_factory=list)
 
 
@@ -63,12 +66,25 @@ class Weather:
     """Part of the writes before which somebody else writes the same object: a storm of conflicts."""
 
 
+class Sickness(enum.Enum):
+    """How one kind cannot be listed, while the others can."""
+
+    FAILS = "fail"
+    HANGS = "hang"
+    DENIED = "are denied"
+    UNKNOWN = "find no such kind"
+
+
+SICK_STATUS = {Sickness.FAILS: 500, Sickness.DENIED: 403, Sickness.UNKNOWN: 404}
+
+
 class Subscription:
     """One watch on the wire."""
 
-    def __init__(self, server: ApiServer, link: Link, watch: Any, encoder: Encoder) -> None:
+    def __init__(self, server: ApiServer, link: Link, watch: Any, encoder: Encoder, *, plural: str) -> None:
         self._server = server
         self._link = link
+        self.plural = plural
         self._watch = watch
         self._encoder = encoder
         self._queue: deque[Obj | Exception | None] = deque()
@@ -107,7 +123,7 @@ class Subscription:
     def _arrive(self, item: Obj | Exception | None) -> None:
         if self.closed:
             return
-        if not self._link.back_up or self._link.watch_silent:
+        if not self._link.back_up or self._link.watch_silent or self._link.mute.get(self.plural):
             self.held.append(item)
             return
         self._queue.append(item)
@@ -122,6 +138,11 @@ class Subscription:
 
     def end(self, how: Exception | None) -> None:
         """By the server: None is a clean end."""
+        if not self.closed:
+            self._send(how)
+
+    def fail(self, how: Obj | Exception) -> None:
+        """By the server, with an error of whatever kind."""
         if not self.closed:
             self._send(how)
 
@@ -159,8 +180,21 @@ def _fresh_store() -> ObjectStore:
     definitions = store.resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
     assert definitions is not None
     for kind in KINDS:
-        store.create(definitions, "", custom_resource_definition(kind), now=WALL_0)
+        store.create(definitions, "", newer(custom_resource_definition(kind)), now=WALL_0)
     return store
+
+
+NOVELTY = "novelty"
+"""A field of a newer version, which the API stores and our models do not know."""
+
+
+def newer(definition: Obj) -> Obj:
+    """The definition as a newer version's chart installs it."""
+    for version in definition["spec"]["versions"]:
+        parts = version["schema"]["openAPIV3Schema"]["properties"]
+        for part in ("spec", "status"):
+            parts.get(part, {}).get("properties", {})[NOVELTY] = {"type": "string"}
+    return definition
 
 
 Observer = Callable[[str, str, Target, int], None]
@@ -177,6 +211,8 @@ class ApiServer:
         self._ids = CountingIds(seed=1)
         """Of a restored store: uids must not return."""
         self.weather = Weather()
+        self.sick: dict[tuple[str, str], Sickness] = {}
+        """By link (empty: all of them) and plural."""
         self.links: dict[str, Link] = {}
         self.observers: list[Observer] = []
         self.requests = 0
@@ -246,11 +282,26 @@ class ApiServer:
         if weather.failing and self.dice.random() < weather.failing:
             self._respond(request, Answer(b'{"message":"etcd is slow"}', status=503))
             return
+        sickness = self._sickness_of(request)
+        if sickness is Sickness.HANGS:
+            return
+        if sickness is not None:
+            self._respond(request, Answer(b'{"message":"cannot list"}', status=SICK_STATUS[sickness]))
+            return
         answer = self.handle(
             request.method, request.path, request.query, request.body, request.content_type, request.caller
         )
         if not (weather.losing and self.dice.random() < weather.losing):
             self._respond(request, answer)
+
+    def _sickness_of(self, request: _Request) -> Sickness | None:
+        if not self.sick or request.method != "GET":
+            return None
+        target = parse_target(request.path)
+        assert target is not None
+        if target.name:
+            return None
+        return self.sick.get(("", target.plural)) or self.sick.get((request.link.name, target.plural))
 
     def handle(
         self, method: str, path: str, query: Mapping[str, str], body: bytes, content_type: str, caller: str
@@ -301,7 +352,7 @@ class ApiServer:
         assert target is not None
         resource = self._objects.resource_of(target)
         watch = self.store.watch(resource, target.namespace, watch_query(query, resource, target.name))
-        subscription = Subscription(self, link, watch, self._encoder)
+        subscription = Subscription(self, link, watch, self._encoder, plural=target.plural)
         link.subscriptions[:] = [one for one in link.subscriptions if not one.closed]
         link.subscriptions.append(subscription)
         self._subscriptions.setdefault(resource.storage, []).append(subscription)
@@ -325,6 +376,15 @@ class ApiServer:
             for one in list(link.subscriptions):
                 one.held.clear()
                 one.end(ApiUnavailable("the connection broke"))
+
+    def drop_watches(self, link: Link, plural: str, *, too_old: bool) -> None:
+        """Watches of one kind end, and what they held back is lost."""
+        status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+        how = {"type": "ERROR", "object": status} if too_old else ApiUnavailable("the connection broke")
+        for one in [one for one in link.subscriptions if one.plural == plural]:
+            one.held.clear()
+            one.forsake()
+            one.fail(how)
 
     def resume_watches(self, link: Link) -> None:
         for one in list(link.subscriptions):

@@ -54,6 +54,12 @@ class Checkers:
         self.recovered_s = 0.0
         self.counts: Counter[str] = Counter()
         self.groups: dict[str, list[str]] = {}
+        self.calm = False
+        """Only what no healthy host need notice is done."""
+        self._touched: set[str] = set()
+        """What was deleted or made unreadable itself."""
+        self._armed: set[str] = set()
+        """Hosts whose last renewal said that their watchdog is armed."""
         self._ran: dict[str, dict[str, str]] = {}
         self._up: dict[str, dict[str, None]] = {}
         self._broken: dict[str, set[str]] = {}
@@ -84,6 +90,10 @@ class Checkers:
     def violation(self, rule: str, what: str) -> None:
         self._world.story(f"VIOLATION: {rule}: {what}")
         self.violations.append(Violation(rule, what, self._world.loop.time()))
+
+    def touched(self, name: str) -> None:
+        """A resource or group: whether it goes on is its own business."""
+        self._touched |= {name, *self.groups.get(name, ())}
 
     def restored(self) -> None:
         """Plans may be of epochs that were used since the backup; whether agents tell the DCs apart is looked at when they obey."""
@@ -155,13 +165,18 @@ class Checkers:
         if healthy and order.target in self._up and not self._broken.get(target.name):
             self.violation("a healthy host is not fenced", f"{target.name} by {executor.name}")
 
+    def _members(self) -> list[str]:
+        """Who was ever heard, and has not left: with whom a quorum is counted."""
+        present = {one["metadata"]["name"] for one in self._world.read_all(kinds.HANODE)}
+        return [name for name in self._renewed if name in present]
+
     def _alive(self, within_s: float) -> list[str]:
         """Members whose renewals were taken in so lately."""
         now = self._world.loop.time()
-        return [name for name, at in self._renewed.items() if now - at < within_s]
+        return [name for name in self._members() if now - self._renewed[name] < within_s]
 
     def _quorate(self, alive: list[str]) -> bool:
-        return has_quorum(members=len(self._renewed), alive=len(alive))
+        return has_quorum(members=len(self._members()), alive=len(alive))
 
     def _is_storm(self, target: Host) -> bool:
         """Whether it fell silent at the very time at which so many others did that our view is the likelier cause."""
@@ -211,6 +226,12 @@ class Checkers:
         elif verb is Verb.STOP:
             world.story(f"{host.name} stops {resource} ({order.id or 'released'})")
             self._check_reverse(host, resource)
+            self._check_calm(host, resource)
+
+    def _check_calm(self, host: Host, resource: str) -> None:
+        """What happens to an object of something else is no reason to stop anything."""
+        if self.calm and resource not in self._touched and resource in host.active:
+            self.violation("nothing is stopped for another object", f"{resource} on {host.name}")
 
     def _check_overlap(self, host: Host, order: Order) -> None:
         key = (host.boot_id, order.resource)
@@ -321,9 +342,9 @@ class Checkers:
         dog, at = self._world.setting.dog, self._renewed.get(host.name)
         if dog is None or at is None:
             return False
-        lease = self._world.read(kinds.LEASE, f"node-{host.name}", LEASE_NAMESPACE) or {}
-        armed = lease.get("metadata", {}).get("annotations", {}).get(f"{GROUP}/watchdog")
-        return bool(armed) and self._world.loop.time() - at > dog.takeover_ms / 1000 * (1 - RHO_MAX)
+        return host.name in self._armed and self._world.loop.time() - at > dog.takeover_ms / 1000 * (
+            1 - RHO_MAX
+        )
 
     def _check_order(self, host: Host, resource: str) -> None:
         for members in self.groups.values():
@@ -401,6 +422,7 @@ class Checkers:
             name = process.partition("/")[0]
             self._renewed[name] = self._world.loop.time()
             self._renewed_boot[name] = self._world.hosts[name].boot_id
+            self._note_armed(name)
         if (
             status >= 300
             or target.plural != kinds.HANODEPLAN.plural
@@ -413,6 +435,13 @@ class Checkers:
         self._check_epoch(process, target.name)
         if target.name:
             self._check_starts_ordered(target.name)
+
+    def _note_armed(self, name: str) -> None:
+        if self._world.setting.dog is None:
+            return
+        lease = self._world.read(kinds.LEASE, f"node-{name}", LEASE_NAMESPACE) or {"metadata": {}}
+        armed = lease["metadata"].get("annotations", {}).get(f"{GROUP}/watchdog")
+        (self._armed.add if armed else self._armed.discard)(name)
 
     def _check_starts_ordered(self, node: str) -> None:
         """Where the policy says so, nothing is started without a quorum."""

@@ -79,5 +79,10 @@ class Hand:
         return next((host for host in self.world.hosts.values() if host.up and resource in host.active), None)
 
 
+def kinds_of(part: type) -> list[str]:
+    """Names of the faults that a part of the Adversary knows."""
+    return sorted(name.removeprefix("do_") for name in dir(part) if name.startswith("do_"))
+
+
 def nothing() -> None:
     """Undoes what is over at once."""

@@ -8,6 +8,7 @@ from backstay_kube import kinds
 
 if TYPE_CHECKING:
     from simulation.administrator import Administrator
+    from simulation.host import Host
     from simulation.world import World
 
 BOUND_S = 75.0
@@ -69,11 +70,33 @@ def what_is_wrong(world: World, administrator: Administrator) -> list[str]:
             for one in sorted(host.active)
             if one not in wanted
         ]
-        spec = nodes.get(host.name, {}).get("spec", {})
-        if (spec.get("standby") or spec.get("shutdown")) and host.active:
-            wrong.append(f"{host.name} shall run nothing, and runs {sorted(host.active)}")
+        wrong += _wrong_of_host(world, host, nodes.get(host.name))
     wrong += [f"no answer to {one}" for one in administrator.unanswered()]
     return wrong
+
+
+def _wrong_of_host(world: World, host: Host, node: dict[str, Any] | None) -> list[str]:
+    """What its HANode says and the truth are compared; who has left has none, nor a plan, and runs nothing."""
+    name, runs = host.name, sorted(host.active)
+    if name in world.left:
+        rest = [
+            f"the {kind.name} of {name}"
+            for kind in (kinds.HANODE, kinds.HANODEPLAN)
+            if world.read(kind, name)
+        ]
+        return [
+            f"{name} has left, and {one} is there"
+            for one in rest + ([f"what it runs ({runs})"] if runs else [])
+        ]
+    if node is None:
+        return [f"{name} has no HANode"]
+    spec, state = node["spec"], node.get("status", {}).get("state")
+    if (spec.get("standby") or spec.get("shutdown")) and runs:
+        return [f"{name} shall run nothing, and runs {runs}"]
+    told = "Stopped" if spec.get("shutdown") else "Standby" if spec.get("standby") else "Online"
+    if host.up and state != told:
+        return [f"{name} is told to be {state}, and is {told}"]
+    return []
 
 
 def _is_wanted(obj: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from simulation.departure import depart
 from simulation.operator import use_virtual_time
 from simulation.recovery import recover
 from simulation.setting import draw
+from simulation.settling import leave
 from simulation.world import LogLines, World, group, resource
 
 BOOT_S = 6.0
@@ -65,8 +66,9 @@ def run_seed(
     names = sorted(world.hosts)
     idle = dice.choice(["", names[0]]) if len(names) > 2 else ""
     administrator.all_nodes_on(but=idle)
+    leaver = choose_leaver(world, adversary, random.Random(f"{seed}/leaver"), but=idle)
     if setting.fencing == "none" and setting.dog is None and dice.random() < 0.5:
-        unplug(world, administrator, dice.choice([name for name in names if name != idle]))
+        unplug(world, administrator, dice.choice([name for name in names if name not in (idle, leaver)]))
     recover(world, administrator)
     if seed % DEPARTS_EVERY == 0 and not world.checkers.violations:
         depart(world)
@@ -83,6 +85,17 @@ def run_seed(
     )
 
 
+def choose_leaver(world: World, adversary: Adversary, dice: random.Random, *, but: str) -> str:
+    """Where Nodes have come and gone, one sometimes stays away for good. Empty: none."""
+    names = [name for name in sorted(world.hosts) if name != but]
+    if not adversary.moves_nodes or len(names) < 2 or dice.random() < 0.5:
+        return ""
+    name = dice.choice(names)
+    leave(world, name)
+    world.left.add(name)
+    return name
+
+
 def unplug(world: World, administrator: Administrator, name: str) -> None:
     """A host is gone for good, and only a person can say so."""
     host = world.hosts[name]
@@ -95,8 +108,8 @@ def unplug(world: World, administrator: Administrator, name: str) -> None:
 def set_up(world: World) -> None:
     """Hosts, and something of each kind to run."""
     world.set_up()
-    world.apply(resource("vip", requires="quorum", interval="3s"))
-    world.apply(resource("db"))
-    world.apply(group("web", ["fs", "ip", "www"]))
+    world.wanted = [resource("vip", requires="quorum", interval="3s"), resource("db")]
+    for manifest in (*world.wanted, group("web", ["fs", "ip", "www"])):
+        world.apply(manifest)
     world.checkers.groups["web"] = ["fs", "ip", "www"]
     world.boot_all()

@@ -14,7 +14,7 @@ from backstay.api import API_VERSION, LEASE_NAMESPACE
 from backstay_kube import kinds
 from backstay_operator.vouch_key import secret_name
 from simulation.agent import DUMMY
-from simulation.api_server import ApiServer
+from simulation.api_server import NOVELTY, ApiServer
 from simulation.checkers import Checkers
 from simulation.host import Host
 from simulation.power import Power
@@ -24,7 +24,12 @@ from simulation.virtual_time import PROCESS, SpinError, VirtualLoop
 if TYPE_CHECKING:
     from simulation.keeper import Keeper
 
+__all__ = ["CLUSTER", "MEMBER", "NOVELTY", "SELECTOR", "World", "group", "resource", "template", "without"]
+
 CLUSTER = "c"
+MEMBER = "example.com/cluster"
+"""The label by which Nodes belong."""
+SELECTOR = {MEMBER: CLUSTER}
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 
@@ -45,6 +50,10 @@ class World:
         self.power = Power(self, random.Random(f"{seed}/power"))
         names = [f"n{number}" for number in range(1, setting.hosts + 1)]
         self.hosts = {name: Host(self, name, random.Random(f"{seed}/{name}")) for name in names}
+        self.left: set[str] = set()
+        """Hosts whose Nodes have left the cluster for good."""
+        self.wanted: list[dict[str, Any]] = []
+        """Manifests that people make again where they are missing after all the faults."""
         self.properties = {
             "stonithEnabled": True,
             "clusterRecheckInterval": "20s",
@@ -100,6 +109,32 @@ class World:
         metadata = manifest["metadata"]
         self.write("PATCH", kind.path(metadata.get("namespace"), metadata["name"]), manifest, APPLY)
 
+    def make(self, manifest: dict[str, Any]) -> None:
+        """Apply, unless an object of that name is still being deleted."""
+        kind, metadata = _KINDS[manifest["kind"]], manifest["metadata"]
+        present = self.read(kind, metadata["name"], metadata.get("namespace"))
+        if present is None or not present["metadata"].get("deletionTimestamp"):
+            self.apply(manifest)
+
+    def erase(self, kind: kinds.Kind, name: str, namespace: str | None = None) -> None:
+        """Delete, if it is there."""
+        if self.read(kind, name, namespace) is not None:
+            self.write("DELETE", kind.path(namespace, name))
+
+    def patch(
+        self, kind: kinds.Kind, obj: dict[str, Any], change: dict[str, Any], *, status: bool = False
+    ) -> None:
+        """An object that was read, if it is still there."""
+        metadata = obj["metadata"]
+        if self.read(kind, metadata["name"], metadata.get("namespace")) is not None:
+            path = kind.path(metadata.get("namespace"), metadata["name"], "status" if status else None)
+            self.write("PATCH", path, change)
+
+    def label(self, node: str, labels: dict[str, str | None]) -> None:
+        """Of a Node, if it is there; None takes one away."""
+        if self.read(kinds.NODE, node) is not None:
+            self.write("PATCH", kinds.NODE.path(None, node), {"metadata": {"labels": labels}})
+
     def read(self, kind: kinds.Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """As it is in the store now."""
         answer = self.api.handle("GET", kind.path(namespace, name), {}, b"", "", "admin")
@@ -112,23 +147,41 @@ class World:
         """What the chart, the kubelets and an administrator have done before anything runs."""
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": LEASE_NAMESPACE}})
         for name in self.hosts:
-            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
-            self.apply(node)
-            addresses = {"status": {"addresses": [{"type": "InternalIP", "address": name}]}}
-            self.write("PATCH", kinds.NODE.path(None, name, "status"), addresses)
+            self.register(name)
         key = {"data": {"key": base64.b64encode(b"k" * 32).decode()}}
         metadata = {"name": secret_name(CLUSTER), "namespace": LEASE_NAMESPACE}
         self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **key})
+        self.apply(self.cluster_manifest(CLUSTER))
+        for manifest in self.device_manifests():
+            self.apply(manifest)
+
+    def cluster_manifest(self, name: str) -> dict[str, Any]:
         dog = self.setting.dog
-        spec = {"properties": self.properties, **({"watchdog": dog.spec} if dog is not None else {})}
-        metadata = {"name": CLUSTER}
-        self.apply({"apiVersion": API_VERSION, "kind": "HACluster", "metadata": metadata, "spec": spec})
-        for name, more in self.setting.devices.items():
-            device = {"cluster": CLUSTER, "agent": "stonith:fence_sim", "timeout": "5s", **more}
-            metadata = {"name": name}
-            self.apply(
-                {"apiVersion": API_VERSION, "kind": "FenceDevice", "metadata": metadata, "spec": device}
-            )
+        spec = {
+            "properties": self.properties,
+            "nodeSelector": SELECTOR,
+            **({"watchdog": dog.spec} if dog is not None else {}),
+        }
+        return {"apiVersion": API_VERSION, "kind": "HACluster", "metadata": {"name": name}, "spec": spec}
+
+    def device_manifests(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "apiVersion": API_VERSION,
+                "kind": "FenceDevice",
+                "metadata": {"name": name},
+                "spec": {"cluster": CLUSTER, "agent": "stonith:fence_sim", "timeout": "5s", **more},
+            }
+            for name, more in self.setting.devices.items()
+        ]
+
+    def register(self, name: str) -> None:
+        """As a kubelet does: its Node is there, with the labels that it has for itself."""
+        labels = {MEMBER: CLUSTER, **{without(one): "yes" for one in self.hosts if one != name}}
+        metadata = {"name": name, "labels": labels}
+        self.apply({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+        addresses = {"status": {"addresses": [{"type": "InternalIP", "address": name}]}}
+        self.write("PATCH", kinds.NODE.path(None, name, "status"), addresses)
 
     def boot_all(self) -> None:
         for host in self.hosts.values():
@@ -182,6 +235,11 @@ class LogLines(logging.Handler):
 
 
 _KINDS = {kind.name: kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)}
+
+
+def without(name: str) -> str:
+    """The label that every Node but this one has."""
+    return f"example.com/without-{name}"
 
 
 def resource(name: str, *, requires: str = "fencing", interval: str = "5s", **meta: Any) -> dict[str, Any]:
