@@ -23,7 +23,7 @@ from bench.failover.report import write_generated
 from faults.bed import bed
 from faults.report import summary, table
 from faults.run import Run
-from faults.schedule import schedule
+from faults.schedule import TRIED, Kind, schedule
 from harness.quiet import tell_what_happened
 
 NAME = "faults"
@@ -35,6 +35,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--minutes", type=float, default=120.0, help="begin no more after that (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--kind",
+        action="append",
+        type=Kind,
+        help="only this kind of fault (may be repeated): " + ", ".join(Kind),
     )
     parser.add_argument("--name", default=NAME, help="of the sandbox (default: %(default)s)")
     parser.add_argument("--markdown", type=Path, help="put the table between the marks in that page, too")
@@ -62,7 +68,10 @@ def run(options: argparse.Namespace) -> int:
 
     with bed(options.name, tell=tell, progress=lambda step: print(f"- {step}", flush=True)) as done:
         with done.lookout:
-            done.go(schedule(options.seed, options.faults), until=began + 60 * options.minutes)
+            done.go(
+                schedule(options.seed, options.faults, options.kind or TRIED),
+                until=began + 60 * options.minutes,
+            )
         if done.problems:
             tell_what_happened(done.cluster)
     return report(done, options, wall_s=time.monotonic() - began)

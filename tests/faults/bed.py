@@ -37,6 +37,8 @@ def bed(name: str, *, tell: Callable[[str], None], progress: Callable[[str], Non
             applied = cluster.run("kubectl", "apply", "-f", str(TUTORIAL))
             if applied.returncode != 0:
                 raise background.StartError(applied.stderr)
-            yield Run(cluster, view, tell, watch, arp)
+            run = Run(cluster, view, tell, watch, arp)
+            run.objects.teach_novelty()
+            yield run
     finally:
         background.stop(options.layout)

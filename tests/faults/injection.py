@@ -15,6 +15,7 @@ from backstay_sandbox.control import call
 from backstay_sandbox.layout import Layout
 from backstay_sandbox.process_record import kill
 from faults.checkers import GROUP_ADDRESS, SINGLE_ADDRESS
+from faults.object_injection import ObjectFaultError, ObjectInjector
 from faults.schedule import Kind
 from harness import partition
 from harness.host_processes import AGENT, KEEPER, OPERATOR, freeze_all, signal_matching, thaw_all
@@ -35,6 +36,7 @@ class Injector:
 
     layout: Layout
     administrator: Administrator
+    objects: ObjectInjector
     frozen: set[str] = field(default_factory=set)
     """Hosts that are frozen as a whole."""
     holes: set[str] = field(default_factory=set)
@@ -71,6 +73,8 @@ class Injector:
                 self._take_address(node, GROUP_ADDRESS)
             case Kind.ADDRESS_DELETED:
                 self._take_address(node, SINGLE_ADDRESS)
+            case _ if self._of_objects(self.objects.begin, kind, node):
+                self._strike_beside(kind, node)
             case _:
                 self._strike_processes(kind, node)
 
@@ -92,11 +96,28 @@ class Injector:
             case Kind.NODE_STOP:
                 self._order("node", "start", node, "--no-wait")
             case _:
-                pass
+                self._of_objects(self.objects.end, kind, node)
         partition.mend(self.layout)
         for one in self.layout.nodes:
             self._ask("heal", one)
             self._ask("boot", one)
+
+    @staticmethod
+    def _of_objects(step: Callable[[Kind, str], bool], kind: Kind, node: str) -> bool:
+        try:
+            return step(kind, node)
+        except subprocess.TimeoutExpired:
+            raise FaultError(f"{kind}: kubectl did not end in time") from None
+        except ObjectFaultError as error:
+            raise FaultError(str(error)) from None
+
+    def _strike_beside(self, kind: Kind, node: str) -> None:
+        """What comes right after something was done to an object."""
+        if kind is Kind.NODE_DELETED_AND_DEAD:
+            self._ask("crash", node)
+        elif kind is Kind.KIND_UNSERVED:
+            for one in self.layout.nodes:
+                self._signal(one, OPERATOR, signal.SIGKILL, must=True)
 
     def _strike_processes(self, kind: Kind, node: str) -> None:
         match kind:

@@ -11,7 +11,8 @@ from faults.checkers import GROUP_ADDRESS, SINGLE_ADDRESS
 from faults.growth import Growth, sample
 from faults.injection import FaultError, Injector
 from faults.lookout import Lookout
-from faults.schedule import HARMLESS, LASTING, Fault, Kind, Victim
+from faults.object_injection import ObjectInjector
+from faults.schedule import HARMLESS, LASTING, LEAVING, LONG_S, UNFENCED, Fault, Kind, Victim
 from faults.sight import holders, look
 from faults.wholeness import TARGETS, NotWholeError, Wholeness
 from harness.arp_watch import ArpWatch
@@ -23,6 +24,8 @@ WHOLE_S_MAX = 90.0
 NOTICE_S = {Kind.APACHE_KILLED: 30.0, Kind.VIP_DELETED: 40.0, Kind.ADDRESS_DELETED: 60.0}
 """Only a monitor can notice these, and it comes when it comes; so the fault's effect is waited for."""
 EFFECT_S_MAX = 10.0
+LEFT_S_MAX = 60.0
+"""Until a host that does not belong any more has stopped everything, and its HANode and plan are gone."""
 POLL_S = 0.1
 
 Tell = Callable[[str], None]
@@ -56,7 +59,10 @@ class Run:
 
     def __post_init__(self) -> None:
         layout = self.cluster.sandbox.layout
-        self.injector = Injector(layout, lambda *words: self.cluster.run("kubectl-ha", *words))
+        self.objects = ObjectInjector(
+            lambda *words, given="": self.cluster.run("kubectl", *words, given=given)
+        )
+        self.injector = Injector(layout, lambda *words: self.cluster.run("kubectl-ha", *words), self.objects)
         self.lookout = Lookout(lambda: look(layout), frozen=self.injector.frozen, holes=self.injector.holes)
         self.wholeness = Wholeness(self.view, self.lookout, self.watch, layout)
 
@@ -84,7 +90,7 @@ class Run:
         since = time.monotonic()
         try:
             self.injector.begin(fault.kind, node, number=fault.number)
-            self._last(fault, since)
+            self._last(fault, node, since)
         except FaultError as error:
             self.problems.append(f"{fault}: {error}")
         finally:
@@ -98,6 +104,8 @@ class Run:
             self.problems.append(
                 f"{fault}, on {node}: moved or fenced without need: {(homes, boots)}, then {now}"
             )
+        elif fault.kind in UNFENCED and now[1] != boots:
+            self.problems.append(f"{fault}, on {node}: fenced without need: {boots}, then {now[1]}")
         self._note(Outcome(fault, node, self._away(since), whole_s), homes)
 
     def _answered_twice(self, fault: Fault) -> list[str]:
@@ -114,16 +122,32 @@ class Run:
         except FaultError as error:
             self.problems.append(f"undoing {fault}: {error}")
 
-    def _last(self, fault: Fault, since: float) -> None:
+    def _last(self, fault: Fault, node: str, since: float) -> None:
         """Let it last; what only a monitor notices must at least be noticed by the client."""
         if fault.kind in LASTING:
             time.sleep(fault.hold_s)
+            if fault.kind in LEAVING and fault.hold_s >= LONG_S[0]:
+                self._await_left(node)
         elif fault.kind is Kind.APACHE_KILLED and not self.watch.wait_outage(
             "page", since=since, timeout_s=EFFECT_S_MAX
         ):
             raise FaultError("the page did not go away")
         elif fault.kind in NOTICE_S:
             self._await_noticed(fault.kind)
+
+    def _await_left(self, node: str) -> None:
+        """Until a host that does not belong any more runs nothing, and nothing tells of it."""
+        deadline = time.monotonic() + LEFT_S_MAX
+        while True:
+            sight, snapshot = self.lookout.sights()[node], self.view.snapshot()
+            runs = sight.mounted or sight.serves or bool(sight.addresses & {GROUP_ADDRESS, SINGLE_ADDRESS})
+            known = snapshot is None or node in snapshot.nodes or node in snapshot.plans
+            if not runs and not known:
+                return
+            if time.monotonic() >= deadline:
+                what = "it runs something" if runs else "its HANode or plan is there"
+                raise FaultError(f"{node} has not left after {LEFT_S_MAX:.0f} s: {what}")
+            time.sleep(POLL_S)
 
     def _await_noticed(self, kind: Kind) -> None:
         """Until it is repaired, which may take until the next monitor."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 
@@ -36,6 +36,24 @@ class Kind(enum.StrEnum):
     STANDBY = "standby"
     NODE_STOP = "node stopped"
     MOVE = "resource moved"
+    NODE_RELABELLED = "Node relabelled"
+    NODE_DELETED = "Node deleted"
+    NODE_DELETED_AND_DEAD = "Node deleted, then a power cut"
+    SELECTOR_EDITED = "nodeSelector leaves a host out"
+    HANODE_DELETED = "HANode deleted"
+    HANODE_HELD = "HANode deleted, held by a finalizer"
+    HANODE_UNREADABLE = "HANode unreadable"
+    PLAN_DELETED = "HANodePlan deleted"
+    PLAN_UNREADABLE = "HANodePlan unreadable"
+    RESOURCE_UNREADABLE = "HAResource unreadable"
+    NODE_LEASE_DELETED = "Lease of a node deleted"
+    DC_LEASE_DELETED = "Lease of the DC deleted"
+    VOUCH_KEY_DELETED = "key for vouching deleted"
+    CLUSTER_REPLACED = "HACluster deleted and made again"
+    GROUP_REPLACED = "ResourceGroup deleted and made again"
+    RIVAL_CLUSTER = "a second HACluster"
+    STATUSES_WIPED = "statuses wiped by hand"
+    KIND_UNSERVED = "HAResources not served, operators restarted"
 
 
 class Victim(enum.StrEnum):
@@ -64,6 +82,7 @@ ONLY_AT = {
     Kind.APACHE_KILLED: Victim.GROUP,
     Kind.VIP_DELETED: Victim.GROUP,
     Kind.ADDRESS_DELETED: Victim.ADDRESS,
+    Kind.DC_LEASE_DELETED: Victim.DC,
     Kind.OPERATOR_KILLED: Victim.DC,
     Kind.OPERATOR_FROZEN: Victim.DC,
 }
@@ -82,6 +101,17 @@ LASTING = frozenset(
         Kind.OPERATOR_FROZEN,
         Kind.STANDBY,
         Kind.NODE_STOP,
+        Kind.NODE_RELABELLED,
+        Kind.NODE_DELETED,
+        Kind.NODE_DELETED_AND_DEAD,
+        Kind.SELECTOR_EDITED,
+        Kind.HANODE_HELD,
+        Kind.HANODE_UNREADABLE,
+        Kind.PLAN_UNREADABLE,
+        Kind.RESOURCE_UNREADABLE,
+        Kind.GROUP_REPLACED,
+        Kind.RIVAL_CLUSTER,
+        Kind.KIND_UNSERVED,
     }
 )
 """They last until they are undone; the others are over at once."""
@@ -95,9 +125,28 @@ HARMLESS = frozenset(
         Kind.KEEPER_KILLED,
         Kind.OPERATOR_KILLED,
         Kind.OPERATOR_FROZEN,
+        Kind.HANODE_DELETED,
+        Kind.HANODE_HELD,
+        Kind.HANODE_UNREADABLE,
+        Kind.PLAN_DELETED,
+        Kind.PLAN_UNREADABLE,
+        Kind.RESOURCE_UNREADABLE,
+        Kind.NODE_LEASE_DELETED,
+        Kind.DC_LEASE_DELETED,
+        Kind.VOUCH_KEY_DELETED,
+        Kind.CLUSTER_REPLACED,
+        Kind.RIVAL_CLUSTER,
+        Kind.STATUSES_WIPED,
+        Kind.KIND_UNSERVED,
     }
 )
 """Nothing may move for them, and nobody may be fenced."""
+LEAVING = frozenset({Kind.NODE_RELABELLED, Kind.NODE_DELETED, Kind.SELECTOR_EDITED})
+"""A healthy host is drained for them, not fenced; where they last long, its HANode and plan are gone in the end."""
+UNFENCED = HARMLESS | LEAVING | {Kind.GROUP_REPLACED}
+OF_OBJECTS = frozenset(list(Kind)[list(Kind).index(Kind.NODE_RELABELLED) :])
+"""What is done to Kubernetes objects, by whoever may."""
+TRIED = frozenset(Kind) - OF_OBJECTS
 COPIES = {Kind.POWER_CUT: 3, Kind.CABLE_CUT: 2, Kind.BOTH_CUT: 2, Kind.HOST_FROZEN: 2}
 """How often a kind is in the deck; once where nothing is said."""
 
@@ -117,13 +166,13 @@ class Fault:
         return f"{self.number}: {self.kind}, {self.victim}, {self.hold_s:.1f} s"
 
 
-def schedule(seed: int, count: int) -> Iterator[Fault]:
+def schedule(seed: int, count: int, kinds: Collection[Kind] = TRIED) -> Iterator[Fault]:
     """The first ``count`` faults of a seed. Kinds come from a shuffled deck, so that all have come before one comes much oftener."""
     deck: list[Kind] = []
     shuffler = random.Random(f"deck {seed}")
     for number in range(1, count + 1):
         if not deck:
-            deck = [kind for kind in Kind for _ in range(COPIES.get(kind, 1))]
+            deck = [kind for kind in Kind if kind in kinds for _ in range(COPIES.get(kind, 1))]
             shuffler.shuffle(deck)
         kind, rng = deck.pop(), random.Random(f"fault {seed} {number}")
         victim = rng.choice(MOSTLY_HOME)

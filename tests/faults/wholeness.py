@@ -52,6 +52,9 @@ class Wholeness:
             return "an answer of the API"
         if lacks := snapshot.lacks():
             return lacks
+        for node in self.layout.nodes if self.layout is not None else ():
+            if node not in snapshot.nodes or node not in snapshot.plans:
+                return f"an HANode and a plan of {node}"
         homes = self.homes()
         for what, name in (("group", "appgroup"), ("address", "cluster-ip")):
             if name not in snapshot.running:

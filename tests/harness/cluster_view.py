@@ -41,6 +41,8 @@ class Snapshot:
     """Status of the HACluster."""
     nodes: dict[str, str]
     """State by node."""
+    plans: frozenset[str]
+    """Nodes that have one."""
     running: dict[str, tuple[str, str]]
     """By object (`appgroup`, `cluster-ip`): role and node."""
     failures: int
@@ -118,6 +120,7 @@ class ClusterView:
         assert self._client is not None
         cluster = await self._client.get(kinds.HACLUSTER, self._cluster)
         nodes = await self._items(kinds.HANODE)
+        plans = await self._items(kinds.HANODEPLAN)
         resources = await self._items(kinds.HARESOURCE)
         groups = await self._items(kinds.RESOURCEGROUP)
         statuses = {one["metadata"]["name"]: one.get("status") or {} for one in (*resources, *groups)}
@@ -127,6 +130,7 @@ class ClusterView:
                 one["metadata"]["name"]: str((one.get("status") or {}).get("state") or "unknown")
                 for one in nodes
             },
+            plans=frozenset(one["metadata"]["name"] for one in plans),
             running={
                 name: (str(one.get("role") or ""), str(one.get("node") or ""))
                 for name, one in statuses.items()

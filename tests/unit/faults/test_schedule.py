@@ -12,7 +12,7 @@ def test_the_same_seed_gives_the_same_faults_and_a_longer_run_only_more() -> Non
 
 def test_every_kind_is_tried_before_one_is_tried_much_oftener() -> None:
     deck = len(Kind) + sum(copies - 1 for copies in COPIES.values())
-    found = [fault.kind for fault in schedule(3, deck)]
+    found = [fault.kind for fault in schedule(3, deck, Kind)]
     assert {kind: found.count(kind) for kind in Kind} == {kind: COPIES.get(kind, 1) for kind in Kind}
 
 
