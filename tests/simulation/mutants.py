@@ -8,6 +8,7 @@ it). Ends with {"mutants":, "caught":}.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -24,6 +25,8 @@ from backstay.liveness.leases import LeaseTracker
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
 from backstay.scheduler import plan
 from backstay_kube import reflector
+from backstay_kube.errors import ApiError
+from backstay_kube.kinds import HACLUSTER
 from backstay_nodeagent import (
     brain,
     history,
@@ -38,7 +41,7 @@ from backstay_nodeagent import (
 )
 from backstay_nodeagent.operation import Origin
 from backstay_nodeagent.orders import Orders, Verb
-from backstay_operator import dc
+from backstay_operator import dc, world
 from backstay_operator.drive import PlanDriver
 from simulation import virtual_time
 from simulation.pool import run_all
@@ -66,6 +69,7 @@ LEVELS = {**PLAIN, "fencing": "levels"}
 DOG = {**PLAIN, "fencing": "none", "dog": Dog(3000, 1)}
 BARE = {**PLAIN, "fencing": "none"}
 IGNORE = {**PLAIN, "policy": "ignore", "hosts": 3}
+OTHER = "nothing is stopped for another object"
 CUTS = ("isolate", "cut_api", "cut_peers", "bad_link")
 
 
@@ -153,6 +157,41 @@ def chain_dropped() -> None:
     """Orders of a chain go out without what they have to wait for."""
     real = orders.ActionWriter.plan_action
     orders.ActionWriter.plan_action = lambda self, action, after: real(self, action, ())  # type: ignore[method-assign]
+
+
+# -- reading
+
+
+def failed_list_is_empty() -> None:
+    """Of a kind that cannot be listed there is nothing."""
+    real = reflector.Reflector.list_now
+
+    async def list_now(self: Any, *, anew: bool = False) -> str:
+        try:
+            return await real(self, anew=anew)
+        except ApiError:
+            for key in sorted(self._objects):
+                gone = self._objects.pop(key)
+                self.token = object()
+                self._on_change("DELETED", gone, gone)
+            self.synced.set()
+            raise
+
+    reflector.Reflector.list_now = list_now  # type: ignore[method-assign]
+    reflector.Reflector._failed = lambda self, error: None  # type: ignore[method-assign]
+
+
+def term_before_all_is_read() -> None:
+    """A DC begins with what it has read so far."""
+
+    async def read_everything(self: Any) -> None:
+        await asyncio.gather(
+            self.plans.synced.wait(), self.leases.synced.wait(), self._copies[HACLUSTER].synced.wait()
+        )
+
+    world.World.read_everything = read_everything  # type: ignore[method-assign]
+    world.World.is_complete = property(lambda self: True)  # type: ignore[method-assign, assignment]
+    world.World.unread = lambda self, now: {}  # type: ignore[method-assign]
 
 
 # -- fencing, and words of people
@@ -458,6 +497,8 @@ MUTANTS = (
         (16,),
         setting={**BARE, "hosts": 3},
     ),
+    Mutant("failed list is empty", failed_list_is_empty, ("cold_start", "list_fails"), (OTHER, ALONE, PROOF)),
+    Mutant("term before all is read", term_before_all_is_read, ("cold_start",), (OTHER, ALONE, PROOF)),
     Mutant("fed for ever", fed_for_ever, ("cable",), (ALONE, PROOF), (9,), setting=DOG),
     Mutant("bite not awaited", bite_not_awaited, ("cable",), (ALONE, PROOF), (1,), setting=DOG),
     Mutant("disarmed unheard", disarmed_unheard, ("disarm",), (ALONE, PROOF), setting=DOG),
