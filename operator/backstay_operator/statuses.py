@@ -129,10 +129,11 @@ class Scene:
 
     @cached_property
     def fail_counts(self) -> Mapping[str, list[FailCount]]:
-        """By resource."""
+        """By resource; those of a clone's numbered instances also by the name of what they are instances of."""
         found: dict[str, list[FailCount]] = defaultdict(list)
         for one in self.picture.assembly.state.fail_counts:
-            found[one.resource].append(one)
+            for name in {one.resource, one.resource.partition(":")[0]}:
+                found[name].append(one)
         return dict(found)
 
     @cached_property

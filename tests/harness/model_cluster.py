@@ -281,9 +281,9 @@ class ModelCluster:
             self._forget(node, action)
             return "Done", 0
         rc = self._operate(node, action)
-        expected = rc == action.target_rc or (action.verb == "monitor" and action.interval_ms == 0)
+        expected = rc == action.target_rc
         self._record(node, action.resource, action.verb, rc, action.target_rc, action=action)
-        if not expected:
+        if not expected and not (action.verb == "monitor" and action.interval_ms == 0):
             self._count_failure(node, action, rc)
         return ("Done" if expected else "Failed"), rc
 
@@ -321,7 +321,8 @@ class ModelCluster:
             f"{node.name} {action.verb} {action.resource}" + ("" if rc == action.target_rc else f" rc={rc}")
         )
         if action.verb == "start" and rc == 0:
-            for other in self.nodes.values():
+            cloned = "clone" in action.meta and action.meta.get("globally_unique") != "true"
+            for other in () if cloned else self.nodes.values():
                 if other is not node and other.up and action.resource in other.active:
                     raise DoubleActive(f"{action.resource} on {node.name} and {other.name} at {self.now}")
             node.active[action.resource] = action.requires

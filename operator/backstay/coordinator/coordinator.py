@@ -17,6 +17,7 @@ from backstay.api import FencingRecord, HANodePlanSpec
 from backstay.api.quantities import duration_ms
 from backstay.coordinator.device_watch import Check
 from backstay.coordinator.dismissals import unguarded_nodes
+from backstay.coordinator.failure_news import FailureNews
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.fingerprint import Fingerprint, Printer
 from backstay.coordinator.gate import Gate
@@ -25,11 +26,12 @@ from backstay.coordinator.membership import FencedBoot, Membership, MembershipKe
 from backstay.coordinator.moments import Watchman
 from backstay.coordinator.orders import PlanBook
 from backstay.coordinator.peers import PeerBook
+from backstay.coordinator.placement_tracker import PlacementTracker
 from backstay.coordinator.requests import RequestDesk
 from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.sight import Sight
 from backstay.coordinator.spared import brake_news, spared
-from backstay.coordinator.story import StoryItem, Tale, Whereabouts
+from backstay.coordinator.story import StoryItem, Tale
 from backstay.coordinator.trigger import NOTHING_YET, Cause, Trigger
 from backstay.coordinator.watchdogs import watchdog_of, watchdog_rule
 from backstay.coordinator.words import REWOUND, condition_of, placed_nodes
@@ -130,7 +132,8 @@ class Coordinator:
         self._members = MembershipKeeper(tracker, epoch=epoch)
         self._book = PlanBook(cluster=cluster, epoch=epoch, term=term)
         self._untold_rewind = rewound
-        self._whereabouts = Whereabouts(homes)
+        self._placements = PlacementTracker(homes)
+        self._failures = FailureNews()
         self._run: Run | None = None
         self._run_print: Fingerprint | None = None
         self._looked: Fingerprint | None = None
@@ -197,13 +200,9 @@ class Coordinator:
         if self._run is None and not held:
             self._maybe_schedule(look, view, membership, assembly, situation, orders)
         settled = self._run is None and not held
-        orders.story += self._whereabouts.update(
-            active,
-            refs=assembly.index.objects,
-            groups=assembly.index.group_of,
-            reason=self._trigger,
-            settled=settled,
-        )
+        orders.story += self._failures.look(view.objects.plans, assembly.index.objects)
+        places, index = self._sight.places, assembly.index
+        orders.story += self._placements.update(places, index, reason=self._trigger, settled=settled)
         self._gate.ask(
             view.objects, membership=membership, plan_book=self._book, busy=not settled, now=view.now
         )

@@ -18,7 +18,7 @@ from backstay.state.assemble import Assembly
 from backstay.state.assemble_resources import SECRET_MARK
 from backstay.state.choices import Requires
 from backstay.state.digest import params_digest
-from backstay.state.resource import Primitive, primitives_of
+from backstay.state.resource import Clone, Primitive, primitives_of
 from backstay.transition.graph import Action, ActionKind
 
 _VERBS: Mapping[str, Verb] = {
@@ -50,6 +50,12 @@ class ActionWriter:
         self._primitives = {
             item.id: item for resource in assembly.state.resources for item in primitives_of(resource)
         }
+        self._anonymous = {
+            item.id
+            for resource in assembly.state.resources
+            if isinstance(resource, Clone) and resource.is_anonymous
+            for item in primitives_of(resource)
+        }
 
     def id_of(self, action_id: int) -> str:
         """The id that is unique over all time."""
@@ -61,8 +67,8 @@ class ActionWriter:
 
     def plan_action(self, action: Action, after: Iterable[int]) -> PlanAction:
         """The order to the node's agent."""
-        instance = action.resource or ""
-        primitive = self._primitives.get(action.xml_id or instance) or self._primitives.get(instance)
+        instance = self._name_on_node(action)
+        primitive = self._primitives.get(action.base_id or instance)
         verb = _VERBS[action.operation]
         values = self._params(primitive, action)
         # An agent's own parameters travel with every action, since it may be the first that this node hears of the resource.
@@ -86,6 +92,11 @@ class ActionWriter:
             digest=params_digest(values | _own_of(action)),
             cleanup_operation=str(action.meta.get("operation", "")) if verb == "cleanup" else "",
         )
+
+    def _name_on_node(self, action: Action) -> str:
+        """The name under which a node's agent keeps the instance. A node runs one instance of an anonymous clone, and its number is
+        an affair of one scheduling: the node knows it by the primitive's name, as Pacemaker's do (Pacemaker Explained, "Clones")."""
+        return action.base_id if action.base_id in self._anonymous else action.resource or ""
 
     def _params(self, primitive: Primitive | None, action: Action) -> dict[str, str]:
         own = dict(primitive.params) if primitive else {}

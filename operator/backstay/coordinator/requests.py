@@ -222,7 +222,7 @@ class RequestDesk:
             plan = objects.plans.get(node)
             if plan is None:
                 continue
-            for member in members:
+            for member in (name for one in members for name in _names_on(plan, one)):
                 if request.type == "refresh" or _has_failures(plan, member, request.operation):
                     self._add_chore(key, node, _cleanup(member, request), now)
                     orders += 1
@@ -389,6 +389,14 @@ def _members(item: HAResource | ResourceGroup, objects: Objects) -> list[str]:
         for member in item.spec.members
     ]
     return [one for one in found if one]
+
+
+def _names_on(plan: HANodePlan, resource: str) -> list[str]:
+    """The names that a node has for the resource: its own, and those of a clone's numbered instances."""
+    known = {one.resource for one in plan.status.history}
+    known |= {one.resource for one in plan.status.failures}
+    numbered = sorted(one for one in known if one.rpartition(":")[0] == resource)
+    return [resource, *numbered] if resource in known or not numbered else numbered
 
 
 def _has_failures(plan: HANodePlan, resource: str, operation: str | None) -> bool:

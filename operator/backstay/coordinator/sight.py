@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
+from backstay.coordinator.placement_tracker import Places, places_of
 from backstay.coordinator.story import active_map
 from backstay.scheduler.horizon import stands_until
 from backstay.scheduler.observe import observe
@@ -24,6 +25,8 @@ class Sight:
     def __init__(self) -> None:
         self._situation: Situation | None = None
         self._active: Mapping[str, tuple[str, ...]] = {}
+        self.places: Mapping[str, Places] = {}
+        """Where everything runs, as `places_of` says."""
         self._until = 0.0
         self.looks = 0
 
@@ -36,6 +39,7 @@ class Sight:
         self._situation, ledger = observe(state)
         self._until = stands_until(self._situation, ledger)
         self._active = active_map(self._situation)
+        self.places = places_of(self._situation)
         return self._situation, self._active
 
 

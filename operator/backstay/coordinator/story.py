@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from backstay.coordinator.trigger import Trigger
 from backstay.scheduler.situation import Situation
 from backstay.state.claims import ObjectRef
 
@@ -47,80 +46,6 @@ class StoryItem:
     event: bool = True
     """False: worth a log line, not an Event (a member written inline shares its group's object, and the group speaks for it)."""
     facts: Mapping[str, str | int | float] = field(default_factory=dict)
-
-
-class Whereabouts:
-    """Follows where each resource is, to tell moves from starts. Homes are kept while a resource is between two places."""
-
-    def __init__(self, homes: Mapping[str, str]) -> None:
-        self._homes = dict(homes)
-        self._active: dict[str, tuple[str, ...]] | None = None
-        self._left: dict[str, Trigger] = {}
-
-    def update(
-        self,
-        active: Mapping[str, tuple[str, ...]],
-        *,
-        refs: Mapping[str, ObjectRef],
-        groups: Mapping[str, str],
-        reason: Trigger,
-        settled: bool,
-    ) -> list[StoryItem]:
-        """Compare with the last look. `settled`: no transition is under way, so what is inactive stays so.
-
-        `groups`: member -> group."""
-        items: list[StoryItem] = []
-        before = self._active
-        for resource in sorted(active):
-            where = active[resource]
-            was = () if before is None else before.get(resource, ())
-            if was and where != was:
-                self._left[resource] = reason
-            if where and where != was and len(where) == 1:
-                why = self._left.pop(resource, reason)
-                item = self._arrived(resource, where[0], why, fresh=before is None)
-                if item is not None:
-                    items.append(_about(item, resource, refs, groups))
-            elif not where and settled and self._homes.get(resource):
-                home = self._homes.pop(resource)
-                if before is not None:
-                    tale = StoryItem(
-                        tale=Tale.STOPPED,
-                        message=f"Stopped on {home}: {reason}",
-                        facts={"resource": resource},
-                    )
-                    items.append(_about(tale, resource, refs, groups))
-        self._active = dict(active)
-        return items
-
-    def _arrived(self, resource: str, node: str, reason: Trigger, *, fresh: bool) -> StoryItem | None:
-        home = self._homes.get(resource, "")
-        self._homes[resource] = node
-        if fresh and home == node:
-            return None  # a new DC finds it where its predecessor had it
-        facts: dict[str, str | int | float] = {
-            "resource": resource,
-            "from": home,
-            "to": node,
-            "reason": reason.sentence,
-            "cause": reason.cause.value,
-        }
-        if not home:
-            return StoryItem(tale=Tale.STARTED, message=f"Started on {node}", facts=facts)
-        if home == node:
-            return StoryItem(tale=Tale.RECOVERED, message=f"Started again on {node}: {reason}", facts=facts)
-        return StoryItem(tale=Tale.MOVED, message=f"Moved {home} -> {node}: {reason}", facts=facts)
-
-
-def _about(
-    item: StoryItem, resource: str, refs: Mapping[str, ObjectRef], groups: Mapping[str, str]
-) -> StoryItem:
-    """Add the object, and say whether this is an Event of its own."""
-    ref = refs.get(resource)
-    inline = ref is not None and ref.kind == "ResourceGroup" and resource in groups
-    return replace(
-        item, subject=ref, event=not inline, message=f"{resource}: {item.message}" if inline else item.message
-    )
 
 
 _PLACED = (Tale.MOVED, Tale.STARTED, Tale.STOPPED)

@@ -172,6 +172,12 @@ class Clone:
     meta: ResourceMeta = ResourceMeta()
     meta_sets: tuple[MetaSet, ...] = ()
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether its instances are interchangeable. Several on one node must be told apart."""
+        unique = self.meta.globally_unique
+        return not ((self.meta.clone_node_max or 1) > 1 if unique is None else unique)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
