@@ -198,6 +198,8 @@ class Checkers:
         for host in self._world.hosts.values():
             if not host.up or host.acked_at is None or self._is_excused(host):
                 continue
+            if host.keeper is not None and host.keeper.is_alone:
+                continue
             over = host.clock.monotonic() - max(host.acked_at + host.lease_s, host.vouched_until)
             left = sorted(one for one, requires in host.active.items() if requires in FREE)
             if left and over > LOOK_SLACK_S:

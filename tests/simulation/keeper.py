@@ -261,6 +261,11 @@ class Keeper:
                 self.logic.renew_now(now)
         self._turn()
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether it was told that its node is the only member: then it needs nobody's promise."""
+        return self.vouching.peers is not None and not self.vouching.peers
+
     def _note_promise(self, sender: str, answer: Answer) -> None:
         """For the checkers, whatever the keeper makes of it: until when a majority has promised to stand still."""
         asked_at = self._asked_at.get(answer.number)
@@ -268,8 +273,9 @@ class Keeper:
             return
         until = asked_at + answer.promise_s
         self._promised[sender] = max(until, self._promised.get(sender, until))
-        needed = len(self.world.hosts) // 2
-        standing = sorted(self._promised.values(), reverse=True)
+        peers = self.vouching.peers or ()
+        needed = (len(peers) + 1) // 2
+        standing = sorted((at for name, at in self._promised.items() if name in peers), reverse=True)
         if len(standing) >= needed:
             self.host.vouched_until = max(self.host.vouched_until, standing[needed - 1])
 
