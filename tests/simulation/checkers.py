@@ -13,6 +13,7 @@ from backstay.liveness.quorum import storm_limit
 from backstay_kube import kinds
 from backstay_nodeagent.operation import Operation, Origin
 from backstay_nodeagent.orders import Order, Verb
+from simulation.setting import CLUSTER
 
 if TYPE_CHECKING:
     from backstay_sandbox.apiserver.route import Target
@@ -42,6 +43,18 @@ class Violation:
     at: float
 
 
+@dataclass(frozen=True)
+class Votes:
+    """Of one cluster."""
+
+    members: tuple[str, ...]
+    alive: tuple[str, ...]
+
+    @property
+    def quorate(self) -> bool:
+        return has_quorum(members=len(self.members), alive=len(self.alive))
+
+
 class Checkers:
     """Told of everything that happens; `violations` is what was wrong."""
 
@@ -66,11 +79,12 @@ class Checkers:
         self._fell: dict[tuple[str, str], float] = {}
         """By boot and resource: when a monitor found that what had been started runs no more, or an order of an earlier DC, which
         was under way when the next one looked, had stopped it."""
-        self._writers: dict[int, str] = {}
+        self._writers: dict[tuple[str, int], str] = {}
+        """By cluster and epoch."""
         self._epochs: dict[str, int] = {}
         self._rewound_to = 0
         """Epochs up to this were in use when the API's history went back."""
-        self._obeyed: dict[tuple[str, int], str] = {}
+        self._obeyed: dict[tuple[str, str, int], str] = {}
         self._fail_counts: dict[tuple[str, str], int] = {}
         self._forgotten: set[tuple[str, str]] = set()
         self._begun: dict[str, set[str]] = {}
@@ -98,7 +112,7 @@ class Checkers:
     def restored(self) -> None:
         """Plans may be of epochs that were used since the backup; whether agents tell the DCs apart is looked at when they obey."""
         self._epochs.clear()
-        self._rewound_to = max(self._writers, default=0)
+        self._rewound_to = max((epoch for _, epoch in self._writers), default=0)
 
     # -- boots and programs
 
@@ -137,7 +151,7 @@ class Checkers:
     def _check_term(self, host: Host) -> None:
         orders = host.agent.brain.book.orders if host.agent is not None else None
         if orders is not None and orders.term:
-            known = self._obeyed.setdefault((host.boot_id, orders.epoch), orders.term)
+            known = self._obeyed.setdefault((host.boot_id, orders.cluster, orders.epoch), orders.term)
             if known != orders.term:
                 self.violation(
                     "at most one DC is obeyed per epoch",
@@ -150,38 +164,36 @@ class Checkers:
         if not order.id.endswith("-f0") or target.asked_for:
             return
         now = world.loop.time()
-        alive = self._alive(QUORUM_SLACK_S)
+        votes = self._votes(target.name, QUORUM_SLACK_S)
         # A member that is heard may be fenced without one, as by Pacemaker: what could not be stopped there must end.
         heard = now - self._renewed.get(target.name, 0.0) < HEARD_S
-        if not heard and world.setting.needs_quorum and not self._quorate(alive):
+        if not heard and world.setting.needs_quorum and not votes.quorate:
             self.violation(
-                "fences only with a quorum", f"{target.name}, with {alive} of {sorted(self._renewed)}"
+                "fences only with a quorum", f"{target.name}, with {votes.alive} of {votes.members}"
             )
         if not heard and self._is_storm(target):
             self.violation("who falls silent with most others is left alone", target.name)
-        if world.setting.policy == "fence" and not self._quorate(self._alive(HEARD_S)):
+        if world.setting.policy == "fence" and not self._votes(target.name, HEARD_S).quorate:
             return
         healthy = target.up and not target.frozen and now > target.trouble_until + TROUBLE_PASSES_S
         if healthy and order.target in self._up and not self._broken.get(target.name):
             self.violation("a healthy host is not fenced", f"{target.name} by {executor.name}")
 
-    def _members(self) -> list[str]:
-        """Who was ever heard, and has not left: with whom a quorum is counted."""
-        present = {one["metadata"]["name"] for one in self._world.read_all(kinds.HANODE)}
-        return [name for name in self._renewed if name in present]
-
-    def _alive(self, within_s: float) -> list[str]:
-        """Members whose renewals were taken in so lately."""
+    def _votes(self, node: str, within_s: float) -> Votes:
+        """Of the cluster to which a node belongs: who was ever heard and has not left, and whose renewals were taken in so lately."""
+        clusters = {
+            one["metadata"]["name"]: one["spec"].get("cluster", "")
+            for one in self._world.read_all(kinds.HANODE)
+        }
+        own = clusters.get(node, CLUSTER)
+        members = [name for name in self._renewed if clusters.get(name) == own]
         now = self._world.loop.time()
-        return [name for name in self._members() if now - self._renewed[name] < within_s]
-
-    def _quorate(self, alive: list[str]) -> bool:
-        return has_quorum(members=len(self._members()), alive=len(alive))
+        return Votes(tuple(members), tuple(one for one in members if now - self._renewed[one] < within_s))
 
     def _is_storm(self, target: Host) -> bool:
         """Whether it fell silent at the very time at which so many others did that our view is the likelier cause."""
         now, at = self._world.loop.time(), self._renewed.get(target.name)
-        if at is None or self._quorate(self._alive(target.lease_s + 1.0)):
+        if at is None or self._votes(target.name, target.lease_s + 1.0).quorate:
             return False
         over = set(self._world.power.ended)
         together = [
@@ -455,9 +467,11 @@ class Checkers:
         if (
             fresh
             and policy not in ("ignore", "freeze")
-            and not self._quorate(alive := self._alive(DECIDED_S))
+            and not (votes := self._votes(node, DECIDED_S)).quorate
         ):
-            self.violation("starts nothing without a quorum", f"{sorted(fresh)} on {node}, with {alive}")
+            self.violation(
+                "starts nothing without a quorum", f"{sorted(fresh)} on {node}, with {votes.alive}"
+            )
 
     def _check_epoch(self, process: str, name: str) -> None:
         for plan in self._world.read_all(kinds.HANODEPLAN):
@@ -466,7 +480,7 @@ class Checkers:
             epoch = int(plan["spec"].get("epoch", 0))
             node = plan["metadata"]["name"]
             if name:
-                writer = self._writers.setdefault(epoch, process)
+                writer = self._writers.setdefault((plan["spec"].get("cluster", ""), epoch), process)
                 if writer != process and epoch > self._rewound_to:
                     self.violation(
                         "at most one DC acts per epoch", f"{process} and {writer} in epoch {epoch}"

@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+CLUSTER = "c"
+"""The name of the HACluster."""
 CLOCK_ERROR_PERMILLE = 10
 RESET_MS = 500
 

@@ -18,7 +18,7 @@ from simulation.api_server import NOVELTY, ApiServer
 from simulation.checkers import Checkers
 from simulation.host import Host
 from simulation.power import Power
-from simulation.setting import Setting
+from simulation.setting import CLUSTER, Setting
 from simulation.virtual_time import PROCESS, SpinError, VirtualLoop
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLUSTER", "MEMBER", "NOVELTY", "SELECTOR", "World", "group", "resource", "template", "without"]
 
-CLUSTER = "c"
+
 MEMBER = "example.com/cluster"
 """The label by which Nodes belong."""
 SELECTOR = {MEMBER: CLUSTER}
