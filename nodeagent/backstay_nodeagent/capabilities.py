@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from backstay.ocf.agentspec import Standard
+from backstay.ocf.agentspec import Standard, is_fence_agent
 from backstay_nodeagent.invocation import HostPaths
 
 AGENTS_MAX = 2048
@@ -53,7 +53,7 @@ def fence_agents(path: str) -> list[str]:
         for directory in path.split(":")
         if os.path.isdir(directory)
         for name in os.listdir(directory)
-        if name.startswith("fence_") and os.access(os.path.join(directory, name), os.X_OK)
+        if is_fence_agent(name) and os.access(os.path.join(directory, name), os.X_OK)
     }
     return sorted(found)
 

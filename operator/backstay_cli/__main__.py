@@ -85,8 +85,13 @@ def _api_hint(error: Exception) -> str:
     match error:
         case errors.ApiForbidden(code=401):
             return "the API server does not accept these credentials: check --kubeconfig and --context"
+        case errors.ApiForbidden() if "takes the verb" in str(error):
+            return "ask whoever administers the cluster to bind that ClusterRole to your account"
         case errors.ApiForbidden():
-            return "your account may not do this: ask for the role backstay-admin (or backstay-view to look)"
+            return (
+                "your account may not do this: ask for the ClusterRole backstay-operator for the daily work, "
+                "backstay-admin to configure, or backstay-viewer to look"
+            )
         case errors.ApiUnavailable():
             return "check the server's address in the kubeconfig, and the network"
         case errors.ApiNotFound():

@@ -1,11 +1,12 @@
 """The chart's accounts, rights and admission policies and priorities, applied without helm; and tokens as pods on nodes get them.
 
-The chart keeps this content as plain YAML whose only expression is the release's namespace (charts/backstay/files), so that what is
-tested and what the sandbox runs under is what the chart installs, to the letter.
+The chart keeps this content as plain YAML whose only expressions are the release's namespace and the audiences of tokens
+(charts/backstay/files), so that what is tested and what the sandbox runs under is what the chart installs, to the letter.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CHART = Path(__file__).resolve().parents[2] / "charts/backstay"
 PARTS = ("rbac", "admission", "flowcontrol")
 NAMESPACE_EXPRESSION = "{{ .Release.Namespace }}"
+AUDIENCES_EXPRESSION = "{{ toJson .Values.nodeagent.tokenAudiences }}"
 OPERATOR, AGENT = "backstay-operator", "backstay-nodeagent"
 """The ServiceAccounts."""
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -57,6 +59,8 @@ def security_manifests(namespace: str = LEASE_NAMESPACE) -> list[Manifest]:
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
         for name in (OPERATOR, AGENT)
     ]
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    audiences = json.dumps(values["nodeagent"]["tokenAudiences"])
     for part in PARTS:
         paths = sorted((CHART / "files" / part).glob("*.yaml"))
         if not paths:
@@ -65,9 +69,10 @@ def security_manifests(namespace: str = LEASE_NAMESPACE) -> list[Manifest]:
             )
         for path in paths:
             text = path.read_text().replace(NAMESPACE_EXPRESSION, namespace)
+            text = text.replace(AUDIENCES_EXPRESSION, audiences)
             if "{{" in text:
                 raise InstallationError(
-                    f"{path}: {NAMESPACE_EXPRESSION} is the only expression that may stand in it"
+                    f"{path}: only {NAMESPACE_EXPRESSION} and {AUDIENCES_EXPRESSION} may stand in it"
                 )
             found += [document for document in yaml.safe_load_all(text) if document]
     return found

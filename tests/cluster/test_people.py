@@ -100,10 +100,28 @@ def test_built_in_roles_get_no_more_than_a_look(people: RealServer) -> None:
             assert not can(people, person, verb, "haresources")
 
 
-def patch(server: RealServer, person: str, what: str, change: str, *, fails: bool = False) -> str:
+def patch(
+    server: RealServer,
+    person: str,
+    what: str,
+    change: str,
+    *,
+    fails: bool = False,
+    options: tuple[str, ...] = (),
+) -> str:
     return server.kubectl(
-        *("patch", *what.split(), "-n", SPACE, "--type=merge", "-p", change, "--as", person), fails=fails
+        *("patch", *what.split(), "-n", SPACE, "--type=merge", "-p", change, "--as", person, *options),
+        fails=fails,
     )
+
+
+EVIL = '{"params":{"httpd":"/tmp/evil"}}'
+EVIL_TEMPLATE = '{"agent":"ocf:heartbeat:Dummy","conditionalParams":[' + EVIL + "]}"
+GONE = (
+    '{"apiVersion":"ha.backstay.io/v1alpha1","kind":"HACluster","name":"gone",'
+    '"uid":"00000000-0000-0000-0000-000000000000"}'
+)
+"""An owner that is not there: what belongs to it is collected as garbage."""
 
 
 @pytest.mark.parametrize(
@@ -112,7 +130,15 @@ def patch(server: RealServer, person: str, what: str, change: str, *, fails: boo
         ("haresource running", '{"spec":{"meta":{"targetRole":"Stopped"}}}'),
         ("haresource running", '{"spec":{"meta":{"isManaged":false}}}'),
         ("haresource running", '{"spec":{"requests":[{"id":"1","type":"cleanup"}]}}'),
+        ("haresource running", '{"spec":{"meta":{"targetRole":null}}}'),
+        ("haresource running", '{"spec":{"meta":{"maintenance":true}}}'),
         ("resourcegroup stack", '{"spec":{"meta":{"targetRole":"Stopped"}}}'),
+        (
+            "resourcegroup stack",
+            '{"spec":{"members":[{"name":"stack-one","template":{"agent":"ocf:heartbeat:Dummy",'
+            '"meta":{"targetRole":"Stopped"}}}]}}',
+        ),
+        ("haresource running", '{"metadata":{"labels":{"team":"web"},"annotations":{"note":"x"}}}'),
     ],
 )
 def test_operator_role_steers(people: RealServer, what: str, change: str) -> None:
@@ -130,11 +156,32 @@ def test_operator_role_steers(people: RealServer, what: str, change: str) -> Non
         ("haresource running", '{"spec":{"resourceId":"Other"}}'),
         ("resourcegroup stack", '{"spec":{"members":[{"name":"x","template":{"agent":"lsb:evil"}}]}}'),
         ("resourcegroup stack", '{"spec":{"meta":{"requires":"nothing"}}}'),
+        ("haresource running", f'{{"spec":{{"conditionalParams":[{EVIL}]}}}}'),
+        (
+            "haresource running",
+            '{"spec":{"conditionalMeta":[{"rule":{},"meta":{"requires":"nothing"}}]}}',
+        ),
+        ("haresource running", '{"spec":{"clone":{"max":9}}}'),
+        ("haresource running", '{"spec":{"clone":{"meta":{"requires":"nothing"}}}}'),
+        ("haresource running", '{"spec":{"utilization":{"cpu":64}}}'),
+        ("haresource running", '{"spec":{"meta":{"multipleActive":"stop_unexpected"}}}'),
+        ("haresource running", '{"spec":{"meta":{"priority":"INFINITY"}}}'),
+        ("haresource running", '{"metadata":{"annotations":{"ha.backstay.io/position":"0"}}}'),
+        ("haresource running", f'{{"metadata":{{"ownerReferences":[{GONE}]}}}}'),
+        ("haresource running", '{"metadata":{"finalizers":["example.org/held"]}}'),
+        ("resourcegroup stack", '{"spec":{"conditionalMeta":[{"rule":{},"meta":{"requires":"nothing"}}]}}'),
+        ("resourcegroup stack", '{"spec":{"clone":{"max":9}}}'),
+        (
+            "resourcegroup stack",
+            f'{{"spec":{{"members":[{{"name":"stack-one","template":{EVIL_TEMPLATE}}}]}}}}',
+        ),
+        ("resourcegroup stack", '{"spec":{"resourceId":"Other"}}'),
+        ("resourcegroup stack", f'{{"metadata":{{"ownerReferences":[{GONE}]}}}}'),
     ],
 )
 def test_operator_role_brings_in_no_code(people: RealServer, what: str, change: str) -> None:
     assert "takes the verb `configure`" in patch(people, "operator", what, change, fails=True)
-    patch(people, "admin", what, change + "")
+    patch(people, "admin", what, change + "", options=("--dry-run=server",))
 
 
 def test_operator_role_creates_and_deletes_nothing_but_constraints(people: RealServer) -> None:
@@ -237,6 +284,22 @@ def test_operator_role_creates_no_resource_by_the_command_line_either(tokens: Re
     done = ha(tokens, "operator", "resource", "create", "evil", "ocf:heartbeat:Dummy", "--force", "-n", SPACE)
     assert done.returncode != 0
     assert "forbidden" in done.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("fence", ("fence", "node", "steered-1", "--no-wait")),
+        ("confirm", ("fence", "confirm", "steered-1", "--yes", "--no-wait")),
+    ],
+)
+def test_operator_role_is_told_which_verb_fencing_takes(
+    tokens: RealServer, verb: str, words: tuple[str, ...]
+) -> None:
+    done = ha(tokens, "operator", *words)
+    assert done.returncode != 0
+    assert f"takes the verb `{verb}` on hanodes" in done.stderr
+    assert "ask whoever administers the cluster to bind that ClusterRole" in done.stderr
 
 
 # -- the list of agents

@@ -22,6 +22,7 @@ from harness.real_server import RealServer
 NODES = ("rights-a", "rights-b")
 LEASE = {"holderIdentity": "x", "leaseDurationSeconds": 3}
 STATUS = {"status": {"observedGeneration": 1}}
+AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 
 
 @pytest.fixture
@@ -397,6 +398,17 @@ async def test_agent_gets_a_token_of_its_own_node_that_outlives_its_pod_and_no_o
     unbound = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     with pytest.raises(ApiForbidden, match="and no other"):
         await agent.request("POST", path, body=unbound)
+    bound = {"boundObjectRef": {"apiVersion": "v1", "kind": "Node", "name": NODES[0]}}
+    for more in (
+        {"audiences": ["vault"]},
+        {"audiences": [AUDIENCE, "sts.amazonaws.com"]},
+        {"expirationSeconds": 86_401},
+        {"audiences": [AUDIENCE], "expirationSeconds": 10 * 365 * 86_400},
+    ):
+        with pytest.raises(ApiForbidden, match="for the API server .* that lasts 86400 s at most"):
+            await agent.request("POST", path, body={**unbound, "spec": {**bound, **more}})
+    short = {**bound, "audiences": [AUDIENCE], "expirationSeconds": 600}
+    await agent.request("POST", path, body={**unbound, "spec": short})
     await installation.delete_pod(admin, account=AGENT, node=NODES[0])
     async with real_server.client_with(own, name="keeper") as keeper:
         lease = {"metadata": {"name": f"node-{NODES[0]}", "namespace": LEASE_NAMESPACE}, "spec": LEASE}

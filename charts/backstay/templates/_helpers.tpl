@@ -60,7 +60,7 @@ capabilities: {drop: [ALL]}
 {{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}true{{ end -}}
 {{- end }}
 
-{{/* The manifests of one folder below files/, which hold no expression but the namespace, so that they can be read, tested and applied without
+{{/* The manifests of one folder below files/, which hold no expressions but the namespace and the audiences of tokens, so that they can be read, tested and applied without
 helm. Takes root and folder. */}}
 {{- define "backstay.manifests" -}}
 {{- range $path, $_ := .root.Files.Glob (printf "files/%s/*.yaml" .folder) }}

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from backstay.api.base import Column, Condition, KindInfo, Model, ParamSource, Resource
+from backstay.api.base import Column, Condition, KindInfo, Model, ParamSource, Resource, cel, rules
 from backstay.api.quantities import Duration, ParamValue, Timestamp
 
 FenceAgent = Annotated[str, StringConstraints(pattern=r"^stonith:[A-Za-z0-9._-]+$", max_length=253)]
@@ -48,9 +48,17 @@ class FenceCommands(Model):
 class FenceDeviceSpec(Model):
     """One device."""
 
+    model_config = rules(
+        cel(
+            "self.agent.startsWith('stonith:fence_')",
+            "agent: only programs named fence_* are run as fence agents, such as stonith:fence_ipmilan",
+            field_path=".agent",
+        )
+    )
+
     cluster: str = Field(description="The HACluster that it belongs to.")
     agent: FenceAgent = Field(
-        description="Fence agent: stonith:NAME, an executable of that name on the hosts."
+        description="Fence agent: stonith:fence_NAME, a program of that name in the node agents' image."
     )
     params: dict[str, ParamValue] = Field(default_factory=dict)
     params_from: dict[str, ParamSource] = Field(default_factory=dict)

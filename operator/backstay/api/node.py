@@ -8,7 +8,15 @@ from pydantic import Field, StringConstraints
 
 from backstay.api.base import Column, Condition, KindInfo, Model, Resource
 from backstay.api.quantities import Timestamp
-from backstay.api.resource import RequestAck
+from backstay.api.resource import AGENT_PATTERN, RequestAck
+
+DescribedAgent = Annotated[
+    str,
+    StringConstraints(
+        pattern=AGENT_PATTERN.removesuffix(")$") + r"|stonith:fence_[A-Za-z0-9._-]+)$", max_length=253
+    ),
+]
+"""An agent that may be run for its meta-data."""
 
 
 class NodeRequest(Model):
@@ -19,7 +27,9 @@ class NodeRequest(Model):
     action: Literal["off", "on", "reboot"] | None = Field(
         default=None, description="For fence; default: stonithAction."
     )
-    agent: str | None = Field(default=None, description="For describe: the agent whose meta-data is wanted.")
+    agent: DescribedAgent | None = Field(
+        default=None, description="For describe: the agent whose meta-data is wanted."
+    )
 
 
 class HANodeSpec(Model):

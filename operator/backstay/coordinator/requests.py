@@ -16,6 +16,7 @@ from backstay.api.node import HANode, NodeRequest
 from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck, ResourceRequest
 from backstay.coordinator.membership import Membership
+from backstay.ocf.agentspec import AgentSpec, AgentSpecError
 from backstay.state.assemble import Objects
 from backstay.state.claims import ObjectRef, ref_of
 from backstay.state.constraint import Location
@@ -288,8 +289,9 @@ class RequestDesk:
                 confirmed.append((name, key[1]))
                 self._answer(key, "Done", "taken as dead on the administrator's word", wall)
             case "describe":
-                if name not in objects.plans or not wish.agent:
-                    self._answer(key, "Refused", "agent: name the agent to describe", wall)
+                wrong = _not_described(wish.agent or "")
+                if name not in objects.plans or wrong:
+                    self._answer(key, "Refused", f"agent: {wrong or 'this node has no plan yet'}", wall)
                     return
                 order = PlanAction(id="", verb="meta-data", agent=wish.agent, timeout_ms=20_000)
                 self._add_chore(key, name, order, now)
@@ -367,6 +369,17 @@ def _move_outcome(
     if target is not None and not move.node and not target:
         return "Refused", "no other node can run it"
     return None, ""
+
+
+def _not_described(agent: str) -> str:
+    """Why no node runs the agent for its meta-data; empty if one does. Anything else on a host is no agent."""
+    if not agent:
+        return "name the agent to describe"
+    try:
+        AgentSpec.parse(agent)
+    except AgentSpecError as error:
+        return str(error)
+    return ""
 
 
 def _held_by(holder: ObjectRef | None) -> str:

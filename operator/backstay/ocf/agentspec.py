@@ -1,8 +1,9 @@
 """Names of agents: `ocf:heartbeat:IPaddr2`, `systemd:nginx`, `lsb:foo`, `service:foo`, `stonith:fence_xvm`.
 
 A name becomes part of a path that is run as root, so the parser accepts only letters, digits and the few signs that occur in names of
-systemd units, refuses a leading dot or dash, and never takes a slash. It says nothing about whether the agent exists: that is for the
-host.
+systemd units, refuses a leading dot or dash, and never takes a slash. A fence agent is looked for on the search path, among all other
+programs: only `fence_*` is one, or `stonith:reboot` would run reboot. It says nothing about whether the agent exists: that
+is for the host.
 """
 
 from __future__ import annotations
@@ -12,6 +13,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+\\:-]*")
+
+
+FENCE_PREFIX = "fence_"
+
+
+def is_fence_agent(name: str) -> bool:
+    """Whether a program of this name may be run as a fence agent."""
+    return name.startswith(FENCE_PREFIX) and len(name) > len(FENCE_PREFIX)
 
 
 class Standard(Enum):
@@ -55,6 +64,10 @@ class AgentSpec:
         for word in (provider, rest):
             if (word or word is rest) and not _WORD.fullmatch(word):
                 raise AgentSpecError(f"{text!r} is not an agent: {word!r} has characters that no agent has")
+        if standard is Standard.STONITH and not is_fence_agent(rest):
+            raise AgentSpecError(
+                f"{text!r} is not a fence agent: only programs named {FENCE_PREFIX}* are run, as stonith:fence_ipmilan"
+            )
         return cls(standard=standard, provider=provider, type=rest)
 
     def __str__(self) -> str:

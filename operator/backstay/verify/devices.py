@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from backstay.api import FenceDevice, HACluster
 from backstay.fencing import complaints_about
+from backstay.ocf.agentspec import is_fence_agent
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.verify.agents import AgentBook, Broken
@@ -24,6 +25,10 @@ def check_devices(objects: Objects, book: AgentBook) -> Iterator[Problem]:
         agent = device.spec.agent
         for complaint in complaints_about(device):
             yield _problem(device, "InvalidParameter", complaint.field, complaint.message, warning=True)
+        if not is_fence_agent(agent.removeprefix("stonith:")):
+            message = f"{agent!r}: only programs named fence_* are run as fence agents, so it fences nobody"
+            yield _problem(device, "NotAFenceAgent", "spec.agent", f"{message}; use another agent")
+            continue
         if book.exists(agent) is False:
             yield _problem(
                 device,

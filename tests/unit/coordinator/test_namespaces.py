@@ -91,3 +91,14 @@ def test_request_on_an_object_that_only_asks_for_the_id_is_refused(pair: ModelCl
     (ack,) = pair.dc.desk.acks(("HAResource", "b", "thief"))
     assert ack.state == "Refused"
     assert "HAResource a/ip" in ack.message
+
+
+@pytest.mark.parametrize("agent", ["stonith:reboot", "stonith:sh", "ocf:..:sh", "nonsense", ""])
+def test_describe_runs_nothing_that_is_no_agent(pair: ModelCluster, agent: str) -> None:
+    # The definition refuses such an agent; an object from before it did not.
+    pair.request_node("n1", {"id": "1", "type": "describe", "agent": "ocf:x:y"})
+    pair.hanodes["n1"].spec.requests[0].agent = agent
+    pair.run(3)
+    (ack,) = pair.node_acks("n1")
+    assert ack.state == "Refused"
+    assert not [line for line in pair.log if "meta-data" in line]

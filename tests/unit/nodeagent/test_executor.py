@@ -310,6 +310,16 @@ async def test_fence_agent_gets_its_orders_on_standard_input(host: Host) -> None
     assert outcome.output == "action=cut\nip=10.0.0.9\nnodename=n2\nplug=4\n"
 
 
+@pytest.mark.parametrize("verb", ["fence", "meta-data"])
+async def test_program_that_is_no_fence_agent_is_not_run(host: Host, verb: str) -> None:
+    host.program(f"touch {host.root}/ran; exit 0", "reboot")
+    order = {"target": "n2", "fence_action": "off"} if verb == "fence" else {}
+    outcome = await host.run(verb, "stonith:reboot", **order)
+    assert outcome.rc == 6
+    assert "fence_*" in outcome.reason
+    assert not (host.root / "ran").exists()
+
+
 async def test_fencing_is_tried_as_often_as_allowed(host: Host) -> None:
     host.program(f'echo x >> {host.root}/tries; [ "$(wc -l < {host.root}/tries)" -ge 2 ]', "fence_test")
     order = {"target": "n2", "fence_action": "off"}

@@ -43,6 +43,7 @@ def test_agent_name_reads_and_writes_itself(text: str) -> None:
     [
         *("", "IPaddr2", "ocf:IPaddr2", "ocf:heartbeat:", "ocf::IPaddr2", "ocf:a:b:c", "foo:bar", "systemd:"),
         *("ocf:..:sh", "lsb:../../bin/sh", "lsb:a/b", "systemd:--force", "ocf:a:b\n", "ocf:a: b"),
+        *("stonith:reboot", "stonith:sh", "stonith:fence_", "stonith:external/ssh", "stonith:xfence_xvm"),
     ],
 )
 def test_what_names_no_agent_is_refused(text: str) -> None:

@@ -7,6 +7,7 @@ from backstay.cib.importing.report import Element, Report
 from backstay.cib.options import properties_of
 from backstay.cib.resources import meta_of, operation_of
 from backstay.cib.tree import Index
+from backstay.ocf.agentspec import is_fence_agent
 from backstay.state.cluster import ClusterProperties
 
 _OF_NO_CONSEQUENCE = {
@@ -108,6 +109,14 @@ def _resources(root: Element, report: Report) -> None:
         kind = (element.get("class"), element.get("provider"), element.get("type"))
         if kind == ("ocf", "pacemaker", "remote"):
             report.lost(element, "remote nodes: run Backstay's node agent there, as on every Node")
+        fence_agent = element.get("type", "")
+        if element.get("class") == "stonith" and not is_fence_agent(fence_agent):
+            report.note(
+                element,
+                f"Backstay runs fence agents named fence_* only: put another in the place of {fence_agent} "
+                "before you apply the FenceDevice",
+                attribute="type",
+            )
         if element.get("description"):
             report.note(element, "not imported", attribute="description")
     for pair in root.iterfind("configuration/resources//instance_attributes/nvpair"):
