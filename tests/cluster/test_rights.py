@@ -405,7 +405,7 @@ async def test_agent_gets_a_token_of_its_own_node_that_outlives_its_pod_and_no_o
         {"expirationSeconds": 86_401},
         {"audiences": [AUDIENCE], "expirationSeconds": 10 * 365 * 86_400},
     ):
-        with pytest.raises(ApiForbidden, match="for the API server .* that lasts 86400 s at most"):
+        with pytest.raises(ApiForbidden, match=r"for the API server .* that lasts 86400 s at most"):
             await agent.request("POST", path, body={**unbound, "spec": {**bound, **more}})
     short = {**bound, "audiences": [AUDIENCE], "expirationSeconds": 600}
     await agent.request("POST", path, body={**unbound, "spec": short})

@@ -13,7 +13,7 @@ from backstay.api.plan import FailureRecord
 from backstay.api.quantities import duration_text
 from backstay.coordinator.story import StoryItem, Tale
 from backstay.ocf.exitcode import exit_code_text
-from backstay.state.assemble_resources import ObjectRef
+from backstay.state.claims import ObjectRef
 
 _Key = tuple[str, str, str, int]
 """Node, resource, operation, interval in milliseconds."""
