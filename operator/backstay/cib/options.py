@@ -93,7 +93,7 @@ def properties_of(raw: dict[str, str]) -> ClusterProperties:
             typed.setdefault(field, parsed(value, _READERS[field], element="crm_config", attribute=name))
         except CibError:
             extra[name] = value
-    return ClusterProperties(extra=extra, **typed)  # type: ignore[arg-type]
+    return ClusterProperties(manage_without_devices=False, extra=extra, **typed)  # type: ignore[arg-type]
 
 
 def with_options(properties: ClusterProperties, raw: Mapping[str, str]) -> ClusterProperties:

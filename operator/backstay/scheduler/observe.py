@@ -149,7 +149,7 @@ def _react(situation: Situation, resource: Resource, activity: Activity) -> None
         activity.failed = False
         activity.pending = ""
         activity.starting = False
-        activity.on_fail = None
+        activity.on_fail = activity.hard_error = activity.fatal_error = None
         return
     if node.unclean and activity.failed:
         # The node is going to be cut off, which is the end of the failure too.
@@ -271,6 +271,19 @@ def _block_family(leaf: Resource) -> None:
             continue
         one.blocked = one.blocked_as_multiple = True
         one.managed = False
+
+
+def suspend_without_fencing(situation: Situation) -> None:
+    """Take everything out of management where nodes are to be fenced, but there is nothing to do it with: with the next
+    failure the cluster could not go on. What runs is watched on. A decision too."""
+    properties = situation.properties
+    if properties.manage_without_devices or not properties.fencing_enabled or properties.have_watchdog:
+        return
+    if situation.fencing_devices_exist:
+        return
+    for leaf in situation.leaves():
+        leaf.managed = False
+    _judge_fencing(situation)
 
 
 def judge_tickets(situation: Situation) -> None:

@@ -10,7 +10,13 @@ from backstay.scheduler.changes import monitor_changed
 from backstay.scheduler.operations import effective, on_fail_of
 from backstay.scheduler.plan import Plan
 from backstay.scheduler.situation import Activity, NodeView, Resource
-from backstay.scheduler.verdicts import OCF_NOT_RUNNING
+from backstay.scheduler.verdicts import (
+    OCF_DEGRADED,
+    OCF_DEGRADED_PROMOTED,
+    OCF_NOT_RUNNING,
+    OCF_OK,
+    OCF_PROMOTED,
+)
 from backstay.state.choices import OnFail, OpStatus, Role
 from backstay.state.history import OpRecord
 from backstay.state.resource import Operation
@@ -81,7 +87,8 @@ def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeVie
     if resource.managed or resource.blocked:
         plan.actions.relate(start, monitor, Bond.NEEDS | Bond.PULLS_THEN)
     else:
-        monitor.required = not running or changed  # nothing else is done to it
+        failed = record is not None and record.status in (OpStatus.DONE, OpStatus.ERROR) and not running
+        monitor.required = changed or not (running or failed)  # nothing else is done to it
     for reload in plan.actions.of(resource, "reload-agent"):
         plan.actions.relate(reload, monitor, Bond.PULLS_THEN)
 
@@ -134,7 +141,8 @@ def is_running(activity: Activity | None, name: str, interval_ms: int, *, ignori
         return False
     if ignoring and record.status in (OpStatus.DONE, OpStatus.ERROR):
         return since_last_stop(activity, record)
-    good = record.rc == record.target_rc if record.target_rc is not None else record.rc in (0, 8)
+    rc = {OCF_DEGRADED: OCF_OK, OCF_DEGRADED_PROMOTED: OCF_PROMOTED}.get(record.rc, record.rc)
+    good = rc == record.target_rc if record.target_rc is not None else rc in (OCF_OK, OCF_PROMOTED)
     # An agent's answer that is the expected one is no error, whatever the record calls it.
     expected = record.status is OpStatus.ERROR and record.rc == record.target_rc
     return good and (expected or record.status is OpStatus.DONE) and since_last_stop(activity, record)

@@ -24,7 +24,7 @@ from backstay.scheduler.locations import Scores, base_scores
 from backstay.scheduler.locks import apply_locks, plan_lock_removal
 from backstay.scheduler.migrate import mark_handings, plan_migrations
 from backstay.scheduler.notify import plan_notifications
-from backstay.scheduler.observe import judge_tickets, observe
+from backstay.scheduler.observe import judge_tickets, observe, suspend_without_fencing
 from backstay.scheduler.orders import plan_orders
 from backstay.scheduler.plan import Placement, Plan
 from backstay.scheduler.plan_clone import plan_clone
@@ -53,6 +53,7 @@ def schedule_situation(situation: Situation, ledger: FailureLedger, *, with_ties
     """The same for a state already observed. The situation must be fresh: placing counts on its nodes. `with_ties` also says why
     actions wait for one another."""
     judge_tickets(situation)
+    suspend_without_fencing(situation)
     journal = Journal()
     scores = base_scores(situation, ledger, journal)
     ban_without_tickets(scores)

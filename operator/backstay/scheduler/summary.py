@@ -61,10 +61,8 @@ class _Telling:
         return self.plan.actions.find(self.leaf, operation, node=node)
 
     def _role_on(self, node: NodeView) -> Role:
-        if node.name in self.leaf.absent:
-            return Role.STOPPED
-        activity = self.leaf.activities.get(node.name)
-        return self.leaf.role if activity is None else activity.role
+        """Of several copies none is trusted to be a lesser one."""
+        return self.leaf.role if node in self.leaf.active_on else Role.STOPPED
 
     def _started(self, target: NodeView, start: Act) -> Change:
         promote = self._act("promote", target) if self.role is Role.PROMOTED else None

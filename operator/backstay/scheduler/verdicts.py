@@ -17,6 +17,8 @@ OCF_OK, OCF_NOT_RUNNING, OCF_PROMOTED, OCF_FAILED_PROMOTED = 0, 7, 8, 9
 OCF_DEGRADED, OCF_DEGRADED_PROMOTED = 190, 191
 _HARD = (2, 3, 4, 5)
 _FATAL = 6
+_FOUND_PROMOTED = (OCF_PROMOTED, OCF_FAILED_PROMOTED, OCF_DEGRADED_PROMOTED)
+_ABSENT = (2, 5)  # of a probe: what can not be asked, for want of what it needs, does not run
 _NO_EFFECT = ("notify", "delete", "cancel", "meta-data", "reload", "reload-agent", "validate-all")
 
 
@@ -83,7 +85,8 @@ def is_probe(record: OpRecord) -> bool:
 def has_succeeded(record: OpRecord) -> bool:
     """Whether an operation that ended did so as expected."""
     rc, target = record.rc, record.target_rc
-    rc = {OCF_DEGRADED: OCF_OK, OCF_DEGRADED_PROMOTED: OCF_PROMOTED}.get(rc, rc)
+    if record.operation == "monitor":  # it runs, but not as it should: worth a warning, and no failure
+        rc = {OCF_DEGRADED: OCF_OK, OCF_DEGRADED_PROMOTED: OCF_PROMOTED}.get(rc, rc)
     if record.status not in (
         OpStatus.DONE,
         OpStatus.ERROR,
@@ -96,9 +99,7 @@ def has_succeeded(record: OpRecord) -> bool:
     if record.operation == "monitor":
         if target is None:
             return rc in (OCF_OK, OCF_PROMOTED)
-        return rc == target or (target != OCF_NOT_RUNNING and rc in (OCF_OK, OCF_PROMOTED))
-    if record.operation == "stop":
-        return rc in (OCF_OK, OCF_NOT_RUNNING)
+        return rc == target
     return rc == OCF_OK or (target is not None and rc == target)
 
 
@@ -215,13 +216,13 @@ class _Reader:
             self._role_as_if_done(activity, record)
             return
         unsupported = record.rc == 3 and record.interval_ms > 0
-        if record.rc in _HARD and record.operation != "stop" and not unsupported:
+        if record.rc in _HARD and not unsupported:
             activity.hard_error = record
-            if record.rc == 5:
+            if record.rc == 5 and is_probe(record):  # asked in the first place; a later answer is a failure
                 activity.not_installed = True
-        elif record.rc == _FATAL and record.operation != "stop":
+        elif record.rc == _FATAL:
             activity.fatal_error = record
-        if is_probe(record) and activity.hard_error is record and record.rc == 5:
+        if self._is_simply_gone(record) or (is_probe(record) and record.rc in _ABSENT):
             activity.role = Role.STOPPED
             return
         activity.failed = True
@@ -231,6 +232,12 @@ class _Reader:
         if on_fail is OnFail.RESTART_CONTAINER and activity.stop_failed:
             activity.failure_ignored = True  # it goes down with its container
         self._role_after_failure(activity, record)
+
+    def _is_simply_gone(self, record: OpRecord) -> bool:
+        """What nobody manages and is not found any more was stopped by somebody else, which is no failure."""
+        meta = self.resource.meta
+        unmanaged = meta.maintenance or not meta.is_managed
+        return unmanaged and record.operation == "monitor" and record.rc == OCF_NOT_RUNNING
 
     def _expired(self, activity: Activity, record: OpRecord) -> bool:
         timeout_ms = self.resource.meta.failure_timeout_ms
@@ -258,14 +265,15 @@ class _Reader:
                     activity.role = self._started_role()
 
     def _role_after_failure(self, activity: Activity, record: OpRecord) -> None:
+        if record.rc in _FOUND_PROMOTED and record.operation != "demote":  # whatever was asked, this is what was found
+            activity.role = Role.PROMOTED
+            return
         match record.operation:
             case "promote":
                 activity.role = Role.PROMOTED
             case "demote":
                 # One that is to block is left as it was found; any other is cleaned up as if it had gone half way.
                 activity.role = Role.PROMOTED if activity.on_fail is OnFail.BLOCK else Role.UNPROMOTED
-            case "monitor" if record.rc == OCF_FAILED_PROMOTED:
-                activity.role = Role.PROMOTED
             case _:
                 if not activity.active:
                     activity.role = self._started_role()

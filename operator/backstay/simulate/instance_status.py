@@ -69,7 +69,7 @@ def _state(resource: Resource) -> list[str]:
         return [word, resource.pending_on.name, shown_flags]
     if not resource.active_on:
         missing = any(one.not_installed for one in resource.activities.values())
-        return [word, shown_flags, "(Not installed)" if missing else ""]
+        return [word, "(Not installed)" if missing else "", shown_flags]
     names = [node.name for node in resource.active_on]
     if len(names) == 1:
         return [word, names[0], shown_flags]

@@ -22,6 +22,7 @@ class ClusterProperties:
     maintenance_mode: bool = False
     no_quorum_policy: NoQuorumPolicy = NoQuorumPolicy.STOP
     fencing_enabled: bool = True
+    manage_without_devices: bool = True  # with fencing enabled, but nothing to fence with; Pacemaker does not
     fencing_action: str = "reboot"
     fencing_timeout_ms: int = 60_000
     concurrent_fencing: bool = True

@@ -21,7 +21,9 @@ from backstay.state.score import text as score_text
 SCHEMA = "pacemaker-3.7"
 
 # What the running cluster finds out or what Backstay always does: no configuration.
-_NOT_WRITTEN = frozenset({"extra", "have_watchdog", "default_action_timeout_ms", "remove_after_stop"})
+_NOT_WRITTEN = frozenset(
+    {"extra", "have_watchdog", "default_action_timeout_ms", "remove_after_stop", "manage_without_devices"}
+)
 _SPELLED = {
     "stop_removed_resources": "stop-orphan-resources",
     "cancel_removed_actions": "stop-orphan-actions",
