@@ -18,9 +18,9 @@ def _policy(text: str) -> NoQuorumPolicy:
 
 def _action(text: str) -> str:
     word = text.strip().lower()
-    if word not in ("reboot", "off", "poweroff"):
+    if word not in ("reboot", "off"):  # "poweroff" is no longer one; what is not one means the default
         raise CibError(f"{text!r} is not a fencing action")
-    return "off" if word == "poweroff" else word
+    return word
 
 
 _READERS: dict[str, Callable[[str], object]] = {
@@ -93,7 +93,8 @@ def properties_of(raw: dict[str, str]) -> ClusterProperties:
             typed.setdefault(field, parsed(value, _READERS[field], element="crm_config", attribute=name))
         except CibError:
             extra[name] = value
-    return ClusterProperties(manage_without_devices=False, extra=extra, **typed)  # type: ignore[arg-type]
+    stricter = ClusterProperties(manage_without_devices=False, trust_maintenance=False, extra=extra)
+    return replace(stricter, **typed)  # type: ignore[arg-type]
 
 
 def with_options(properties: ClusterProperties, raw: Mapping[str, str]) -> ClusterProperties:

@@ -185,8 +185,10 @@ def _within(child: Resource, base: str) -> Resource:
 
 def tells(situation: Situation, node: NodeView) -> bool:
     """Whether something may still run there: it is here, or is to be cut off, or was left alone on purpose."""
-    doubtful = node.unclean or node.node.left
-    return node.online or node.node.maintenance or (doubtful and situation.properties.fencing_enabled)
+    properties, left_alone = situation.properties, node.node.maintenance
+    if node.online or (left_alone and properties.trust_maintenance):
+        return True
+    return properties.fencing_enabled and (left_alone or node.unclean or node.node.left)
 
 
 def base_of(name: str) -> str:

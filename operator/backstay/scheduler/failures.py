@@ -67,7 +67,9 @@ class FailureLedger:
             return False
         tally = self.tally(resource, node)
         last = tally.last_failure
-        return last is None or self._state.now >= last + timeout_ms / 1000
+        if last is None:
+            return not tally.total  # nothing is counted, or nobody knows since when
+        return self._state.now >= last + timeout_ms / 1000
 
     def counted(self, resource: Resource, node: str) -> int:
         """The fail count that matters now: 0 if expired."""

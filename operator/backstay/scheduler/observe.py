@@ -39,7 +39,8 @@ def observe(state: ClusterState) -> tuple[Situation, FailureLedger]:
     for resource, node, history in assign_histories(situation, _orphan, is_active):
         activity = activity_of(state, resource=resource, node=node, history=history, ledger=ledger)
         resource.absent.pop(node.name, None)  # this says more
-        if activity.active or history.resource == resource.base_id:
+        named = activity.active or history.resource == resource.base_id
+        if named and history.resource != resource.id:
             resource.known_as = history.resource
         _react(situation, resource, activity)
     for position, one in enumerate(every(situation)):
@@ -148,7 +149,7 @@ def _react(situation: Situation, resource: Resource, activity: Activity) -> None
         activity.role = Role.STOPPED
         activity.failed = False
         activity.pending = ""
-        activity.starting = False
+        activity.starting = activity.not_installed = False
         activity.on_fail = activity.hard_error = activity.fatal_error = None
         return
     if node.unclean and activity.failed:

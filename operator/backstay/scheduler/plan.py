@@ -42,5 +42,10 @@ class Plan:
             return None
         return policy
 
+    @property
+    def stops_for_quorum(self) -> bool:
+        """Whether the lack of quorum stops what runs, and starts nothing."""
+        return self.quorum_lost in (NoQuorumPolicy.STOP, NoQuorumPolicy.DEMOTE, NoQuorumPolicy.FENCE)
+
     def target(self, resource: Resource) -> NodeView | None:
         return self.placement.node.get(resource)

@@ -29,7 +29,7 @@ def plan_recurring(
     if resource.surplus or (resource.parent is not None and resource.parent.surplus):
         return  # it is stopped, or left alone
     wanted = [one for one in resource.operations if one.interval_ms > 0 and one.name != "cancel"]
-    if not resource.orphan and not resource.meta.maintenance:
+    if not resource.orphan and not resource.maintained:
         for operation in wanted:
             if operation.enabled is False or _is_ambiguous(operation, wanted):
                 continue
@@ -89,6 +89,7 @@ def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeVie
     else:
         failed = record is not None and record.status in (OpStatus.DONE, OpStatus.ERROR) and not running
         monitor.required = changed or not (running or failed)  # nothing else is done to it
+        monitor.runnable &= not plan.stops_for_quorum
     for reload in plan.actions.of(resource, "reload-agent"):
         plan.actions.relate(reload, monitor, Bond.PULLS_THEN)
 
@@ -190,10 +191,15 @@ def _cancel_unwanted(
             continue
         if _still_wanted(plan, resource, record, node, target, wanted=wanted):
             continue
-        leaves = node in resource.active_on and node is not target
+        leaves = node in resource.active_on and (node is not target or not _is_kept(resource, node))
         if leaves and not node.node.maintenance and (target is None or _is_configured(record, wanted)):
             continue  # the stop ends it
         _cancel(plan, resource, record, node)
+
+
+def _is_kept(resource: Resource, node: NodeView) -> bool:
+    """Whether it would be left there if it were managed."""
+    return not resource.maintained or node.usable
 
 
 def _is_configured(record: OpRecord, wanted: list[Operation]) -> bool:

@@ -207,10 +207,10 @@ class _Reader:
         on_fail = on_fail_of(self.state, self.resource, record.operation, record.interval_ms)
         if record.status is OpStatus.NOT_INSTALLED and on_fail is OnFail.IGNORE:
             on_fail = OnFail.RESTART  # there is nothing to ignore: no agent, no service
-        activity.known = True
         if self._expired(activity, record):
             self._expired_effect(activity, record)
             return
+        activity.known = True
         if on_fail is OnFail.IGNORE:
             activity.failure_ignored = True
             self._role_as_if_done(activity, record)
@@ -237,7 +237,7 @@ class _Reader:
         """What nobody manages and is not found any more was stopped by somebody else, which is no failure."""
         meta = self.resource.meta
         unmanaged = meta.maintenance or not meta.is_managed
-        return unmanaged and record.operation == "monitor" and record.rc == OCF_NOT_RUNNING
+        return unmanaged and record.rc == OCF_NOT_RUNNING
 
     def _expired(self, activity: Activity, record: OpRecord) -> bool:
         timeout_ms = self.resource.meta.failure_timeout_ms
@@ -248,7 +248,11 @@ class _Reader:
         return self.ledger.is_expired(self.resource, activity.node.name)
 
     def _expired_effect(self, activity: Activity, record: OpRecord) -> None:
-        """What an expired failure still tells: something was tried, so it may be running."""
+        """What an expired failure still tells: something was tried, so it may be running. But where it was only asked for,
+        the question is open again."""
+        if is_probe(record):
+            return
+        activity.known = True
         if record.operation in ("start", "stop", "promote", "demote") and not activity.active:
             activity.role = self._started_role()
 

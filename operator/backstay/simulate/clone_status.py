@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 from backstay.scheduler.situation import Kind, Resource
 from backstay.scheduler.tree import clone_size, natural
-from backstay.simulate.instance_status import family_flags, flags_of, instance_text, pending_word
+from backstay.simulate.instance_status import (
+    family_flags,
+    flags_of,
+    instance_text,
+    is_disabled,
+    pending_word,
+)
 from backstay.state.choices import Role
 
 
@@ -34,6 +40,8 @@ def clone_lines(clone: Resource) -> Iterator[str]:
     for word in ("Promoted", "Started", "Unpromoted"):
         shown = "Unpromoted" if word == "Started" and promotable else word
         if groups[word]:
+            if shown == "Unpromoted" and any(is_disabled(leaf) for leaf in clone.leaves()):
+                shown += " (target-role)"
             yield f"  * {shown}: [ {' '.join(sorted(groups[word], key=natural))} ]"
     summed_up = sum(len(names) for names in groups.values())
     if (
@@ -107,7 +115,7 @@ def _flags(clone: Resource) -> str:
         flags.append("promotable")
     if clone.meta.raw.globally_unique:
         flags.append("unique")
-    if clone.meta.target_role is Role.STOPPED:
+    if is_disabled(clone):
         flags.append("disabled")
     if clone.meta.maintenance:
         flags.append("maintenance")

@@ -27,6 +27,14 @@ def pending_word(resource: Resource) -> str:
     return _PENDING.get(resource.pending, "")
 
 
+def is_disabled(resource: Resource) -> bool:
+    """Whether its target role keeps it from what it could be."""
+    clone = resource.clone
+    promotable = clone is not None and bool(clone.meta.raw.promotable)
+    role = resource.meta.target_role
+    return role is Role.STOPPED or (role is Role.UNPROMOTED and promotable)
+
+
 def flags_of(resource: Resource) -> list[str]:
     """What is to be said in parentheses behind the state."""
     flags = []
@@ -38,10 +46,9 @@ def flags_of(resource: Resource) -> list[str]:
         flags.append("LOCKED")
     if resource.pending == "monitor":
         flags.append("Monitoring")
-    clone = resource.clone
     if resource.meta.target_role is Role.STOPPED:
         flags.append("disabled")
-    elif resource.meta.target_role is Role.UNPROMOTED and clone is not None and clone.meta.raw.promotable:
+    elif is_disabled(resource):
         flags.append("target-role:Unpromoted")
     if resource.blocked:
         flags.append("blocked")

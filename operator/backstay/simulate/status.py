@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.simulate.clone_status import clone_lines
-from backstay.simulate.instance_status import family_flags, instance_text
-from backstay.state.choices import NodeKind, Role
+from backstay.simulate.instance_status import family_flags, instance_text, is_disabled
+from backstay.state.choices import NodeKind
 
 
 def status_lines(situation: Situation) -> list[str]:
@@ -23,7 +23,7 @@ def status_lines(situation: Situation) -> list[str]:
 def disabled_line(situation: Situation) -> str | None:
     """The count of disabled and blocked instances; None if there are none."""
     leaves = [leaf for leaf in situation.leaves() if leaf.active_on or not leaf.orphan]
-    disabled = sum(1 for leaf in leaves if leaf.meta.target_role is Role.STOPPED)
+    disabled = sum(1 for leaf in leaves if is_disabled(leaf))
     blocked = sum(1 for leaf in leaves if leaf.blocked)
     if not disabled and not blocked:
         return None
