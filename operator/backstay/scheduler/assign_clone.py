@@ -45,6 +45,10 @@ class _Distribution:
     def _allows(self, node: NodeView) -> bool:
         return any(self._row(child)[node.index] > -INFINITY for child in self.clone.children)
 
+    def _is_open(self, node: NodeView) -> bool:
+        """Whether an instance may be there: what the clone as a whole does not like no stickiness makes up for."""
+        return node.usable and self.assigner.scores.rows[self.clone][node.index] >= 0
+
     def _row(self, child: Resource) -> list[int]:
         return self.assigner.scores.rows[next(child.leaves())]
 
@@ -70,7 +74,7 @@ class _Distribution:
 
     def _may_stay(self, child: Resource, node: NodeView) -> bool:
         return (
-            node.usable
+            self._is_open(node)
             and self.assigned < self.size.instances
             and self._row(child)[node.index] >= 0
             and self.counts.get(node.index, 0) < self.optimal
@@ -103,7 +107,7 @@ class _Distribution:
                 self.assigner.scores.ban(leaf, reason=Reason.CLONE)
         else:
             for node in self.assigner.situation.nodes:
-                if not node.usable or self.counts.get(node.index, 0) >= self.size.per_node:
+                if not self._is_open(node) or self.counts.get(node.index, 0) >= self.size.per_node:
                     self._shut(child, node)
         self.assigner.assign(child)
         places = self.assigner.places_of(next(child.leaves()))

@@ -190,7 +190,7 @@ def _stick(scores: Scores, resource: Resource) -> None:
             scores.add(resource, node, -INFINITY if stuck else INFINITY, reason=Reason.UNMANAGED)
         return
     stickiness = stickiness_of(resource)
-    if not stickiness or not resource.managed or len(resource.active_on) != 1:
+    if stickiness <= 0 or not resource.managed or len(resource.active_on) != 1:
         return
     node = resource.active_on[0]
     row = scores.rows[resource]

@@ -11,6 +11,8 @@ from backstay.scheduler.plan_group import is_begun, mark
 from backstay.scheduler.situation import Kind, NodeView, Resource
 from backstay.transition.graph import ActionKind
 
+_TOLD_OF_FENCING = ("post_notify_stonith", "confirmed-post_notify_stonith")
+_TOLD_OF_STOP = ("post_notify_stop", "notified")
 OPERATIONS = {"demote": "demoted", "stop": "stopped", "start": "running", "promote": "promoted"}
 
 
@@ -111,14 +113,19 @@ class _Telling:
         return staying + [one for one in starting if one[0] not in present]
 
     def _tell_in_absence(self) -> None:
-        """An instance whose node was cut off counts as told."""
+        """An instance whose node was cut off counts as told: of the fencing if its node knew it by its own number, else of
+        the stop."""
         if self.operation != "stop":
             return
         for act in self.acts:
             if not act.pseudo or act.node is None or act.resource is None:
                 continue
-            told = self.plan.actions.make(act.resource, "post_notify_stop", node=None, kind=ActionKind.PSEUDO)
-            noted = self.plan.actions.make(act.resource, "notified", node=None, kind=ActionKind.PSEUDO)
+            by_number = act.resource.node_name == act.resource.id
+            names = _TOLD_OF_FENCING if by_number else _TOLD_OF_STOP
+            told, noted = (
+                self.plan.actions.make(act.resource, name, node=None, kind=ActionKind.PSEUDO)
+                for name in names
+            )
             for one in (told, noted):
                 one.required = one.pseudo = True
             fence = self.plan.fencing.get(act.node.name)

@@ -140,6 +140,9 @@ def _react(situation: Situation, resource: Resource, activity: Activity) -> None
     before = resource.activities.get(node.name)
     if before is not None and before.active and not activity.active:
         return  # one of a node's several histories is enough to say that it runs there
+    if before is not None:  # whichever of them is told: what went wrong for good there bans it
+        activity.hard_error = activity.hard_error or before.hard_error
+        activity.fatal_error = activity.fatal_error or before.fatal_error
     resource.activities[node.name] = activity
     if before is None or before.plain:
         resource.noted.append(activity)

@@ -80,7 +80,7 @@ def _plan_order(plan: Plan, order: Order) -> None:
 def _needed(order: Order, before: End) -> int:
     """How many instances of the first must run; 0: the usual meaning."""
     clone = before.resource
-    if clone.kind is not Kind.CLONE or order.kind is not OrderKind.MANDATORY or not before.rises:
+    if clone.kind is not Kind.CLONE or not before.rises:
         return 0
     return (clone.meta.raw.clone_min or 0) or (0 if order.require_all else 1)
 

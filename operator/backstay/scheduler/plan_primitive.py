@@ -24,7 +24,7 @@ def plan_primitive(plan: Plan, resource: Resource) -> None:
         if start is None:
             continue
         bond = Bond.NEEDS
-        if stop.node is target and not start.pseudo:
+        if (stop.node is target or _is_spare(resource, stop.node)) and not start.pseudo:
             bond |= Bond.RESTART
         plan.actions.relate(stop, start, bond)
     if is_promotable(resource) or resource.role is Role.PROMOTED:
@@ -41,7 +41,13 @@ def _to_stop(resource: Resource) -> list[NodeView]:
     """Where it is active, and where a hand-over has left something to clean up."""
     if resource.role is Role.STOPPED:  # nothing is known to run there any more
         return resource.dangling
-    return resource.places + [node for node in resource.dangling if node not in resource.places]
+    here = [*resource.places, *(node for node in resource.active_on if node not in resource.places)]
+    return here + [node for node in resource.dangling if node not in here]
+
+
+def _is_spare(resource: Resource, node: NodeView | None) -> bool:
+    """Whether a copy that does not count is there: it stops when the resource stops, and not before."""
+    return node in resource.active_on and node not in resource.places
 
 
 def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView | None) -> Act:
@@ -68,6 +74,8 @@ def _plan_stop(plan: Plan, resource: Resource, node: NodeView, target: NodeView 
 
 
 def _must_stop(resource: Resource, node: NodeView, target: NodeView | None) -> bool:
+    if _is_spare(resource, node):
+        return target is None
     if node is not target or node in resource.dangling:
         return True
     if resource.handover is not None and not goes_on(resource, target):

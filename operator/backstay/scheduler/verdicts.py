@@ -253,7 +253,9 @@ class _Reader:
         if is_probe(record):
             return
         activity.known = True
-        if record.operation in ("start", "stop", "promote", "demote") and not activity.active:
+        if record.rc == OCF_NOT_RUNNING and record.operation != "stop":
+            activity.role = Role.STOPPED
+        elif record.operation in ("start", "stop", "promote", "demote") and not activity.active:
             activity.role = self._started_role()
 
     def _role_as_if_done(self, activity: Activity, record: OpRecord) -> None:

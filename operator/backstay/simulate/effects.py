@@ -67,6 +67,7 @@ class World:
         self._nodes[name] = replace(
             node,
             online=False,
+            seen=node.seen or clean,
             unclean=not clean,
             unclean_reason="" if clean else "peer is no longer part of the cluster",
             pending=False,

@@ -69,11 +69,11 @@ def _node_word(situation: Situation, node: NodeView) -> str:
             return "OFFLINE (standby)"
         active = any(node in leaf.active_on for leaf in situation.leaves())
         return "standby (with active resources)" if active else "standby"
-    if node.node.maintenance:
+    if node.node.maintenance and (node.online or node.node.seen):
         return "maintenance" if node.online else "OFFLINE (maintenance)"
     if node.online:
         return "online" if node.health is None else f"online (health is {node.health})"
-    return "OFFLINE"
+    return "OFFLINE" if node.health is None else f"OFFLINE (health is {node.health})"
 
 
 # -- resources
