@@ -101,7 +101,8 @@ def _put_under_way(root: Element, dice: random.Random) -> str:
         (history, one)
         for history in _histories(root)
         for one in history
-        if one.get("operation") in ("start", "stop", "promote", "demote", "monitor", "migrate_to", "migrate_from")
+        if one.get("operation")
+        in ("start", "stop", "promote", "demote", "monitor", "migrate_to", "migrate_from")
     ]
     return "" if not results else _answer(*dice.choice(results), **_PENDING)
 
@@ -172,7 +173,11 @@ def _set_option(root: Element, dice: random.Random) -> str:
 
 
 def _set_meta(root: Element, dice: random.Random) -> str:
-    resources = [one for tag in ("primitive", "group", "clone") for one in root.iterfind(f"configuration/resources//{tag}")]
+    resources = [
+        one
+        for tag in ("primitive", "group", "clone")
+        for one in root.iterfind(f"configuration/resources//{tag}")
+    ]
     if not resources:
         return ""
     resource = dice.choice(resources)
@@ -221,7 +226,11 @@ def _add_constraint(root: Element, dice: random.Random) -> str:
 
 def _turn_constraint(root: Element, dice: random.Random) -> str:
     constraints = _constraints(root)
-    orders = [] if constraints is None else [one for one in constraints if one.tag == "rsc_order" and one.get("first")]
+    orders = (
+        []
+        if constraints is None
+        else [one for one in constraints if one.tag == "rsc_order" and one.get("first")]
+    )
     if not orders:
         return ""
     order = dice.choice(orders)

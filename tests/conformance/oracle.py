@@ -140,11 +140,15 @@ def _sections(text: str) -> dict[str, tuple[str, ...]]:
             here = found[_SECTIONS[line]]
         elif line.strip():
             here.append(_today(line))
-    found["summary"] = [
-        re.sub(r" blocked$", " (blocked)", re.sub(r" due to .*?(\(blocked\))?$", r" \1", line).strip())
-        for line in found["summary"]
-    ]
+    found["summary"] = [_without_reasons(line) for line in found["summary"]]
     return {name: tuple(lines) for name, lines in found.items()}
+
+
+def _without_reasons(line: str) -> str:
+    """What is to happen; of several reasons the two programs may tell different ones."""
+    line = re.sub(r" due to .*?(\(blocked\))?$", r" \1", line).strip()
+    line = re.sub(r"^(Fence .*?) '.*'$", r"\1", line)
+    return re.sub(r" blocked$", " (blocked)", line)
 
 
 def _today(line: str) -> str:

@@ -14,7 +14,7 @@ from unit.cib.roundtrip import exported, grafted
 
 from .suite import suite_folder
 
-IN_FULL_MIN = 338
+IN_FULL_MIN = 337  # one says stonith-action=poweroff, which is no action any more and is reported
 """CIBs of tiers 1 to 5 that manifests hold in full; raise it when there are more."""
 NOW = 1e9
 

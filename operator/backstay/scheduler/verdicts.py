@@ -271,7 +271,9 @@ class _Reader:
                     activity.role = self._started_role()
 
     def _role_after_failure(self, activity: Activity, record: OpRecord) -> None:
-        if record.rc in _FOUND_PROMOTED and record.operation != "demote":  # whatever was asked, this is what was found
+        if (
+            record.rc in _FOUND_PROMOTED and record.operation != "demote"
+        ):  # whatever was asked, this is what was found
             activity.role = Role.PROMOTED
             return
         match record.operation:

@@ -40,7 +40,7 @@ def clone_lines(clone: Resource) -> Iterator[str]:
     for word in ("Promoted", "Started", "Unpromoted"):
         shown = "Unpromoted" if word == "Started" and promotable else word
         if groups[word]:
-            if shown == "Unpromoted" and any(is_disabled(leaf) for leaf in clone.leaves()):
+            if promotable and shown == "Unpromoted" and _wants(clone, Role.UNPROMOTED):
                 shown += " (target-role)"
             yield f"  * {shown}: [ {' '.join(sorted(groups[word], key=natural))} ]"
     summed_up = sum(len(names) for names in groups.values())
@@ -70,6 +70,10 @@ def _is_plain(clone: Resource, child: Resource, leaves: list[Resource], nodes: l
         if flags:
             return False
     return True
+
+
+def _wants(clone: Resource, role: Role) -> bool:
+    return any(leaf.meta.target_role is role for leaf in clone.leaves())
 
 
 def _is_pending(child: Resource) -> bool:

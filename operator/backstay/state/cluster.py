@@ -23,7 +23,9 @@ class ClusterProperties:
     no_quorum_policy: NoQuorumPolicy = NoQuorumPolicy.STOP
     fencing_enabled: bool = True
     manage_without_devices: bool = True  # with fencing enabled, but nothing to fence with; Pacemaker does not
-    trust_maintenance: bool = True  # what an unreachable node in maintenance runs stays there; Pacemaker asks for fencing
+    trust_maintenance: bool = (
+        True  # what an unreachable node in maintenance runs stays there; Pacemaker asks for fencing
+    )
     fencing_action: str = "reboot"
     fencing_timeout_ms: int = 60_000
     concurrent_fencing: bool = True

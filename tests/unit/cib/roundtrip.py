@@ -51,6 +51,9 @@ def grafted(xml: str, original: str) -> str:
         value = source.get(name)
         if value is not None:
             root.set(name, value)
+    options = root.find("configuration/crm_config/cluster_property_set")
+    if options is not None:  # whether there is a watchdog is found out, too
+        options.extend(source.findall("configuration/crm_config/*/nvpair[@name='have-watchdog']"))
     # A CIB's status names nodes by their ids in the cluster layer, which objects do not hold.
     ids = {node.get("uname"): node.get("id", "") for node in source.iterfind("configuration/nodes/node")}
     for node in root.iterfind("configuration/nodes/node"):

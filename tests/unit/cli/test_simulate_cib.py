@@ -212,9 +212,20 @@ def test_what_is_changed_is_said_and_counts(
     assert [line[: len(want)] for line, want in zip(summary(text), expected, strict=True)] == expected
 
 
+WITH_FENCING = ("--set-property", "stonith-enabled=true")
+
+
 def test_with_fencing_a_failed_node_is_fenced(running: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = said(capsys, "-x", str(running), "-f", "n1", "--set-property", "stonith-enabled=true")
+    text = said(capsys, "-x", str(running), "-f", "n1", "-w", "true", *WITH_FENCING)
     assert "Fence (reboot) n1 'peer is no longer part of the cluster'" in text
+
+
+def test_with_nothing_to_fence_with_a_failed_node_stays_unclean(
+    running: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = said(capsys, "-x", str(running), "-f", "n1", *WITH_FENCING)
+    assert "Transition Summary:\n\nExecuting Cluster Transition:" in text
+    assert "Node n1: UNCLEAN (offline)" in text.split("Revised Cluster Status:")[1]
 
 
 def test_an_operation_that_fails_stops_the_simulation_there(

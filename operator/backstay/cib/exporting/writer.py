@@ -23,9 +23,13 @@ SCHEMA = "pacemaker-3.7"
 # What the running cluster finds out or what Backstay always does: no configuration.
 _NOT_WRITTEN = frozenset(
     {
-        "extra", "have_watchdog", "default_action_timeout_ms", "remove_after_stop", "manage_without_devices",
+        "extra",
+        "have_watchdog",
+        "default_action_timeout_ms",
+        "remove_after_stop",
+        "manage_without_devices",
         "trust_maintenance",
-    }  # fmt: skip
+    }
 )
 _SPELLED = {
     "stop_removed_resources": "stop-orphan-resources",

@@ -8,7 +8,6 @@ from backstay.cib.options import properties_of
 from backstay.cib.resources import meta_of, operation_of
 from backstay.cib.tree import Index
 from backstay.ocf.agentspec import is_fence_agent
-from backstay.state.cluster import ClusterProperties
 
 _OF_NO_CONSEQUENCE = {
     "dc-version": "what Pacemaker's cluster found out",
@@ -59,7 +58,7 @@ def _find(root: Element, *paths: str) -> Iterator[Element]:
 
 
 def _options(root: Element, report: Report) -> None:
-    defaults = ClusterProperties()
+    defaults = properties_of({})
     for element in root.iterfind("configuration/crm_config/cluster_property_set"):
         if element.find("rule") is not None:
             report.lost(
