@@ -23,10 +23,11 @@ from backstay.ocf.exitcode import ExitCode, OpStatus
 from backstay_nodeagent import commands as do
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.brain import Brain
+from backstay_nodeagent.durable_file import DurableFile
 from backstay_nodeagent.executor import Executor
 from backstay_nodeagent.heartbeat import JOURNAL_FILE, RELEASE_FILE
 from backstay_nodeagent.host_process import ProcessControl
-from backstay_nodeagent.host_state import load_epochs, store_epoch, write_atomically
+from backstay_nodeagent.host_state import EpochFile
 from backstay_nodeagent.invocation import Invoker
 from backstay_nodeagent.journal import Journal
 from backstay_nodeagent.keeper_link import KeeperLink, kept_until, last_renewal
@@ -34,11 +35,14 @@ from backstay_nodeagent.operation import Instant, Operation, Outcome, Process
 from backstay_nodeagent.orders import VouchOrders
 from backstay_nodeagent.orphans import OrphanKeeper
 from backstay_nodeagent.proc_stat import start_ticks
+from backstay_nodeagent.recording import split
 from backstay_nodeagent.release_plan import ReleasePlan
 from backstay_nodeagent.secret_store import SecretError, SecretStore, UnavailableError
 
 log = logging.getLogger(__name__)
 KEY_PAUSE_S = 5.0
+RECORD_AGAIN_S = 1.0
+EPOCH_PAUSE_S, EPOCH_PAUSE_MAX_S = 1.0, 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,8 @@ class Hands:
         self.on_operation_end: list[Callable[[Operation, Outcome], None]] = []
         self.on_renewal: list[Callable[[ev.Renewal], None]] = []
         self._journal = Journal(settings.run_dir / JOURNAL_FILE, boot_id=settings.boot_id)
+        self._epochs = EpochFile(settings.state_dir)
+        self._release_file = DurableFile(settings.run_dir / RELEASE_FILE)
         self._inbox: deque[ev.Event] = deque()
         self._stepping = False
         self._controls: dict[int, ProcessControl] = {}
@@ -79,6 +85,9 @@ class Hands:
         self._status_revision = -1
         self._release_revision = -1
         self._release_text = ""
+        self._trouble_told = ""
+        self._record_timer: asyncio.TimerHandle | None = None
+        self._epoch_turn = asyncio.Lock()
         self._release_plan = ReleasePlan(invoker, secrets)
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
 
@@ -90,7 +99,7 @@ class Hands:
         self.post(
             ev.Recovered(
                 journal=dict(self._journal.entries),
-                epochs=load_epochs(settings.state_dir),
+                epochs=self._epochs.load(),
                 last_renewal=last_renewal(settings.run_dir, settings.boot_id),
                 kept_until=kept_until(settings.run_dir, settings.boot_id),
             )
@@ -108,7 +117,7 @@ class Hands:
         self._hear_keeper_first()
         try:
             while self._inbox:
-                for command in self.brain.step(self._inbox.popleft(), instant()):
+                for command in self._recorded(self.brain.step(self._inbox.popleft(), instant())):
                     self._carry_out(command)
         finally:
             self._stepping = False
@@ -131,10 +140,51 @@ class Hands:
             # Before the renewal, which is old where promises count: the first event that comes in is judged by.
             self._inbox.appendleft(ev.Vouched(kept))
 
+    # -- records
+
+    def _recorded(self, commands: list[do.Command]) -> list[do.Command]:
+        """Write down what the commands make of the world, before they are carried out; returns those that may be, then."""
+        trouble = self._record(commands)
+        if not trouble:
+            return [one for one in commands if not isinstance(one, do.WriteJournal)]
+        kept, withheld = split(commands)
+        self._recording_trouble(trouble, withheld)
+        return kept
+
+    def _record(self, commands: list[do.Command]) -> str:
+        """Journal, then the keeper's release plan. Returns what went wrong, or soon will: the journal has room for ends and stops
+        only."""
+        try:
+            for command in commands:
+                if isinstance(command, do.WriteJournal):
+                    self._journal.write(command.entries)
+            if self.brain.resources.revision != self._release_revision:
+                self._write_release_plan()
+                self._release_revision = self.brain.resources.revision
+        except OSError as error:
+            return error.strerror or str(error)
+        return self._journal.trouble
+
+    def _recording_trouble(self, trouble: str, withheld: tuple[int, ...]) -> None:
+        if withheld or trouble != self._trouble_told:
+            self._trouble_told = trouble
+            self._inbox.append(ev.RecordingFailed(trouble, withheld))
+        if self._record_timer is None:
+            self._record_timer = asyncio.get_running_loop().call_later(RECORD_AGAIN_S, self._record_again)
+
+    def _record_again(self) -> None:
+        """Once a second while something is wrong with the disk."""
+        self._record_timer = None
+        self._journal.try_again()
+        trouble = self._record([])
+        if trouble:
+            self._recording_trouble(trouble, ())
+            self.post(ev.Tick())
+        elif self._trouble_told:
+            self._trouble_told = ""
+            self.post(ev.RecordingWorks())
+
     def _after_step(self) -> None:
-        if self.brain.resources.revision != self._release_revision:
-            self._release_revision = self.brain.resources.revision
-            self._write_release_plan()
         if self.brain.status_revision != self._status_revision:
             self._status_revision = self.brain.status_revision
             for notify in self.on_status_change:
@@ -155,7 +205,7 @@ class Hands:
     def _carry_out(self, command: do.Command) -> None:
         match command:
             case do.WriteJournal():
-                self._journal.write(command.entries)
+                raise AssertionError("records come first")
             case do.StoreEpoch():
                 self.spawn(self._store_epoch(command.cluster, command.epoch))
             case do.StartOperation():
@@ -266,17 +316,25 @@ class Hands:
         self.keeper.set_vouching(config)
 
     async def _store_epoch(self, cluster: str, epoch: int) -> None:
-        """In a thread, and nobody waits for it: the journal has it for this boot, and plans are meant for one boot only."""
-        try:
-            await asyncio.to_thread(store_epoch, self.settings.state_dir, cluster, epoch)
-        except OSError as error:
-            log.warning("epoch can't be stored", extra={"fields": {"error": str(error)}})
+        """In a thread, and nobody waits for it: the journal has it for this boot, and plans are meant for one boot only. Until it is
+        on the disk, or is outdated."""
+        pause_s = EPOCH_PAUSE_S
+        while self.brain.epochs.get(cluster, 0) <= epoch:
+            try:
+                async with self._epoch_turn:
+                    await asyncio.to_thread(self._epochs.store, cluster, epoch)
+            except OSError as error:
+                log.warning("epoch can't be stored", extra={"fields": {"error": str(error)}})
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+                pause_s = min(EPOCH_PAUSE_MAX_S, 2 * pause_s)
+            else:
+                return
 
     def _write_release_plan(self) -> None:
         text = self._release_plan.text(self.brain.resources)
         if text != self._release_text:
+            self._release_file.write(text)
             self._release_text = text
-            write_atomically(self.settings.run_dir / RELEASE_FILE, text)
 
 
 def instant() -> Instant:

@@ -27,6 +27,7 @@ from backstay_nodeagent.operation import Instant, Operation, Origin, Outcome
 from backstay_nodeagent.orderbook import OrderBook
 from backstay_nodeagent.orders import Order, Orders, Timings, Verb, VouchOrders, WatchdogOrders
 from backstay_nodeagent.outcomes import message_of, record_of_keeper_stop, result_of
+from backstay_nodeagent.recording import Recording
 from backstay_nodeagent.recovery import Recovery, adoption_probe, pending_marks
 from backstay_nodeagent.release import Release
 from backstay_nodeagent.resources import ResourceBook, ResourceState, release_chains
@@ -54,6 +55,7 @@ class Brain:
         self.documents = DocumentShelf(self._journal)
         self.dispatch = Dispatch(slots=slots, journal=self._journal)
         self.obedience = Obedience(self._journal)
+        self.recording = Recording()
         self.released = False
         self.status_revision = 0
         self._release: Release | None = None
@@ -88,7 +90,11 @@ class Brain:
 
     def next_wake(self) -> float:
         """When to step again though nothing happens (CLOCK_BOOTTIME); infinite if never."""
-        times = [self.book.delayed_until, self.dispatch.due_at(self.resources, but=self._may_be_keepers)]
+        times = [
+            self.book.delayed_until,
+            self.recording.refuse_at,
+            self.dispatch.due_at(self.resources, but=self._may_be_keepers),
+        ]
         if self.guard.judge_at is not None:
             times.append(self.guard.judge_at)
         if self._keeper_speaks_by > float("-inf"):
@@ -108,6 +114,7 @@ class Brain:
                 self._changed()
                 self._plan_read(event.read_at)
             case ev.OperationSpawned():
+                self.recording.began(event.call_id)
                 self.dispatch.spawned(event.call_id, event.process)
             case ev.OperationFinished():
                 self._finish(event.call_id, event.outcome, instant)
@@ -123,6 +130,12 @@ class Brain:
                 self._released_by_keeper(event, instant)
             case ev.KeeperLost():
                 self._keeper_releasing = False
+            case ev.RecordingFailed():
+                self._recording_failed(event)
+            case ev.RecordingWorks():
+                self.recording.trouble = ""
+                self._tell("operations can be recorded again")
+                self._changed()
             case ev.StatusWritten():
                 self._status_written(event)
             case ev.Tick():
@@ -251,7 +264,7 @@ class Brain:
         self._continue_adoption(instant)
         self._continue_release(instant)
         releasing = self._release is not None or self._keeper_releasing
-        self.book.delayed_until = float("inf")
+        self.book.delayed_until = self.recording.refuse_at = float("inf")
         if self.guard.orders_hold and not releasing:
             self._skip_hopeless()
             while self._run_ready_orders(instant):
@@ -313,7 +326,11 @@ class Brain:
         """Begin what can begin; True if something ended by that, so that more may be ready."""
         ended = False
         for order in self.book.ready(instant, full=lambda: self.dispatch.full):
-            if not order.verb.needs_process:
+            if self.recording.holds(order):
+                if refusal := self.recording.refusal(order, self.book.ready_since(order), instant):
+                    self._end_order(refusal)
+                    ended = True
+            elif not order.verb.needs_process:
                 ended = self._keep_books(order) or ended
             elif not order.verb.on_resource:
                 if not self.dispatch.full:
@@ -321,6 +338,15 @@ class Brain:
             else:
                 self._run_on_resource(order, instant)
         return ended
+
+    def _recording_failed(self, event: ev.RecordingFailed) -> None:
+        """What was withheld has not run, and the books say so."""
+        self._tell("operations can't be recorded: none begins", warning=True, reason=event.reason)
+        self.recording.trouble = event.reason
+        for call_id in event.withheld:
+            if operation := self.dispatch.finish(call_id):
+                self._end_order(self.recording.undo(operation, self.resources))
+        self._changed()
 
     def _run_on_resource(self, order: Order, instant: Instant) -> None:
         state = self.resources.of(order)
@@ -387,12 +413,13 @@ class Brain:
     def _begin(self, order: Order, *, origin: Origin, ready: Instant, instant: Instant) -> None:
         operation = self.dispatch.begin(order, origin=origin, ready=ready, instant=instant)
         if order.verb.on_resource:
+            self.recording.begins(operation, self.resources)
             self.resources.of(order).running = operation
             if origin is Origin.ORDER:
                 self.resources.begins(order)
         self._commands.append(do.StartOperation(operation))
         if origin is not Origin.RECURRING:
-            self._tell("operation begins", **_named(operation))
+            self._tell("operation begins", **operation.named)
 
     def _end_operation(self, operation: Operation, reason: str) -> None:
         if self.dispatch.end(operation.call_id):
@@ -416,6 +443,7 @@ class Brain:
         if operation is None:
             return
         order = operation.order
+        self.recording.began(call_id)
         if order.verb.on_resource:
             self.resources.of(order).running = None
         if outcome.status is OpStatus.CANCELLED:
@@ -564,22 +592,9 @@ class Brain:
         self._tell(
             "operation ended",
             warning=not outcome.success(order) and not order.probe,
-            **_named(operation),
+            **operation.named,
             rc=outcome.rc,
             status=outcome.status.value,
             exec_ms=round((instant.at - operation.started.at) * 1000),
             reason=outcome.reason,
         )
-
-
-def _named(operation: Operation) -> dict[str, Any]:
-    """What identifies an operation in the log."""
-    order = operation.order
-    fields: dict[str, Any] = {"call": operation.call_id, "verb": order.verb.value, "resource": order.resource}
-    if order.id:
-        fields["id"] = order.id
-    if order.interval_ms:
-        fields["interval_ms"] = order.interval_ms
-    if operation.origin is not Origin.ORDER:
-        fields["because"] = operation.origin.value
-    return fields

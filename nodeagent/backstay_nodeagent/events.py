@@ -107,6 +107,19 @@ class KeeperLost:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """The host's disk takes no records, by its `reason`; these calls were not begun for that."""
+
+    reason: str
+    withheld: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingWorks:
+    """The host's disk has all records, and room for more."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatusWritten:
     """The API server has acknowledged a status with this observedGeneration and `released`."""
 
@@ -131,6 +144,8 @@ Event = (
     | KeeperReleasing
     | KeeperReleased
     | KeeperLost
+    | RecordingFailed
+    | RecordingWorks
     | StatusWritten
     | Tick
 )

@@ -26,11 +26,18 @@ from backstay.ocf.service import (
     unit_report,
 )
 from backstay_nodeagent.concealment import concealed
-from backstay_nodeagent.host_process import HowEnded, ProcessControl, ProcessEnd, ProcessSpec, run_process
+from backstay_nodeagent.host_process import (
+    HowEnded,
+    LostHoldError,
+    ProcessControl,
+    ProcessEnd,
+    ProcessSpec,
+    run_process,
+)
 from backstay_nodeagent.invocation import HostPaths, Invocation, Invoker, NotHere
 from backstay_nodeagent.operation import Operation, Outcome
 from backstay_nodeagent.orders import Order, Verb
-from backstay_nodeagent.process_table import CALL_VARIABLE, call_mark
+from backstay_nodeagent.proc_stat import CALL_VARIABLE, call_mark
 
 UNIT_PROPERTIES = "--property=LoadState,ActiveState,SubState,Result"
 LOOK_AGAIN_S = 0.2
@@ -59,6 +66,8 @@ class Executor:
             outcome = await self._dispatch(run)
         except OSError as error:
             outcome = _cannot_start(order, error)
+        except LostHoldError as error:
+            outcome = _lost_hold(error)
         if control.ended and outcome.status is not OpStatus.DONE:
             outcome = replace(outcome, status=OpStatus.CANCELLED, reason=control.reason)
         if invocation.note:
@@ -300,6 +309,14 @@ def _not_here(order: Order, missing: NotHere) -> Outcome:
     """A stop is no exception: an agent that was removed has not stopped what it once started."""
     status = status_of(missing.rc, operation=order.verb.value, target_rc=order.target_rc)
     return Outcome(rc=missing.rc, status=status, reason=missing.reason)
+
+
+def _lost_hold(error: LostHoldError) -> Outcome:
+    """It ran for a moment: how far it came nobody knows."""
+    reason = f"it was started and had to be killed, since this host could not mind it: {error}"
+    if not error.gone:
+        reason += "; it can't be killed: it hangs in the kernel"
+    return Outcome(rc=ExitCode.ERROR_GENERIC, status=OpStatus.ERROR, reason=reason)
 
 
 def _cannot_start(order: Order, error: OSError) -> Outcome:

@@ -28,6 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from backstay_nodeagent.durable_file import DurableFile, read_whole
 from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
 from backstay_nodeagent.lease_client import LeaseClient, RenewalError, micro_time
 from backstay_nodeagent.release_runner import ReleaseRunner, read_pending, read_plan, results_to_json
@@ -43,6 +44,7 @@ CONFIG_FILE, SOCKET_FILE, LOCK_FILE = "keeper.json", "keeper.sock", "keeper.lock
 RENEWAL_FILE, RELEASE_FILE, JOURNAL_FILE = "last-renewal", "release.json", "journal"
 LINE_MAX = 1 << 16
 PEERS_MAX = 4
+ACCEPT_PAUSE_S = 0.01
 LOCK_WAIT_S = 10.0
 ABANDONED_MAX = 4
 RELEASE_POLL_S = 0.02
@@ -124,6 +126,7 @@ class Keeper:
 
     def __init__(self, run_dir: Path, inherited: Inheritance | None = None) -> None:
         self._run_dir = run_dir
+        self._renewal_file = DurableFile(run_dir / RENEWAL_FILE)
         self._watchdog = WatchdogLink(log=log)
         self._said: Claim | None = None
         """Of the watchdog, by the last renewal that was acknowledged."""
@@ -381,7 +384,7 @@ class Keeper:
         }
         data["watchdog"] = None if said is None else [said.deadline_s, said.timeout_s]
         with contextlib.suppress(OSError):
-            _write(self._run_dir / RENEWAL_FILE, json.dumps(data | {"boot_id": self._config["boot_id"]}))
+            self._renewal_file.write(json.dumps(data | {"boot_id": self._config["boot_id"]}))
 
     def _failed(self, reason: str, now: float) -> None:
         self.logic.failed(now, random.random())
@@ -429,6 +432,8 @@ class Keeper:
         try:
             sock, _ = self._listener.accept()
         except OSError:
+            # With no descriptor left it stays readable; a thread that spins under real-time priority is killed.
+            time.sleep(ACCEPT_PAUSE_S)
             return
         sock.setblocking(False)
         if len(self._peers) >= PEERS_MAX:
@@ -467,7 +472,7 @@ class Keeper:
             self._incarnation = str(message.get("incarnation", ""))
             self._greet(peer)
         elif kind == "reload":
-            self._reload()
+            self._reload_or_stay()
         elif kind == "taken":
             self._release_results = None
         elif kind == "stop":
@@ -527,9 +532,16 @@ class Keeper:
 
     # -- configuration
 
+    def _reload_or_stay(self) -> None:
+        """A file that can't be read, or says nothing that makes sense, is no reason to end: what was configured before holds."""
+        try:
+            self._reload()
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            log("its configuration cannot be read: goes on as before", error=repr(error))
+
     def _reload(self) -> None:
         """Take the configuration file in; a changed access means a new connection."""
-        config = json.loads((self._run_dir / CONFIG_FILE).read_text())
+        config = json.loads(read_whole(self._run_dir / CONFIG_FILE))
         if config.get("access") != self._config.get("access") and self._in_flight is None:
             self._drop_renewer()
         challenged = config.get("beat", 0) != self._config.get("beat", 0)
@@ -544,7 +556,7 @@ class Keeper:
     def _recall_renewal(self) -> None:
         """The last renewal of a keeper before this one holds still."""
         try:
-            data = json.loads((self._run_dir / RENEWAL_FILE).read_text())
+            data = json.loads(self._renewal_file.read())
             if data["boot_id"] == self._config["boot_id"]:
                 self.logic.term.renewed(float(data["sent_at"]), float(data["lease_s"]))
                 said = data.get("watchdog")
@@ -552,12 +564,6 @@ class Keeper:
                 self._watchdog.logic.recall(self._said)
         except (OSError, ValueError, KeyError, TypeError):
             return
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text)
-    os.replace(fresh, path)
 
 
 def take_lock(run_dir: Path) -> int | None:
@@ -573,9 +579,16 @@ def take_lock(run_dir: Path) -> int | None:
                 return None
             time.sleep(0.01)
         else:
-            os.truncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            _sign(descriptor)
             return descriptor
+
+
+def _sign(descriptor: int) -> None:
+    """Write over what is there, which takes no space; a lock without a name on it is a lock all the same."""
+    try:
+        os.pwrite(descriptor, f"{os.getpid():<20}\n".encode(), 0)
+    except OSError as error:
+        log("its number cannot be written down", error=error)
 
 
 def main(arguments: list[str]) -> int:

@@ -10,7 +10,9 @@ Needs Linux 5.3 (pidfd) and an asyncio loop.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import random
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +23,9 @@ from backstay.ocf.output import OutputCollector
 from backstay_nodeagent.urgency import make_ordinary
 
 KILL_WAIT_S = 3.0
+SPAWN_PAUSE_S = 0.2
+PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+"""The host has no room for a process now: it is tried again within the operation's own time, as nothing has run."""
 READ_SIZE = 1 << 16
 DRAIN_MAX = 1 << 20
 """Bytes read after the leader's end: what the pipe can hold, not what a surviving child goes on writing."""
@@ -78,11 +83,49 @@ class ProcessControl:
         await self._end.wait()
 
 
+class LostHoldError(Exception):
+    """A process was started and could not be minded (no descriptor, no memory). Its group was killed, and is gone if `gone`."""
+
+    def __init__(self, cause: OSError, *, gone: bool) -> None:
+        super().__init__(cause.strerror or str(cause))
+        self.gone = gone
+
+
 async def run_process(spec: ProcessSpec, control: ProcessControl, output: OutputCollector) -> ProcessEnd:
-    """Run to the end. Raises OSError when it can't be started (not there, not executable, no memory)."""
+    """Run to the end. Raises OSError when it can't be started (not there, not executable, no memory), and nothing has run then;
+    LostHoldError when it was started, and had to be killed because it could not be minded."""
     if control.ended:
         return ProcessEnd(HowEnded.ENDED, None)
-    process = subprocess.Popen(  # noqa: ASYNC220 (returns after exec, as asyncio's own does)
+    process = await _started(spec, control)
+    if process is None:
+        return ProcessEnd(HowEnded.ENDED if control.ended else HowEnded.TIMEOUT, None)
+    try:
+        return await _minded(process, spec, control, output)
+    except OSError as error:
+        # Whatever it is, it must not look as if nothing had been started.
+        raise LostHoldError(error, gone=await _kill_unminded(process)) from error
+
+
+async def _started(spec: ProcessSpec, control: ProcessControl) -> subprocess.Popen[bytes] | None:
+    """The process; None when the host had no room for one in time. Raises OSError for what will not pass by itself."""
+    deadline = asyncio.get_running_loop().time() + spec.timeout_s
+    while True:
+        try:
+            return _spawn(spec)
+        except OSError as error:
+            left_s = deadline - asyncio.get_running_loop().time()
+            if error.errno not in PASSING:
+                raise
+            if left_s <= 0 and not control.ended:
+                raise
+            if control.ended:
+                return None
+            await asyncio.sleep(min(left_s, SPAWN_PAUSE_S * random.uniform(0.5, 1.0)))
+
+
+def _spawn(spec: ProcessSpec) -> subprocess.Popen[bytes]:
+    """Returns after exec, as asyncio's own does: an error of this is from before it."""
+    return subprocess.Popen(
         list(spec.argv),
         env=dict(spec.env),
         stdin=subprocess.PIPE if spec.stdin else subprocess.DEVNULL,
@@ -91,10 +134,19 @@ async def run_process(spec: ProcessSpec, control: ProcessControl, output: Output
         cwd="/",
         start_new_session=True,
     )
+
+
+async def _minded(
+    process: subprocess.Popen[bytes], spec: ProcessSpec, control: ProcessControl, output: OutputCollector
+) -> ProcessEnd:
     make_ordinary(process.pid)
     control.on_spawn(process.pid)
     pipes = _Pipes(process, spec.stdin, output)
-    leader = _Leader(process.pid)
+    try:
+        leader = _Leader(process.pid)
+    except OSError:
+        pipes.close()
+        raise
     try:
         how = await _await_end(leader, control, spec.timeout_s)
         if how is not HowEnded.BY_ITSELF:
@@ -123,6 +175,27 @@ async def _kill_group(pgid: int, leader: _Leader, grace_s: float) -> None:
     await asyncio.wait((leader.exited,), timeout=grace_s)
     signal_group(pgid, signal.SIGKILL)
     await asyncio.wait((leader.exited,), timeout=KILL_WAIT_S)
+
+
+async def _kill_unminded(process: subprocess.Popen[bytes]) -> bool:
+    """SIGKILL for the group, and wait without a descriptor; True if the leader is gone. It is reaped after the last signal."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + KILL_WAIT_S
+    while loop.time() < deadline:
+        signal_group(process.pid, signal.SIGKILL)
+        if _has_ended(process.pid):
+            signal_group(process.pid, signal.SIGKILL)
+            break
+        await asyncio.sleep(0.02)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None and not pipe.closed:
+            pipe.close()
+    return process.poll() is not None
+
+
+def _has_ended(pid: int) -> bool:
+    """Without reaping it."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def signal_group(pgid: int, number: signal.Signals) -> bool:

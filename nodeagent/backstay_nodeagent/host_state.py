@@ -14,6 +14,8 @@ import os
 import uuid
 from pathlib import Path
 
+from backstay_nodeagent.durable_file import DurableFile, read_whole
+
 log = logging.getLogger(__name__)
 KERNEL_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -25,51 +27,45 @@ def boot_id_of(run_dir: Path, boot_id_file: Path | None = None) -> str:
     kernel = KERNEL_BOOT_ID.read_text().strip()
     path = run_dir / "boot-id"
     try:
-        known_kernel, known = path.read_text().split()
+        known_kernel, known = read_whole(path).split()
     except (FileNotFoundError, ValueError):
         known_kernel = known = ""
     if known_kernel == kernel:
         return known
     fresh = str(uuid.uuid4())
-    write_atomically(path, f"{kernel} {fresh}\n")
+    DurableFile(path, sync=True).write(f"{kernel} {fresh}")
     return fresh
 
 
-def load_epochs(state_dir: Path) -> dict[str, int]:
-    """The highest epoch seen, by cluster."""
-    try:
-        data = json.loads((state_dir / "epochs.json").read_text())
-        return {str(cluster): int(epoch) for cluster, epoch in data.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError) as error:
-        log.warning("the highest epochs on disk can't be read: %s", error)
-        return {}
+class EpochFile:
+    """The highest epochs, by cluster, in a file of the host's disk."""
 
+    def __init__(self, state_dir: Path) -> None:
+        self._file = DurableFile(state_dir / "epochs.json", sync=True)
 
-def store_epoch(state_dir: Path, cluster: str, epoch: int) -> None:
-    """Put it on the disk, for good. Blocks as long as the disk does; raises OSError when it can't."""
-    epochs = load_epochs(state_dir)
-    epochs[cluster] = max(epoch, epochs.get(cluster, 0))
-    write_atomically(state_dir / "epochs.json", json.dumps(epochs, sort_keys=True) + "\n", sync=True)
-
-
-def write_atomically(path: Path, text: str, *, sync: bool = False) -> None:
-    """All of it or nothing, mode 0600; with `sync` also after a power cut."""
-    fresh = path.with_name(f".{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(fresh, path)
-    if sync:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    def load(self) -> dict[str, int]:
+        """Empty where there is none, or none that can be read: what this boot has seen is in the journal, and plans are meant for
+        one boot only."""
         try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            return self._load()
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            log.warning("the highest epochs on disk can't be read: %s", error)
+            return {}
+
+    def store(self, cluster: str, epoch: int) -> None:
+        """Put it on the disk, for good. Blocks as long as the disk does; raises OSError when it can't, and when what is there can't be
+        read for an error of the disk's: it may be more than we know."""
+        try:
+            epochs = self._load()
+        except (FileNotFoundError, ValueError, AttributeError, TypeError):
+            epochs = {}
+        epochs[cluster] = max(epoch, epochs.get(cluster, 0))
+        self._file.write(json.dumps(epochs, sort_keys=True))
+
+    def _load(self) -> dict[str, int]:
+        return {str(cluster): int(epoch) for cluster, epoch in json.loads(self._file.read()).items()}
 
 
 class AgentLock:

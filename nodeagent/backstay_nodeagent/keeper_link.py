@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from backstay_nodeagent import events as ev
+from backstay_nodeagent.durable_file import DurableFile, read_whole
 from backstay_nodeagent.heartbeat import CONFIG_FILE, LOCK_FILE, RENEWAL_FILE, SOCKET_FILE
 from backstay_nodeagent.host_entry import HostEntry
-from backstay_nodeagent.host_state import write_atomically
 from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import Timings, WatchdogOrders
 
@@ -36,6 +36,8 @@ RESTART_PAUSE_S = 0.2
 SILENCE_MIN_S = 3.0
 SOURCES = (
     "heartbeat.py",
+    "durable_file.py",
+    "journal_lines.py",
     "keeper_logic.py",
     "lease_term.py",
     "lease_client.py",
@@ -102,6 +104,9 @@ class KeeperLink:
         self._failing = False
         self.on_failure: list[Callable[[], None]] = []
         """Called for each renewal that the keeper says has failed."""
+        self._file = DurableFile(run_dir / CONFIG_FILE)
+        self._unwritten = True
+        """The keeper's file does not say yet what it shall."""
         self._write_config()
 
     async def run(self) -> None:
@@ -147,10 +152,19 @@ class KeeperLink:
     def _change(self, **changes: Any) -> None:
         self._config = KeeperConfig(**{**_shallow(self._config), **changes})
         self._write_config()
-        self._say({"kind": "reload"})
+        if not self._unwritten:
+            self._say({"kind": "reload"})
 
     def _write_config(self) -> None:
-        write_atomically(self._run_dir / CONFIG_FILE, json.dumps(asdict(self._config)))
+        """What can't be written is written with a later ping: the keeper goes on as it was told before."""
+        try:
+            self._file.write(json.dumps(asdict(self._config)))
+        except OSError as error:
+            level = logging.DEBUG if self._unwritten else logging.ERROR
+            log.log(level, "the keeper's file can't be written", extra={"fields": {"error": str(error)}})
+            self._unwritten = True
+        else:
+            self._unwritten = False
 
     def _start(self, *, replacing: bool = False) -> None:
         """Start a keeper, unless the last one that was started still runs; the keeper's lock makes a second one harmless.
@@ -226,6 +240,8 @@ class KeeperLink:
         while True:
             await asyncio.sleep(PING_S)
             self._say({"kind": "ping"})
+            if self._unwritten:
+                self._change()
 
     def _say(self, message: dict[str, Any]) -> None:
         if self._writer is not None and not self._writer.is_closing():
@@ -273,7 +289,7 @@ class KeeperLink:
 def known_access(run_dir: Path, boot_id: str) -> Access | None:
     """How an earlier agent of this boot reached the API server: good enough to speak with the keeper before our own way is known."""
     try:
-        config = json.loads((run_dir / CONFIG_FILE).read_text())
+        config = json.loads(read_whole(run_dir / CONFIG_FILE))
         access: Access = config["access"]
         return access if config["boot_id"] == boot_id and access["server"] else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -283,7 +299,7 @@ def known_access(run_dir: Path, boot_id: str) -> Access | None:
 def known_vouching(run_dir: Path, boot_id: str) -> tuple[int, dict[str, Any] | None]:
     """Challenge and peers as an earlier agent of this boot had them: they hold until a plan says otherwise."""
     try:
-        config = json.loads((run_dir / CONFIG_FILE).read_text())
+        config = json.loads(read_whole(run_dir / CONFIG_FILE))
         if config["boot_id"] != boot_id:
             return 0, None
         return int(config["beat"]), config["vouching"]
@@ -294,7 +310,7 @@ def known_vouching(run_dir: Path, boot_id: str) -> tuple[int, dict[str, Any] | N
 def known_watchdog(run_dir: Path, boot_id: str) -> dict[str, Any] | None:
     """The watchdog as an earlier agent of this boot had it: it holds until a plan says otherwise."""
     try:
-        config = json.loads((run_dir / CONFIG_FILE).read_text())
+        config = json.loads(read_whole(run_dir / CONFIG_FILE))
         found: dict[str, Any] | None = config["watchdog"] if config["boot_id"] == boot_id else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -304,7 +320,7 @@ def known_watchdog(run_dir: Path, boot_id: str) -> dict[str, Any] | None:
 def known_dismissal(run_dir: Path, boot_id: str) -> bool:
     """Whether an earlier agent of this boot was let go: it holds until a plan says otherwise."""
     try:
-        config = json.loads((run_dir / CONFIG_FILE).read_text())
+        config = json.loads(read_whole(run_dir / CONFIG_FILE))
         return config["boot_id"] == boot_id and config["dismissed"] is True
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -313,7 +329,7 @@ def known_dismissal(run_dir: Path, boot_id: str) -> bool:
 def last_renewal(run_dir: Path, boot_id: str) -> ev.Renewal | None:
     """What the keeper wrote down last, if it was in this boot."""
     try:
-        data = json.loads((run_dir / RENEWAL_FILE).read_text())
+        data = json.loads(read_whole(run_dir / RENEWAL_FILE))
         same = data["boot_id"] == boot_id
         return ev.Renewal(float(data["sent_at"]), float(data["lease_s"])) if same else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -323,7 +339,7 @@ def last_renewal(run_dir: Path, boot_id: str) -> ev.Renewal | None:
 def kept_until(run_dir: Path, boot_id: str) -> float | None:
     """Until when peers have promised, as the keeper wrote it down last, if it was in this boot."""
     try:
-        data = json.loads((run_dir / RENEWAL_FILE).read_text())
+        data = json.loads(read_whole(run_dir / RENEWAL_FILE))
         until = data["kept_until"] if data["boot_id"] == boot_id else None
         return None if until is None else float(until)
     except (OSError, ValueError, KeyError, TypeError):

@@ -45,6 +45,19 @@ class Operation:
         """Resource, operation, interval."""
         return self.order.resource, self.order.verb.value, self.order.interval_ms
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """What identifies it in the log."""
+        order = self.order
+        fields: dict[str, Any] = {"call": self.call_id, "verb": order.verb.value, "resource": order.resource}
+        if order.id:
+            fields["id"] = order.id
+        if order.interval_ms:
+            fields["interval_ms"] = order.interval_ms
+        if self.origin is not Origin.ORDER:
+            fields["because"] = self.origin.value
+        return fields
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

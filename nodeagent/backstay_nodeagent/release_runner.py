@@ -17,11 +17,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backstay_nodeagent.proc_stat import start_ticks
+from backstay_nodeagent.durable_file import read_whole
+from backstay_nodeagent.journal_lines import contents_of
+from backstay_nodeagent.proc_stat import leader_of, start_ticks
 from backstay_nodeagent.urgency import make_ordinary
 
 GRACE_S = 2.0
 KILL_WAIT_S = 3.0
+TIMEOUT_DEFAULT_MS = 20_000
+"""Of an order whose mark does not say: marks leave out what is at its default."""
 
 
 @dataclass
@@ -139,7 +143,7 @@ class ReleaseRunner:
 def read_plan(path: Path) -> dict[str, Any]:
     """The agent's release plan; empty where there is none, or none that can be read."""
     try:
-        plan = json.loads(path.read_text())
+        plan = json.loads(read_whole(path))
     except (OSError, ValueError):
         return {}
     return plan if isinstance(plan, dict) else {}
@@ -147,19 +151,25 @@ def read_plan(path: Path) -> dict[str, Any]:
 
 def read_pending(journal: Path) -> list[dict[str, Any]]:
     """Operations that the agent's journal says were running when it was last heard."""
-    pending: dict[str, dict[str, Any]] = {}
     try:
-        lines = journal.read_text(errors="replace").splitlines()[1:]
-    except OSError:
+        data = journal.read_bytes()
+        boot_id = str(json.loads(data[: data.index(b"\n")])["boot"])
+        entries = contents_of(data, data.index(b"\n") + 1).entries
+    except (OSError, ValueError, KeyError, TypeError):
         return []
-    for line in lines:
-        try:
-            key, value = json.loads(line)
-        except ValueError:
-            break
-        if key.startswith("pending/"):
-            pending[key] = value or {}
-    return [mark for mark in pending.values() if mark and mark.get("process")]
+    marks = [value for key, value in entries.items() if key.startswith("pending/") and value]
+    return [known for mark in marks if (known := _with_process(mark, boot_id)) is not None]
+
+
+def _with_process(mark: dict[str, Any], boot_id: str) -> dict[str, Any] | None:
+    """An agent that ended, or had no room to write, between the mark and the process left a mark without one: look for it."""
+    if mark.get("process"):
+        return mark
+    pid = leader_of(boot_id, int(mark["call_id"]))
+    if pid is None:
+        return None
+    deadline = mark["started"]["at"] + mark["order"].get("timeout_ms", TIMEOUT_DEFAULT_MS) / 1000
+    return {**mark, "process": {"pid": pid, "start_ticks": start_ticks(pid), "deadline": deadline}}
 
 
 def results_to_json(results: list[StopResult]) -> list[dict[str, Any]]:

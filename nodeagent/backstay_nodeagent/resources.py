@@ -95,6 +95,17 @@ class ResourceBook:
             state = self._states[order.resource] = ResourceState(order.resource, order)
         return state
 
+    def copy_of(self, order: Order) -> ResourceState:
+        """The order's resource as it is, to `restore` it by."""
+        return replace(self.of(order))
+
+    def restore(self, before: ResourceState) -> None:
+        """What `begins` has put down is not so: nothing was begun."""
+        state = self._states[before.id]
+        state.order, state.active, state.promoted = before.order, before.active, before.promoted
+        state.sequence = before.sequence
+        self.save(state)
+
     def begins(self, order: Order) -> None:
         """An operation is about to run: from now on the resource may be active."""
         state = self.of(order)

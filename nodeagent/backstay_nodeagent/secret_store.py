@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from backstay_nodeagent.host_state import write_atomically
+from backstay_nodeagent.durable_file import DurableFile
 from backstay_nodeagent.orders import Order, SecretRef, Verb
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,11 @@ class SecretStore:
     """Resolves an order's parameters."""
 
     def __init__(self, run_dir: Path, fetch: Fetch) -> None:
-        self._path = run_dir / "secrets.json"
+        self._file = DurableFile(run_dir / "secrets.json")
         self._fetch = fetch
         self._used: dict[str, dict[str, str]] = {}
         try:
-            self._used = json.loads(self._path.read_text())
+            self._used = json.loads(self._file.read())
         except (OSError, ValueError):
             self._used = {}
 
@@ -62,9 +62,19 @@ class SecretStore:
             except SecretError as error:
                 raise SecretError(f"parameter {name}: {error}") from None
         if values != known:
-            self._used[order.resource] = values
-            write_atomically(self._path, json.dumps(self._used))
+            self._keep(order.resource, values)
         return {**order.params, **values}
+
+    def _keep(self, resource: str, values: dict[str, str]) -> None:
+        """Before anything runs with them: a stop must be given the same, by another agent too. Raises SecretError."""
+        used = {**self._used, resource: values}
+        try:
+            self._file.write(json.dumps(used))
+        except OSError as error:
+            raise SecretError(
+                f"not run: its parameters can't be kept for its stop: {error.strerror or error}"
+            ) from None
+        self._used = used
 
     async def key(self, ref: SecretRef) -> bytes:
         """A value that is no parameter, as it is now. Raises SecretError or UnavailableError."""

@@ -40,6 +40,7 @@ def status_of(brain: Brain, *, incarnation: str, agent_version: str) -> dict[str
         "incarnation": incarnation,
         "agentVersion": agent_version,
         "released": brain.released,
+        "recordingTrouble": brain.recording.trouble[:REASON_MAX],
         "pending": [_pending(one) for one in brain.dispatch.running if one.origin is not Origin.RECURRING],
         "results": [_result(one) for one in brain.book.results(brain.ledger)],
         "history": _history(one for one in records if one.resource not in known),

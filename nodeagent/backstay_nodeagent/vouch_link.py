@@ -13,6 +13,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from backstay_nodeagent.durable_file import DurableFile, read_whole
 from backstay_nodeagent.vouch_wire import PACKET_MAX, Letter, seal, unseal
 from backstay_nodeagent.vouching import Answer, Lapse, Memory, Question, Vouching
 
@@ -133,17 +134,15 @@ class VouchLink:
                 "last_plain": memory.last_plain,
             }
         )
-        fresh = self._path.with_name(f".{self._path.name}.new")
         try:
-            fresh.write_text(text)
-            os.replace(fresh, self._path)
+            DurableFile(self._path).write(text)
         except OSError:
             return False
         return True
 
     def _recall(self) -> Memory | None:
         try:
-            data = json.loads(self._path.read_text())
+            data = json.loads(read_whole(self._path))
             if data["boot_id"] != self._boot_id:
                 return None
             return Memory(float(data["promised_until"]), float(data["last_plain"]))

@@ -250,6 +250,11 @@ class HANodePlanStatus(Model):
     incarnation: str = Field(default="", description="Changes with every start of the agent.")
     agent_version: str = ""
     released: bool = Field(default=False, description="It was cut off and stopped what needs no fencing.")
+    recording_trouble: str = Field(
+        default="",
+        description="Why the agent cannot record operations on its host's disk. While it is set the node begins nothing "
+        "that could be left out (such an action is Refused: it was not run); it stops, watches and fences.",
+    )
     pending: list[PendingOperation] = Field(default_factory=list)
     results: list[ActionResult] = Field(default_factory=list)
     history: list[OperationRecord] = Field(default_factory=list)

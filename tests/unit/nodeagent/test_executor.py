@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -351,3 +355,103 @@ async def test_many_operations_run_side_by_side_and_leave_no_descriptor_open(hos
     outcomes = await asyncio.gather(*(host.run() for _ in range(20)))
     assert {outcome.rc for outcome in outcomes} == {0}
     assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[list[int]]:
+    """Every descriptor of this process is in use; those in the list may be closed."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(one) for one in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, limits[1]))
+    taken: list[int] = []
+    try:
+        fill_descriptors(taken)
+        yield taken
+    finally:
+        for one in taken:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def fill_descriptors(taken: list[int]) -> None:
+    while True:
+        try:
+            taken.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            return
+
+
+async def test_what_fails_after_the_fork_is_killed_with_its_group_before_it_is_told(
+    host: Host, tmp_path: Path
+) -> None:
+    """The journal's ENOSPC once said "can't be executed" while the start ran on for two seconds."""
+    host.agent(
+        f"sleep 60 & echo $! > {tmp_path}/child\necho begun > {tmp_path}/begun\nwait\nsleep 2\necho x > {tmp_path}/late"
+    )
+    pids: list[int] = []
+
+    def full(pid: int) -> None:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        pids.append(pid)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    outcome = await host.run(control=ProcessControl(on_spawn=full))
+    assert start_ticks(pids[0]) == 0, "its leader is gone when the outcome is told"
+    assert start_ticks(int((tmp_path / "child").read_text())) == 0
+    assert outcome.status is OpStatus.ERROR
+    assert "it was started and had to be killed" in outcome.reason
+    assert "No space left" in outcome.reason
+    assert "can't be executed" not in outcome.reason
+    assert not (tmp_path / "late").exists()
+
+
+async def test_operation_that_cannot_be_minded_for_want_of_a_descriptor_is_killed_first(
+    host: Host, tmp_path: Path
+) -> None:
+    host.agent(f"echo $$ > {tmp_path}/pid\nsleep 60")
+    taken: list[int] = []
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    pids: list[int] = []
+
+    def on_spawn(pid: int) -> None:
+        pids.append(pid)
+        highest = max(int(one) for one in os.listdir("/proc/self/fd"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 5, limits[1]))
+        fill_descriptors(taken)
+
+    try:
+        outcome = await host.run(control=ProcessControl(on_spawn=on_spawn))
+    finally:
+        for one in taken:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert outcome.status is OpStatus.ERROR
+    assert "Too many open files" in outcome.reason
+    assert start_ticks(pids[0]) == 0
+
+
+async def test_stop_waits_for_a_descriptor_instead_of_failing(host: Host, tmp_path: Path) -> None:
+    """A stop that fails fences the node: what passes by itself is no reason for that."""
+    host.agent(f"echo $1 >> {tmp_path}/calls")
+    with no_descriptors_left() as taken:
+
+        def relent() -> None:
+            for _ in range(15):
+                os.close(taken.pop())
+
+        asyncio.get_running_loop().call_later(0.5, relent)
+        outcome = await host.run("stop", timeout_ms=10_000)
+    assert outcome.status is OpStatus.DONE
+    assert (tmp_path / "calls").read_text() == "stop\n"
+
+
+async def test_operation_that_finds_no_descriptor_in_its_time_has_not_run(host: Host, tmp_path: Path) -> None:
+    host.agent(f"echo $1 >> {tmp_path}/calls")
+    with no_descriptors_left():
+        outcome = await host.run("stop", timeout_ms=400)
+    assert outcome.status is OpStatus.ERROR
+    assert "can't be executed: Too many open files" in outcome.reason
+    assert not (tmp_path / "calls").exists()
