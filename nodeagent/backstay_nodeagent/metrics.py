@@ -53,7 +53,12 @@ class AgentMetrics:
         self._last: Renewal | None = None
 
     def follow(
-        self, now: Callable[[], Instant], *, running: Callable[[], int], waiting: Callable[[], int]
+        self,
+        now: Callable[[], Instant],
+        *,
+        running: Callable[[], int],
+        waiting: Callable[[], int],
+        recording: Callable[[], bool],
     ) -> None:
         """Show the depth of the queue and the age of the last renewal, asked for when somebody scrapes."""
         queue = Gauge(
@@ -64,6 +69,11 @@ class AgentMetrics:
         )
         queue.labels("running").set_function(running)
         queue.labels("waiting").set_function(waiting)
+        Gauge(
+            "backstay_agent_recording",
+            "1 if operations can be recorded on this host, 0 if its disk takes no records.",
+            registry=self.registry,
+        ).set_function(recording)
         Gauge(
             "backstay_lease_renewal_age_seconds",
             "Time since the last good renewal of the node's Lease was sent; NaN before the first.",

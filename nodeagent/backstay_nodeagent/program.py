@@ -161,6 +161,7 @@ class Program:
             instant,
             running=lambda: len(brain.dispatch.running),
             waiting=lambda: len(brain.book.waiting()),
+            recording=lambda: not brain.recording.trouble,
         )
         hands.on_operation_end.append(
             lambda operation, outcome: metrics.operation_ended(operation, outcome, instant())

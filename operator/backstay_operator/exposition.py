@@ -323,8 +323,16 @@ def _leases(shown: Shown) -> Iterator[_Family]:
         if node in nodes:
             ages.put(age, node)
             present.put(float(shown.agent_present(node)), node)
+    recording = _Family(
+        "backstay_node_recording",
+        "1 if the node's host records its operations; 0: its disk takes none, and nothing is started there.",
+        ("node",),
+    )
+    for node, view in nodes.items():
+        recording.put(float(not view.recording_trouble), node)
     yield ages
     yield present
+    yield recording
     milliseconds = shown.scene.objects.cluster.spec.heartbeat.lease_duration_milliseconds
     yield _single("backstay_lease_duration_seconds", "Age at which a Lease has run out.", milliseconds / 1000)
 

@@ -59,6 +59,8 @@ class ModelNode:
     """False: its keeper renews, and its agent does not read."""
     vouched: bool = False
     """Peers have promised: cut off, it goes on."""
+    disk_full: bool = False
+    """Its agent records nothing, and so refuses to start."""
 
     @property
     def boot_id(self) -> str:
@@ -266,12 +268,15 @@ class ModelCluster:
         status.observed_generation = plan.metadata.generation
         status.observed_epoch = plan.spec.epoch
         status.released = node.released
+        status.recording_trouble = "No space left on device" if node.disk_full else ""
         if self.agents:
             status.capabilities = Capabilities(standards=["ocf"], agents=sorted(self.agents))
 
     def _execute(self, node: ModelNode, action: PlanAction, failed: set[str]) -> tuple[str, int | None]:
         if any(one in failed for one in action.after):
             return "Skipped", None
+        if node.disk_full and action.verb in ("start", "promote", "migrate_to", "migrate_from", "reload"):
+            return "Refused", None
         if action.verb == "fence":
             return self._fence(node, action)
         if action.verb == "meta-data":

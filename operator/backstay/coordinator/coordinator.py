@@ -30,7 +30,7 @@ from backstay.coordinator.placement_tracker import PlacementTracker
 from backstay.coordinator.requests import RequestDesk
 from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.sight import Sight
-from backstay.coordinator.spared import brake_news, spared
+from backstay.coordinator.spared import news_of_nodes, spared
 from backstay.coordinator.story import StoryItem, Tale
 from backstay.coordinator.trigger import NOTHING_YET, Cause, Trigger
 from backstay.coordinator.watchdogs import watchdog_of, watchdog_rule
@@ -248,7 +248,7 @@ class Coordinator:
             rewound_epoch=objects.cluster.status.rewound_epoch,
         )
         self._tell_nodes(membership, orders)
-        orders.story += brake_news(self._membership, membership)
+        orders.story += news_of_nodes(self._membership, membership)
         self._watchman.look(membership, self._tracker, view.now)
         self._membership = membership
         for name, node in membership.nodes.items():

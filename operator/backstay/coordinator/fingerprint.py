@@ -34,6 +34,8 @@ class Fingerprint:
     """Resources that verification holds back, and why."""
     braked: tuple[str, ...] = ()
     """Silent nodes that the storm brake leaves alone."""
+    unrecorded: tuple[str, ...] = ()
+    """Nodes that start nothing, since their disks take no records."""
 
     def surprise_since(self, older: Fingerprint) -> Trigger | None:
         """Why a transition that began with `older` must be aborted; None when there is no reason."""
@@ -48,6 +50,7 @@ class Fingerprint:
             or _failure_changes(older.failures, self.failures)
             or _given_up_changes(older.given_up, self.given_up)
             or _held_changes(older.held, self.held)
+            or _recording_changes(older.unrecorded, self.unrecorded)
             or _release_changes(older.released, self.released)
         )
 
@@ -139,6 +142,7 @@ def _fingerprint(
         given_up=tuple(name for name, view in membership.nodes.items() if view.given_up),
         held=held,
         braked=membership.brake.nodes,
+        unrecorded=tuple(name for name, view in membership.nodes.items() if view.recording_trouble),
     )
 
 
@@ -218,6 +222,14 @@ def _quorum_change(*, older: bool, newer: bool) -> Trigger | None:
 
 def _move_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> Trigger | None:
     return Trigger(Cause.REQUEST, "a request to move came or went") if older != newer else None
+
+
+def _recording_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> Trigger | None:
+    for name in sorted({*older, *newer}):
+        if (name in newer) is not (name in older):
+            word = "takes no records" if name in newer else "takes records again"
+            return Trigger(Cause.OTHER, f"the disk of node {name} {word}")
+    return None
 
 
 def _release_changes(older: tuple[str, ...], newer: tuple[str, ...]) -> Trigger | None:

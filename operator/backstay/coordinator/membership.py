@@ -66,6 +66,8 @@ class NodeView:
     """The API's history went back, and the node has not said since what it runs (design note 0012)."""
     braked: bool = False
     """Silent, and left alone: it may be our view that is wrong (the storm brake)."""
+    recording_trouble: str = ""
+    """Why its agent records nothing, and so starts nothing."""
 
     @property
     def fresh(self) -> bool:
@@ -198,6 +200,7 @@ class MembershipKeeper:
                 bitten=verdict.condition is NodeCondition.UNCLEAN and self._is_bitten(name, watchdog, now),
                 unaccounted=name in self._unaccounted or (awaits_unknown and not boot),
                 braked=braked,
+                recording_trouble=plan.status.recording_trouble if plan is not None else "",
             )
         return self._counted(views, brake)
 
@@ -453,6 +456,7 @@ def _judgement(view: NodeView, fence_requested: str | None, *, let_in: bool) -> 
         seen=bool(view.boot_id),
         reason=view.verdict.reason,
         history_counts=view.history_counts,
+        starts_nothing=bool(view.recording_trouble) and view.history_counts,
         released=view.verdict.released or (view.stale and view.given_up),
         fence_requested=fence_requested is not None,
         fence_action=fence_requested or "",

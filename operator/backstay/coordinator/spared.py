@@ -9,6 +9,7 @@ from backstay.coordinator.membership import Membership
 from backstay.coordinator.story import StoryItem, Tale
 from backstay.liveness.nodes import NodeCondition
 from backstay.liveness.quorum import storm_limit
+from backstay.state.assemble_resources import ObjectRef
 
 
 def spared(membership: Membership, cluster: HACluster, *, asked: Collection[str]) -> frozenset[str]:
@@ -37,7 +38,36 @@ def brake_words(membership: Membership) -> str:
     )
 
 
-def brake_news(before: Membership | None, membership: Membership) -> list[StoryItem]:
+def news_of_nodes(before: Membership | None, membership: Membership) -> list[StoryItem]:
+    """What is new since `before` about what nobody does on, or to, nodes."""
+    return [*_brake_news(before, membership), *_recording_news(before, membership)]
+
+
+def _recording_news(before: Membership | None, membership: Membership) -> list[StoryItem]:
+    items = []
+    for name, view in membership.nodes.items():
+        was = before.nodes[name].recording_trouble if before is not None and name in before.nodes else ""
+        trouble = view.recording_trouble
+        if bool(trouble) is bool(was):
+            continue
+        message = (
+            f"The disk of node {name} takes no records of operations ({trouble}): nothing is started there, what runs stays"
+            if trouble
+            else f"The disk of node {name} takes records of operations again"
+        )
+        items.append(
+            StoryItem(
+                tale=Tale.RECORDING if trouble else Tale.RECORDING_AGAIN,
+                message=message,
+                subject=ObjectRef("HANode", "", name),
+                warning=bool(trouble),
+                facts={"node": name},
+            )
+        )
+    return items
+
+
+def _brake_news(before: Membership | None, membership: Membership) -> list[StoryItem]:
     """What is new about the brake since `before`."""
     was = before is not None and before.brake.engaged
     if was is membership.brake.engaged:

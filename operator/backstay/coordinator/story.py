@@ -31,6 +31,8 @@ class Tale(Enum):
     QUORUM = "Quorum"
     BRAKE = "StormBrake"
     REWOUND = "HistoryWentBack"
+    RECORDING = "OperationsNotRecorded"
+    RECORDING_AGAIN = "OperationsRecorded"
     PROBLEM = "ConfigurationProblem"
     NOTE = "Note"
 

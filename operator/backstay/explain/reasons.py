@@ -29,6 +29,7 @@ _SHORT = {
     Reason.DISCOVERY: "exclusive discovery {}",
     Reason.HEALTH: "node health",
     Reason.TICKET: "ticket {}",
+    Reason.RECORDING: "its host's disk takes no records",
     Reason.UTILIZATION: "no capacity left",
     Reason.LOCK: "shutdown lock",
     Reason.CLONE: "clone limits",
@@ -75,6 +76,10 @@ _FIXED = {
     Reason.CLONE: (
         "another instance of its clone is here, or the clone has as many as it may have",
         "raise clone-max or clone-node-max",
+    ),
+    Reason.RECORDING: (
+        "the disk of {node} takes no records of operations, so nothing is started there",
+        "make room on the disk of {node} (kubectl describe hanode {node} says what is wrong with it)",
     ),
     Reason.PROMOTION: ("it is chosen to be promoted", ""),
     Reason.QUORUM: ("there is no quorum", "bring nodes back until there is a majority"),

@@ -23,6 +23,7 @@ class Reason(Enum):
     DISCOVERY = "exclusive-discovery"
     HEALTH = "node-health"
     TICKET = "ticket"
+    RECORDING = "recording"  # its host's disk takes no records, so nothing is started there
     UTILIZATION = "utilization"
     LOCK = "shutdown-lock"
     CLONE = "clone"

@@ -76,6 +76,7 @@ def base_scores(situation: Situation, ledger: FailureLedger, journal: Journal) -
         if resource.kind is Kind.PRIMITIVE:
             _stick(scores, resource)
             _shun_failures(scores, resource, ledger)
+            _start_nothing(scores, resource)
     health = health_scores(situation)
     if health is not None:
         _apply_health(scores, resources, health)
@@ -220,6 +221,13 @@ def _shun_failures(scores: Scores, resource: Resource, ledger: FailureLedger) ->
                 scores.add(one, node, -INFINITY, reason=Reason.FAILURES)
         for activity in _activities(scores.situation, resource, node):
             _shun_errors(scores, resource, activity)
+
+
+def _start_nothing(scores: Scores, resource: Resource) -> None:
+    """Nodes that can record no operation keep what they have."""
+    for node in scores.situation.nodes:
+        if node.node.starts_nothing and node not in resource.active_on:
+            scores.add(resource, node, -INFINITY, reason=Reason.RECORDING)
 
 
 def _banned_with(resource: Resource) -> list[Resource]:

@@ -235,7 +235,7 @@ class Promotion:
         leaf = next(child.leaves())
         if not leaf.managed:
             return _keeps_role(child)
-        if self._is_held_back(leaf):
+        if self._is_held_back(leaf) or (node.node.starts_nothing and leaf.role is not Role.PROMOTED):
             return False
         if self.clone.meta.target_role is Role.UNPROMOTED or leaf.meta.target_role is Role.UNPROMOTED:
             return False

@@ -66,6 +66,8 @@ class NodeJudgement:
     """By every device that unfences."""
     frozen: bool = False
     """Alive, but its agent has not answered this DC: what runs there is left alone, and nothing new is sent."""
+    starts_nothing: bool = False
+    """Its host's disk takes no records: what is active there stays, nothing is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,6 +313,7 @@ def _node(node: HANode, judgement: NodeJudgement | None, objects: Objects) -> No
         # stopped is one in standby that people see as stopped.
         shutdown=False,
         seen=verdict.seen,
+        starts_nothing=verdict.starts_nothing,
         fence_requested=verdict.fence_requested,
         discovery=node.spec.attributes.get("resource-discovery-enabled", "true").lower()
         not in ("false", "no", "off", "0"),

@@ -33,6 +33,7 @@ class Node:
         False  # offline by its own word: it is unclean if its history says that something managed runs there
     )
     seen: bool = True  # False: configured, but no status was ever recorded
+    starts_nothing: bool = False  # what is active there stays; nothing is started or promoted there
     discovery: bool = True  # False: never probe here (`resource-discovery-enabled`)
     fence_requested: bool = False  # an administrator, or `terminate`, asks for it
     fence_action: str = ""  # how, where that differs from the cluster's own way

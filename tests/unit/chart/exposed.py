@@ -19,7 +19,7 @@ def families() -> dict[str, Metric]:
     measured = Measured("n1", "n2", "n3")
     measured.model.run(1)
     agent = AgentMetrics(CollectorRegistry())
-    agent.follow(lambda: Instant(0.0, 0.0), running=lambda: 0, waiting=lambda: 0)
+    agent.follow(lambda: Instant(0.0, 0.0), running=lambda: 0, waiting=lambda: 0, recording=lambda: True)
     found = {}
     for registry in (measured.metrics.registry, agent.registry):
         for family in registry.collect():

@@ -64,7 +64,12 @@ def test_renewal_told_again_by_a_new_link_counts_once(metrics: AgentMetrics) -> 
 
 def test_age_and_queue_are_those_of_the_moment_of_the_scrape(metrics: AgentMetrics) -> None:
     clock, running = [20.0], [1]
-    metrics.follow(lambda: Instant(clock[0], 0.0), running=lambda: running[0], waiting=lambda: 4)
+    metrics.follow(
+        lambda: Instant(clock[0], 0.0),
+        running=lambda: running[0],
+        waiting=lambda: 4,
+        recording=lambda: running[0] == 0,
+    )
     metrics.renewed(Renewal(19.0, 3.0))
     assert value(metrics, "backstay_lease_renewal_age_seconds") == 1.0
     clock[0], running[0] = 22.5, 3

@@ -298,3 +298,10 @@ def test_two_clusters_share_one_exposition(trio: Measured) -> None:
     assert clusters == {"c", "d"}
     text = generate_latest(trio.metrics.registry).decode()
     assert text.count("# TYPE ha_cluster_corosync_quorate gauge") == 1
+
+
+def test_node_whose_disk_takes_no_records_shows(trio: Measured) -> None:
+    trio.model.nodes["n2"].disk_full = True
+    trio.model.run(3)
+    shown = {labels["node"]: value for labels, value in trio.scrape("backstay_node_recording")}
+    assert shown == {"n1": 1, "n2": 0, "n3": 1}
