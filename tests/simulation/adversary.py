@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from simulation.ambushes import Ambushes
 from simulation.api_faults import ApiFaults
 from simulation.belonging_faults import BelongingFaults
+from simulation.disk_faults import DiskFaults
 from simulation.fencing_faults import FencingFaults
 from simulation.hand import Done, Undo, kinds_of, nothing
 from simulation.host_faults import HostFaults
@@ -43,6 +44,7 @@ class Adversary(
     Ambushes,
     ApiFaults,
     BelongingFaults,
+    DiskFaults,
     FencingFaults,
     HostFaults,
     NetworkFaults,

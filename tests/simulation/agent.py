@@ -15,6 +15,7 @@ from backstay_nodeagent.operation import CANCELLED, Instant, Operation, Outcome,
 from backstay_nodeagent.orders import Verb
 from backstay_nodeagent.plan_feed import PlanFeed
 from backstay_nodeagent.plan_watch import PlanWatch
+from backstay_nodeagent.recording import split
 from backstay_nodeagent.resources import release_chains
 from backstay_nodeagent.status_view import status_of as wire_status
 from backstay_nodeagent.status_writer import StatusWriter
@@ -29,6 +30,7 @@ IMPORT_S = 0.6
 PING_S = 0.25
 RESTART_PAUSE_S = 0.2
 KEEPER_SILENT_S = 3.0
+RECORD_AGAIN_S = 1.0
 DUMMY, FENCE = "ocf:heartbeat:Dummy", "stonith:fence_sim"
 METADATA = (
     '<?xml version="1.0"?><resource-agent name="Dummy" version="1.0"><version>1.1</version>'
@@ -60,6 +62,8 @@ class Agent:
         self._watch: PlanWatch | None = None
         self._keeper_heard = 0.0
         self._failing = False
+        self._trouble_told = ""
+        self._record_timer: asyncio.TimerHandle | None = None
 
     # -- life
 
@@ -68,6 +72,7 @@ class Agent:
 
     def die(self) -> None:
         self.process.kill()
+        self.host.disk_of_records.agent_ended()
         if self.host.keeper is not None:
             self.host.keeper.agent_lost(self)
 
@@ -178,7 +183,7 @@ class Agent:
         self._stepping = True
         try:
             while self._inbox:
-                for command in self.brain.step(self._inbox.pop(0), self._instant()):
+                for command in self._recorded(self.brain.step(self._inbox.pop(0), self._instant())):
                     self._carry_out(command)
         finally:
             self._stepping = False
@@ -188,13 +193,53 @@ class Agent:
         clock = self.host.clock
         return Instant(clock.monotonic(), clock.wall())
 
+    def _recorded(self, commands: list[do.Command]) -> list[do.Command]:
+        """As Hands: records first; what can't be recorded is withheld."""
+        trouble = self._record(commands)
+        if not trouble:
+            return [one for one in commands if not isinstance(one, do.WriteJournal)]
+        kept, withheld = split(commands)
+        if withheld or trouble != self._trouble_told:
+            self._trouble_told = trouble
+            self._inbox.append(ev.RecordingFailed(trouble, withheld))
+        if self._record_timer is None:
+            self._record_timer = self.world.loop.call_later(
+                RECORD_AGAIN_S, self._record_again, context=self.process.context
+            )
+        return kept
+
+    def _record(self, commands: list[do.Command]) -> str:
+        disk = self.host.disk_of_records
+        try:
+            for command in commands:
+                if isinstance(command, do.WriteJournal):
+                    self.world.checkers.journal(self.host, command.entries)
+                    disk.write(command.entries)
+            if self.brain.resources.revision != self._release_revision:
+                disk.check()
+                self._write_release()
+        except OSError as error:
+            return error.strerror or str(error)
+        return disk.trouble
+
+    def _record_again(self) -> None:
+        self._record_timer = None
+        trouble = self._record([do.WriteJournal({})])
+        if trouble:
+            self._recorded([do.WriteJournal({})])
+            self.post(ev.Tick())
+        elif self._trouble_told:
+            self._trouble_told = ""
+            self.post(ev.RecordingWorks())
+
+    def _write_release(self) -> None:
+        self._release_revision = self.brain.resources.revision
+        self.host.run.release = [
+            [order for one in chain for order in self._release_orders(one)]
+            for chain in release_chains(iter(self.brain.resources))
+        ]
+
     def _after_step(self) -> None:
-        if self.brain.resources.revision != self._release_revision:
-            self._release_revision = self.brain.resources.revision
-            self.host.run.release = [
-                [order for one in chain for order in self._release_orders(one)]
-                for chain in release_chains(iter(self.brain.resources))
-            ]
         if self.brain.status_revision != self._status_revision:
             self._status_revision = self.brain.status_revision
             if self._writer is not None:
@@ -215,15 +260,10 @@ class Agent:
 
     def _carry_out(self, command: do.Command) -> None:
         match command:
-            case do.WriteJournal(entries):
-                for key, value in entries.items():
-                    if value is None:
-                        self.host.run.journal.pop(key, None)
-                    else:
-                        self.host.run.journal[key] = json.dumps(value)
-                self.world.checkers.journal(self.host, entries)
+            case do.WriteJournal():
+                raise AssertionError("records come first")
             case do.StoreEpoch(cluster, epoch):
-                self.host.disk[cluster] = epoch
+                self._store_epoch(cluster, epoch)
             case do.StartOperation(operation):
                 self._start(operation)
             case do.EndOperation(call_id, reason):
@@ -250,6 +290,19 @@ class Agent:
                 )
             case do.Tell(event, fields):
                 self.world.detail(f"agent {self.host.name}: {event} {dict(fields)}")
+
+    def _store_epoch(self, cluster: str, epoch: int) -> None:
+        """Until it is stored, or outdated."""
+        if self.brain.epochs.get(cluster, 0) > epoch:
+            return
+        try:
+            self.host.disk_of_records.check()
+        except OSError:
+            self.world.loop.call_later(
+                RECORD_AGAIN_S, self._store_epoch, cluster, epoch, context=self.process.context
+            )
+        else:
+            self.host.disk[cluster] = epoch
 
     # -- operations
 

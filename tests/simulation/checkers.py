@@ -94,6 +94,8 @@ class Checkers:
         self._uncounted: dict[tuple[str, str], tuple[object, str]] = {}
         """By boot and resource: the failure of a monitor that is not in the journal yet, and the agent that saw it."""
         self._busy: dict[tuple[str, str], int] = {}
+        self._forgetful: set[str] = set()
+        """Boots in which an agent ended while its disk took no writes."""
         self._renewed: dict[str, float] = {}
         self._renewed_boot: dict[str, str] = {}
         """Of the last renewal: a host that has just booted again may be silent for what its former boot was proven to be."""
@@ -247,11 +249,23 @@ class Checkers:
         if self.calm and resource not in self._touched and resource in host.active:
             self.violation("nothing is stopped for another object", f"{resource} on {host.name}")
 
+    def memory_lost(self, host: Host) -> None:
+        """An agent ended while its disk took no writes: what it did meanwhile, and nobody else knows, may be done or counted again. It
+        has begun nothing meanwhile that makes anything active."""
+        boot = host.boot_id
+        self._forgetful.add(boot)
+        self._begun.pop(boot, None)
+        for place in [one for one in self._fail_counts if one[0] == boot]:
+            del self._fail_counts[place]
+        for place in [one for one in self._uncounted if one[0] == boot]:
+            del self._uncounted[place]
+
     def _check_overlap(self, host: Host, order: Order) -> None:
         key = (host.boot_id, order.resource)
         # An agent that was paused while its keeper released in its stead may begin its own release before it has read so.
         twice_released = not order.id and order.verb is Verb.STOP and self._is_excused(host)
-        if self._busy.get(key) and not twice_released:
+        again = host.boot_id in self._forgetful and not order.verb.activates
+        if self._busy.get(key) and not twice_released and not again:
             self.violation(
                 "operations of one resource do not overlap",
                 f"{order.verb.value} {order.resource} on {host.name}",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstay_nodeagent.operation import Operation, Origin
 from backstay_nodeagent.orders import Order, Verb
+from simulation.disk import HostDisk
 from simulation.truth import Behaviour
 from simulation.virtual_time import Clock, Process
 from simulation.watchdog import KernelWatchdog
@@ -60,6 +61,7 @@ class Host:
         self.system = Process(f"{name}/os", self.clock)
         self.disk: dict[str, int] = {}
         """Highest epochs."""
+        self.disk_of_records = HostDisk(self)
         self.run = RunDirectory()
         self.behaviour = Behaviour(random.Random(dice.random()))
         self.active: dict[str, str] = {}
@@ -104,7 +106,7 @@ class Host:
         rate = self.clock.rate
         self.clock = Clock(self.world.loop, rate=rate)
         self.system = Process(f"{self.name}/os", self.clock)
-        self.run = RunDirectory()
+        self.run, self.disk_of_records = RunDirectory(), HostDisk(self)
         self.acked_at, self.vouched_until, self.asked_for = None, float("-inf"), False
         self.suspended, self.dog = False, KernelWatchdog(self)
         if self.excuse_until == float("inf"):

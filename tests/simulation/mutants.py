@@ -34,6 +34,7 @@ from backstay_nodeagent import (
     lease_guard,
     lease_term,
     orderbook,
+    recording,
     resources,
     status_writer,
     vouching,
@@ -442,6 +443,11 @@ def one_promise_is_enough() -> None:
     vouching.Vouching.keep_until = keep_until  # type: ignore[method-assign]
 
 
+def begun_without_record() -> None:
+    """What the host's disk takes no record of runs all the same."""
+    recording._NEEDS_RECORD = ()
+
+
 MUTANTS = (
     Mutant("no wait for death", no_wait_for_death, ("freeze", "isolate", "crash"), (ALONE, PROOF)),
     Mutant(
@@ -468,6 +474,12 @@ MUTANTS = (
     Mutant("stop failure ignored", stop_failure_ignored, ("failing_stop",), (ALONE, PROOF)),
     Mutant("what runs forgotten", active_forgotten, ("relapse", "kill"), (ALONE, LEASE)),
     Mutant("stopped as defined today", stopped_as_defined, ("people",), (UNDONE, ALONE)),
+    Mutant(
+        "begun without a record",
+        begun_without_record,
+        ("break_disk", "service_dies", "people", "kill", "stays_away", "isolate"),
+        (ALONE, LEASE, ONCE),
+    ),
     Mutant("nothing released", nothing_released, CUTS, (ALONE, LEASE)),
     Mutant("orders survive a cut", orders_survive_a_cut, ("ambush",), (ALONE, PROOF, BEGUN), (1,)),
     Mutant("operations overlap", operations_overlap, ("people", "bad_agent"), (OVERLAP,), (3,)),
