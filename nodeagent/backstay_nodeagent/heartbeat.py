@@ -11,7 +11,6 @@ failed, releasing, released.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import queue
@@ -29,6 +28,7 @@ from types import FrameType
 from typing import Any
 
 from backstay_nodeagent.durable_file import DurableFile, read_whole
+from backstay_nodeagent.keeper_lock import take_lock
 from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
 from backstay_nodeagent.lease_client import LeaseClient, RenewalError, micro_time
 from backstay_nodeagent.release_runner import ReleaseRunner, read_pending, read_plan, results_to_json
@@ -40,12 +40,11 @@ from backstay_nodeagent.watchdog_link import WatchdogLink
 from backstay_nodeagent.watchdog_logic import Claim, claimed
 
 GROUP = "ha.backstay.io"
-CONFIG_FILE, SOCKET_FILE, LOCK_FILE = "keeper.json", "keeper.sock", "keeper.lock"
+CONFIG_FILE, SOCKET_FILE = "keeper.json", "keeper.sock"
 RENEWAL_FILE, RELEASE_FILE, JOURNAL_FILE = "last-renewal", "release.json", "journal"
 LINE_MAX = 1 << 16
 PEERS_MAX = 4
 ACCEPT_PAUSE_S = 0.01
-LOCK_WAIT_S = 10.0
 ABANDONED_MAX = 4
 RELEASE_POLL_S = 0.02
 WORTH_TELLING_S = 0.5
@@ -564,31 +563,6 @@ class Keeper:
                 self._watchdog.logic.recall(self._said)
         except (OSError, ValueError, KeyError, TypeError):
             return
-
-
-def take_lock(run_dir: Path) -> int | None:
-    """The keeper's lock, waiting a moment for a predecessor to go; None if it stays."""
-    descriptor = os.open(run_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                return None
-            time.sleep(0.01)
-        else:
-            _sign(descriptor)
-            return descriptor
-
-
-def _sign(descriptor: int) -> None:
-    """Write over what is there, which takes no space; a lock without a name on it is a lock all the same."""
-    try:
-        os.pwrite(descriptor, f"{os.getpid():<20}\n".encode(), 0)
-    except OSError as error:
-        log("its number cannot be written down", error=error)
 
 
 def main(arguments: list[str]) -> int:

@@ -23,8 +23,9 @@ from typing import IO, Any
 
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.durable_file import DurableFile, read_whole
-from backstay_nodeagent.heartbeat import CONFIG_FILE, LOCK_FILE, RENEWAL_FILE, SOCKET_FILE
+from backstay_nodeagent.heartbeat import CONFIG_FILE, RENEWAL_FILE, SOCKET_FILE
 from backstay_nodeagent.host_entry import HostEntry
+from backstay_nodeagent.keeper_lock import LOCK_FILE
 from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import Timings, WatchdogOrders
 
@@ -38,6 +39,7 @@ SOURCES = (
     "heartbeat.py",
     "durable_file.py",
     "journal_lines.py",
+    "keeper_lock.py",
     "keeper_logic.py",
     "lease_term.py",
     "lease_client.py",

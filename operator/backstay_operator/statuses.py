@@ -40,6 +40,7 @@ from backstay.state.claims import ObjectRef, ref_of
 from backstay.state.history import FailCount
 from backstay.transition.runner import Verdict
 from backstay_operator.constraint_line import constraint_line
+from backstay_operator.recording import recording_condition
 from backstay_operator.validation import (
     Key,
     Status,
@@ -342,24 +343,10 @@ def node_status(scene: Scene, node: HANode) -> Status:
             now=scene.now,
         ),
     }
-    status["conditions"].append(_recording(node, view, scene.now))
+    status["conditions"].append(recording_condition(node, view, scene.now))
     same = node.status.state == state and node.status.since
     status["since"] = node.status.since if same else timestamp(scene.now)
     return status
-
-
-def _recording(node: HANode, view: NodeView, now: float) -> Status:
-    """Whether its host's disk takes the records without which nothing is started."""
-    trouble = view.recording_trouble
-    return condition(
-        node,
-        node.status.conditions,
-        type_="Recording",
-        ok=not trouble,
-        reason="DiskTrouble" if trouble else "Recorded",
-        message=f"nothing is started there; what runs stays, and stops go on: {trouble}" if trouble else "",
-        now=now,
-    )
 
 
 def _fencing_history(scene: Scene, node: HANode) -> list[Status]:

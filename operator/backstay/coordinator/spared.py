@@ -9,7 +9,7 @@ from backstay.coordinator.membership import Membership
 from backstay.coordinator.story import StoryItem, Tale
 from backstay.liveness.nodes import NodeCondition
 from backstay.liveness.quorum import storm_limit
-from backstay.state.assemble_resources import ObjectRef
+from backstay.state.claims import ObjectRef
 
 
 def spared(membership: Membership, cluster: HACluster, *, asked: Collection[str]) -> frozenset[str]:

@@ -17,11 +17,11 @@ import pytest
 from backstay_nodeagent import events as ev
 from backstay_nodeagent.agent import Hands, Settings, instant
 from backstay_nodeagent.durable_file import DurableFile, write_all
-from backstay_nodeagent.heartbeat import take_lock
 from backstay_nodeagent.host_state import EpochFile, boot_id_of
 from backstay_nodeagent.journal import AREA_MIN, Journal
 from backstay_nodeagent.journal_lines import batch_of, head_of, line_of
 from backstay_nodeagent.keeper_link import keeper_pid
+from backstay_nodeagent.keeper_lock import take_lock
 from backstay_nodeagent.orders import Order, Orders, SecretRef, Verb
 from backstay_nodeagent.proc_stat import CALL_VARIABLE, call_mark
 from backstay_nodeagent.release_runner import read_pending
