@@ -173,11 +173,13 @@ def targets(view: View) -> Iterator[Target]:
 
 
 def find(view: View, word: str, *, namespace: str | None) -> Target:
-    """The target with this id or object name; `namespace` narrows it. Raises CliError when there is none, or more than one."""
+    """The target with this id or object name; `namespace` narrows it. A clone also goes by `ID-clone`, and its instances by `ID:N`.
+
+    Raises CliError when there is none, or more than one."""
     everything = [t for t in targets(view) if namespace is None or t.namespace == namespace]
-    found = [t for t in everything if t.id == word]
+    found = _named(everything, word)
     if not found:
-        found = [t for t in everything if t.kind is not TargetKind.INLINE and t.name == word]
+        found = [t for t in _named(everything, _cloned_id(word)) if _is_cloned(t)]
     if len(found) > 1:
         where = ", ".join(f"{t.kind.value} {t.namespace}/{t.name}" for t in found)
         raise CliError(f"{word!r} is ambiguous: {where}", hint="name the namespace with -n")
@@ -188,6 +190,25 @@ def find(view: View, word: str, *, namespace: str | None) -> Target:
             hint=nearest(word, {t.id for t in everything}),
         )
     return found[0]
+
+
+def _named(everything: Iterable[Target], word: str) -> list[Target]:
+    """By id; only where there is none, by object name."""
+    known = list(everything)
+    found = [t for t in known if t.id == word]
+    return found or [t for t in known if t.kind is not TargetKind.INLINE and t.name == word]
+
+
+def _cloned_id(word: str) -> str:
+    """What `cl-clone` or `cl:2` is a clone, or an instance, of."""
+    base, colon, number = word.rpartition(":")
+    return base if colon and number.isdecimal() else word.removesuffix("-clone")
+
+
+def _is_cloned(target: Target) -> bool:
+    """Whether it, or the group that it is a member of, is a clone."""
+    own = target.resource.spec.clone if target.resource is not None else None
+    return own is not None or (target.group is not None and target.group.spec.clone is not None)
 
 
 def missing_members(group: ResourceGroup, resources: Iterable[HAResource]) -> list[str]:

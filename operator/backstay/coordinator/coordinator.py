@@ -195,12 +195,12 @@ class Coordinator:
             self._check_surprise(look, view, membership)
         if self._run is not None and self._run.verdict is not None:
             self._finish(view, orders)
-        self._settle_requests(view, membership, active)
+        orders.story += self._failures.look(view.objects.plans, assembly.index.objects)
+        self._settle_requests(view, membership)
         held = self._held(view, membership)
         if self._run is None and not held:
             self._maybe_schedule(look, view, membership, assembly, situation, orders)
         settled = self._run is None and not held
-        orders.story += self._failures.look(view.objects.plans, assembly.index.objects)
         places, index = self._sight.places, assembly.index
         orders.story += self._placements.update(places, index, reason=self._trigger, settled=settled)
         self._gate.ask(
@@ -523,15 +523,14 @@ class Coordinator:
 
     # -- requests
 
-    def _settle_requests(
-        self, view: View, membership: Membership, active: Mapping[str, tuple[str, ...]]
-    ) -> None:
+    def _settle_requests(self, view: View, membership: Membership) -> None:
         moves_before = self.desk.moves
         ended = self.desk.settle(
             plans=view.objects.plans,
             membership=membership,
-            active=active,
+            places=self._sight.places,
             placed=self._placed(),
+            failure=self._failures.cause,
             idle=self._run is None and self._looked is not None and self._knows(moves_before),
             now=view.now,
             wall=view.wall,

@@ -24,6 +24,11 @@ class FailureNews:
 
     def __init__(self) -> None:
         self._known: dict[_Key, tuple[int, str]] | None = None
+        self._causes: dict[tuple[str, str], str] = {}
+
+    def cause(self, resource: str, node: str) -> str:
+        """`start failed on n2: not installed`, of a failure that is counted there now; empty where there is none."""
+        return self._causes.get((resource, node), "")
 
     def look(self, plans: Mapping[str, HANodePlan], refs: Mapping[str, ObjectRef]) -> list[StoryItem]:
         """Failures that are new since the last look. `refs`: resource -> the object that defines it."""
@@ -33,6 +38,7 @@ class FailureNews:
             for one in plan.status.failures
         }
         known, self._known = self._known, {key: _stamp(one) for key, one in present.items()}
+        self._causes = {(one.resource, node): _sentence(node, one) for (node, *_), one in present.items()}
         if known is None:
             return []
         return [_item(key[0], one, refs) for key, one in present.items() if known.get(key) != _stamp(one)]
@@ -42,12 +48,16 @@ def _stamp(failure: FailureRecord) -> tuple[int, str]:
     return failure.count, str(failure.last_failure)
 
 
-def _item(node: str, failure: FailureRecord, refs: Mapping[str, ObjectRef]) -> StoryItem:
-    base = failure.resource.partition(":")[0]
+def _sentence(node: str, failure: FailureRecord) -> str:
     operation = failure.operation
     if failure.interval_ms:
         operation = f"{operation} (every {duration_text(failure.interval_ms)})"
-    text = f"{failure.resource}: {operation} failed on {node}: {_cause(failure)}"
+    return f"{operation} failed on {node}: {_cause(failure)}"
+
+
+def _item(node: str, failure: FailureRecord, refs: Mapping[str, ObjectRef]) -> StoryItem:
+    base = failure.resource.partition(":")[0]
+    text = f"{failure.resource}: {_sentence(node, failure)}"
     if failure.count > 1:
         text += f"; {failure.count} failures there since the last cleanup"
     return StoryItem(

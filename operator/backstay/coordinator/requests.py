@@ -7,7 +7,7 @@ and leaves nothing behind. Everything else is an order to a node's agent, or a f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck, ResourceRequest
 from backstay.coordinator.membership import Membership
 from backstay.ocf.agentspec import AgentSpec, AgentSpecError
+from backstay.coordinator.placement_tracker import Places
 from backstay.state.assemble import Objects
 from backstay.state.claims import ObjectRef, ref_of
 from backstay.state.constraint import Location
@@ -308,15 +309,19 @@ class RequestDesk:
         *,
         plans: Mapping[str, HANodePlan],
         membership: Membership,
-        active: Mapping[str, tuple[str, ...]],
+        places: Mapping[str, Places],
         placed: Mapping[str, tuple[str, ...]] | None,
+        failure: Callable[[str, str], str],
         idle: bool,
         now: float,
         wall: float,
     ) -> list[Chore]:
-        """Answer what is over. Returns the chores that ended. `placed` is where the last scheduling wants resources."""
+        """Answer what is over. Returns the chores that ended. `places` is where resources were started with success, `placed` where
+        the last scheduling wants them; `failure` says what of a resource failed on a node, empty where nothing did."""
         for key, move in list(self._moves.items()):
-            state, message = _move_outcome(move, active, placed, idle=idle, now=now)
+            state, message = _move_outcome(move, places, placed, idle=idle, now=now)
+            cause = failure(move.resource, move.node) if state in ("Refused", "TimedOut") else ""
+            message += f"; {cause}" if cause else ""
             if state is not None:
                 del self._moves[key]
                 self._answer(key, state, message, wall)
@@ -350,13 +355,14 @@ class RequestDesk:
 
 def _move_outcome(
     move: Move,
-    active: Mapping[str, tuple[str, ...]],
+    places: Mapping[str, Places],
     placed: Mapping[str, tuple[str, ...]] | None,
     *,
     idle: bool,
     now: float,
 ) -> tuple[State | None, str]:
-    where = active.get(move.resource, ())
+    place = places.get(move.resource)
+    where = place.nodes if place is not None else ()
     arrived = where == (move.node,) if move.node else bool(where) and not set(where) & set(move.origin)
     if arrived and idle:
         return "Done", f"it is on {' '.join(where)}"
@@ -364,8 +370,8 @@ def _move_outcome(
         return "TimedOut", f"it did not arrive within {MOVE_LIMIT_S:.0f} s"
     target = placed.get(move.resource, ()) if placed is not None and idle else None
     if target is not None and move.node and target != (move.node,):
-        place = f"would run on {' '.join(target)}" if target else "could run nowhere"
-        return "Refused", f"it cannot run on {move.node}: with this request it {place}"
+        instead = f"would run on {' '.join(target)}" if target else "could run nowhere"
+        return "Refused", f"it cannot run on {move.node}: with this request it {instead}"
     if target is not None and not move.node and not target:
         return "Refused", "no other node can run it"
     return None, ""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from backstay_cli.edit import holder, request
+from backstay_cli.edit import holder, request, wait_until
 from backstay_cli.errors import CliError
 from backstay_cli.gather import Wanted, gather
 from backstay_cli.session import Session
 from backstay_cli.view import Target, TargetKind, View, find, targets
+from backstay_cli.wait import QUIET_POLLS, failures_of, is_quiet
+
+RETRY_WAIT_S = 20.0
+"""How long `cleanup` waits to see what becomes of what it made possible again."""
 
 
 async def cleanup(session: Session, arguments: argparse.Namespace) -> int:
@@ -63,7 +67,27 @@ async def _requests(
             case _:
                 message = answer.get("message", "")
                 session.say(f"{target.id}: {body['type']} done" + (f" ({message})" if message else ""))
+    if not failed and wait_s is not None:
+        failed = await _tell_what_failed_again(session, chosen)
     return 1 if failed else 0
+
+
+async def _tell_what_failed_again(session: Session, chosen: list[Target]) -> int:
+    """What was cleaned up is tried again. Wait for that, within a bound; returns how many targets have failures once more."""
+    quiet = 0
+
+    async def settled() -> bool | None:
+        nonlocal quiet
+        quiet = quiet + 1 if is_quiet(await gather(session, Wanted())) else 0
+        return True if quiet >= QUIET_POLLS else None
+
+    await wait_until(session, settled, timeout_s=RETRY_WAIT_S)
+    view = await gather(session, Wanted())
+    again = [(one.id, failures_of(find(view, one.id, namespace=one.namespace))) for one in chosen]
+    for id_, failures in again:
+        if failures:
+            session.say(f"{id_}: it was tried again, and {'; '.join(failures)}")
+    return sum(1 for _, failures in again if failures)
 
 
 def _has_failures(view: View, target: Target) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from backstay.api import Condition, HANode, HAResource, ResourceGroup, ResourceMeta
 from backstay.api.base import Resource
 from backstay.api.quantities import timestamp
-from backstay.api.resource import CloneSpec
+from backstay.api.resource import CloneSpec, FailCountStatus
 from backstay_cli.render.status_model import (
     FORM,
     Counts,
@@ -140,10 +140,15 @@ def _resource(resource: HAResource, group: ResourceGroup | None) -> ResourceStat
         maintenance=bool(meta.maintenance or group_meta.maintenance),
         blocked=bool(status.blocked),
         failures=status.failures,
+        failed_on=_failed_on(status.fail_counts),
         promotable=bool(resource.spec.clone and resource.spec.clone.promotable),
         why=status.why,
         members=(),
     )
+
+
+def _failed_on(counts: Iterable[FailCountStatus]) -> tuple[str, ...]:
+    return tuple(sorted({one.node for one in counts}))
 
 
 def _group(target: Target, members: list[Target], view: View) -> ResourceStatus:
@@ -170,6 +175,7 @@ def _group(target: Target, members: list[Target], view: View) -> ResourceStatus:
         maintenance=bool(meta.maintenance),
         blocked=False,
         failures=group.status.failures,
+        failed_on=_failed_on(group.status.fail_counts),
         promotable=bool(group.spec.clone and group.spec.clone.promotable),
         why=why,
         members=tuple(rows),
@@ -194,6 +200,7 @@ def _inline(member: Target, group: ResourceGroup) -> ResourceStatus:
         maintenance=bool(member.template.meta.maintenance or group.spec.meta.maintenance),
         blocked=False,
         failures=status.failures if status is not None else 0,
+        failed_on=(),
         promotable=False,
         why="",
         members=(),

@@ -60,6 +60,8 @@ class ResourceStatus:
     maintenance: bool
     blocked: bool
     failures: int
+    failed_on: tuple[str, ...]
+    """The nodes that have counted failures, where the status says which."""
     promotable: bool
     why: str
     members: tuple[ResourceStatus, ...]

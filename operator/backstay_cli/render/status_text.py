@@ -192,7 +192,9 @@ def _marks(row: ResourceStatus, paint: Paint) -> str:
     if row.blocked and row.role != "Blocked":
         marks.append(paint.bad("blocked"))
     if row.failures and row.kind == "resource":
-        marks.append(paint.warn(f"failures: {score_text(row.failures)}"))
+        elsewhere = set(row.failed_on) - {place.node for place in row.active}
+        where = f" on {' '.join(row.failed_on)}" if elsewhere else ""
+        marks.append(paint.warn(f"failures: {score_text(row.failures)}{where}"))
     return f" ({', '.join(marks)})" if marks else ""
 
 

@@ -126,10 +126,8 @@ def test_a_failed_start_looks_like_one(clone: dict[str, Any]) -> None:
     )
     made.run(5)
     name = "Q:1" if clone else "Q"
-    assert told_of(made, "failed on") == [
-        *(line for line in made.story if line.startswith("Transition") and "failed on" in line),
-        f"{name}: start failed on n2: exit code 5, not installed",
-    ]
+    news = [line for line in told_of(made, "failed on") if not line.startswith("Transition")]
+    assert news == [f"{name}: start failed on n2: exit code 5, not installed"]
     assert "Started on n2" not in made.story
 
 
@@ -158,3 +156,23 @@ def test_a_refresh_of_what_runs_tells_of_no_stop_and_no_start() -> None:
     news = [line for line in made.story[before:] if not line.startswith("Transition")]
     assert news == []
     assert [len(made.where("Q"))] == [3]
+
+
+def test_a_move_to_a_node_where_the_start_fails_is_refused_with_the_cause() -> None:
+    made = cluster_with({})
+    made.resources.clear()
+    plain = definition({}).model_dump(by_alias=True, exclude_none=True)
+    del plain["spec"]["clone"]
+    made.add(HAResource.parse(plain))
+    made.run(5)
+    (home,) = made.where("Q")
+    target = next(name for name in made.nodes if name != home)
+    made.outcome = lambda node, action: (
+        5 if node.name == target and action.verb == "start" else action.target_rc
+    )
+    made.request("Q", {"id": "x", "type": "move", "node": target})
+    made.run(10)
+    (ack,) = made.acks("Q")
+    assert ack.state == "Refused"
+    assert ack.message.endswith(f"start failed on {target}: exit code 5, not installed")
+    assert made.where("Q") != [target]
