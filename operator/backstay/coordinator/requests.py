@@ -16,8 +16,8 @@ from backstay.api.node import HANode, NodeRequest
 from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck, ResourceRequest
 from backstay.coordinator.membership import Membership
-from backstay.ocf.agentspec import AgentSpec, AgentSpecError
 from backstay.coordinator.placement_tracker import Places
+from backstay.ocf.agentspec import AgentSpec, AgentSpecError
 from backstay.state.assemble import Objects
 from backstay.state.claims import ObjectRef, ref_of
 from backstay.state.constraint import Location
