@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstay_kube import kinds
+from simulation.setting import CLUSTER
 
 if TYPE_CHECKING:
     from simulation.administrator import Administrator
@@ -89,11 +90,8 @@ def _wrong_of_host(world: World, host: Host, node: dict[str, Any] | None) -> lis
     """What its HANode says and the truth are compared; who has left has none, nor a plan, and runs nothing."""
     name, runs = host.name, sorted(host.active)
     if name in world.left:
-        rest = [
-            f"the {kind.name} of {name}"
-            for kind in (kinds.HANODE, kinds.HANODEPLAN)
-            if world.read(kind, name)
-        ]
+        ours = [kind for kind in (kinds.HANODE, kinds.HANODEPLAN) if _is_ours(world, kind, name)]
+        rest = [f"the {kind.name} of {name}" for kind in ours]
         return [
             f"{name} has left, and {one} is there"
             for one in rest + ([f"what it runs ({runs})"] if runs else [])
@@ -107,6 +105,12 @@ def _wrong_of_host(world: World, host: Host, node: dict[str, Any] | None) -> lis
     if host.up and state != told:
         return [f"{name} is told to be {state}, and is {told}"]
     return []
+
+
+def _is_ours(world: World, kind: kinds.Kind, name: str) -> bool:
+    """Whether there is one of our cluster. What a rival left that was deleted with members in it is told as a stray, not removed."""
+    obj = world.read(kind, name)
+    return obj is not None and obj["spec"].get("cluster") == CLUSTER
 
 
 def _is_wanted(obj: dict[str, Any]) -> bool:
