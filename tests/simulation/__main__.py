@@ -28,12 +28,18 @@ def main() -> int:
     parser.add_argument(
         "--try", action="append", default=[], dest="kinds", help="only this kind of fault (may be repeated)"
     )
+    parser.add_argument(
+        "--no-probes", action="store_true", help="enableStartupProbes: false, whatever a seed draws"
+    )
     options = parser.parse_args()
     began = time.monotonic()
     single = options.seed is not None
     seeds = [options.seed] if single else list(range(options.first, options.first + options.seeds))
+    overrides = {"probes": False} if options.no_probes else {}
     results: list[Result] = []
-    for result in run_all(seeds, processes=options.processes, talk=options.talk, faults=options.kinds):
+    for result in run_all(
+        seeds, processes=options.processes, talk=options.talk, faults=options.kinds, overrides=overrides
+    ):
         results.append(result)
         if single or not result.good:
             tell(result, whole=single)

@@ -46,11 +46,13 @@ class Setting:
     """`switch`: one device for all. `pair`: two, each enough by itself. `levels`: a switch for each of two power supplies, both needed,
     and a management board behind them. `none`."""
     dog: Dog | None = None
+    probes: bool = True
+    """enableStartupProbes: without them only histories say what runs."""
 
     @property
     def words(self) -> str:
         dog = f", watchdog {self.dog.deadline_ms} ms/{self.dog.timeout_s} s" if self.dog is not None else ""
-        return f"{self.hosts} hosts, {self.policy}, fencing by {self.fencing}{dog}"
+        return f"{self.hosts} hosts, {self.policy}, fencing by {self.fencing}{dog}{'' if self.probes else ', no probes'}"
 
     @property
     def needs_quorum(self) -> bool:
@@ -75,4 +77,5 @@ def draw(dice: random.Random) -> Setting:
     policy = dice.choice([*["stop"] * 6, "freeze", "demote", "fence", "ignore", "ignore"])
     fencing = dice.choice([*["switch"] * 5, "pair", "levels", "levels", "none", *["dog"] * 3, "both"])
     dog = Dog(dice.choice([3000, 4000]), dice.choice([1, 1, 2])) if fencing in ("dog", "both") else None
-    return Setting(hosts, policy, {"dog": "none", "both": "switch"}.get(fencing, fencing), dog)
+    probes = dice.random() < 0.8
+    return Setting(hosts, policy, {"dog": "none", "both": "switch"}.get(fencing, fencing), dog, probes)

@@ -58,6 +58,7 @@ class World:
             "stonithEnabled": True,
             "clusterRecheckInterval": "20s",
             "noQuorumPolicy": setting.policy,
+            "enableStartupProbes": setting.probes,
         }
         self.letters_lost = 0.0
         self.letters_delay_s = 0.003
