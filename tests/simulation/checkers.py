@@ -177,7 +177,11 @@ class Checkers:
             self.violation("who falls silent with most others is left alone", target.name)
         if world.setting.policy == "fence" and not self._votes(target.name, HEARD_S).quorate:
             return
-        healthy = target.up and not target.frozen and now > target.trouble_until + TROUBLE_PASSES_S
+        # Of whom a device said that it is off, and who renews, is fenced for good.
+        judged = target.boot_id in world.power.misjudged
+        healthy = (
+            target.up and not target.frozen and not judged and now > target.trouble_until + TROUBLE_PASSES_S
+        )
         if healthy and order.target in self._up and not self._broken.get(target.name):
             self.violation("a healthy host is not fenced", f"{target.name} by {executor.name}")
 

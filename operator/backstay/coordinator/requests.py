@@ -219,6 +219,7 @@ class RequestDesk:
             return
         members = _members(item, objects)
         nodes = [request.node] if request.node else sorted(objects.plans)
+        probes = objects.cluster.spec.properties.enable_startup_probes
         orders = 0
         for node in nodes:
             plan = objects.plans.get(node)
@@ -226,7 +227,7 @@ class RequestDesk:
                 continue
             for member in (name for one in members for name in _names_on(plan, one)):
                 if request.type == "refresh" or _has_failures(plan, member, request.operation):
-                    self._add_chore(key, node, _cleanup(member, request), now)
+                    self._add_chore(key, node, _cleanup(member, request, probes=probes), now)
                     orders += 1
         if orders:
             self._answer(key, "Accepted", f"cleaning up on {orders} place(s)", wall)
@@ -431,8 +432,10 @@ def _has_failures(plan: HANodePlan, resource: str, operation: str | None) -> boo
     return bool(failed) or bad
 
 
-def _cleanup(resource: str, request: ResourceRequest) -> PlanAction:
-    verb: Literal["cleanup", "forget"] = "cleanup" if request.operation else "forget"
+def _cleanup(resource: str, request: ResourceRequest, *, probes: bool) -> PlanAction:
+    """Without probes nobody would find out what runs once its history is forgotten: then only failures are (here Pacemaker takes
+    what runs for stopped, and starts it elsewhere)."""
+    verb: Literal["cleanup", "forget"] = "cleanup" if request.operation or not probes else "forget"
     return PlanAction(
         id="", verb=verb, resource=resource, cleanup_operation=request.operation or "", timeout_ms=20_000
     )
