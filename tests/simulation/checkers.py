@@ -67,6 +67,8 @@ class Checkers:
         self.recovered_s = 0.0
         self.counts: Counter[str] = Counter()
         self.groups: dict[str, list[str]] = {}
+        self.clones: set[str] = set()
+        """Resources of which each host may run one instance."""
         self.calm = False
         """Only what no healthy host need notice is done."""
         self._touched: set[str] = set()
@@ -237,8 +239,9 @@ class Checkers:
         self._check_overlap(host, order)
         if verb is Verb.START:
             world.story(f"{host.name} starts {resource} ({order.id})")
-            self._check_alone(host, order)
-            self._check_proof(host, order)
+            if resource not in self.clones:
+                self._check_alone(host, order)
+                self._check_proof(host, order)
             self._check_order(host, resource)
             self._check_storm(resource)
             self._check_counted(host, resource)

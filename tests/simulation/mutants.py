@@ -448,6 +448,11 @@ def begun_without_record() -> None:
     recording._NEEDS_RECORD = ()
 
 
+def instances_by_number() -> None:
+    """A node keeps an instance of an anonymous clone under the number that one scheduling gave it."""
+    orders.ActionWriter._name_on_node = lambda _self, action: action.resource or ""  # type: ignore[method-assign]
+
+
 MUTANTS = (
     Mutant("no wait for death", no_wait_for_death, ("freeze", "isolate", "crash"), (ALONE, PROOF)),
     Mutant(
@@ -522,6 +527,7 @@ MUTANTS = (
         (4,),
         setting={**PLAIN, "hosts": 5},
     ),
+    Mutant("instances by number", instances_by_number, ("crash", "people"), (RECOVERS,), (0, 3, 6)),
 )
 
 

@@ -70,7 +70,10 @@ def what_is_wrong(world: World, administrator: Administrator) -> list[str]:
     nodes = {obj["metadata"]["name"]: obj for obj in world.read_all(kinds.HANODE)}
     places = {name: _places(world, name) for name in sorted(wanted)}
     for name, where in places.items():
-        if len(where) != 1:
+        if name in world.checkers.clones:
+            missing = [one for one in _able(world, nodes) if one not in where]
+            wrong += [f"{name} runs on {where or 'nothing'}, and not on {missing}"] if missing else []
+        elif len(where) != 1:
             wrong.append(f"{name} runs on {where or 'nothing'}")
     for group in sorted({one for one in wanted.values() if one}):
         if len({tuple(places[name]) for name, of in wanted.items() if of == group}) != 1:
@@ -84,6 +87,19 @@ def what_is_wrong(world: World, administrator: Administrator) -> list[str]:
         wrong += _wrong_of_host(world, host, nodes.get(host.name))
     wrong += [f"no answer to {one}" for one in administrator.unanswered()]
     return wrong
+
+
+def _able(world: World, nodes: dict[str, dict[str, Any]]) -> list[str]:
+    """Hosts that are to run an instance of a clone."""
+    specs = {name: node["spec"] for name, node in nodes.items()}
+    return [
+        host.name
+        for host in world.hosts.values()
+        if host.up
+        and host.name not in world.left
+        and host.name in specs
+        and not (specs[host.name].get("standby") or specs[host.name].get("shutdown"))
+    ]
 
 
 def _wrong_of_host(world: World, host: Host, node: dict[str, Any] | None) -> list[str]:

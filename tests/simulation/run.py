@@ -15,11 +15,13 @@ from simulation.operator import use_virtual_time
 from simulation.recovery import recover
 from simulation.setting import draw
 from simulation.settling import leave
-from simulation.world import LogLines, World, group, resource
+from simulation.world import EVERYWHERE, LogLines, World, clone, group, resource
 
 BOOT_S = 6.0
 DEPARTS_EVERY = 4
 """Seeds: one in so many ends with an uninstallation."""
+CLONES_EVERY = 3
+"""Seeds: one in so many has a clone that runs on every host."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ def run_seed(
     administrator = Administrator(world, random.Random(f"{seed}/administrator"))
     adversary = Adversary(world, administrator, random.Random(f"{seed}/adversary"), faults=faults)
     world.story(f"seed {seed}: {setting.words}; faults: {', '.join(adversary.temperament)}")
-    set_up(world)
+    set_up(world, clones=seed % CLONES_EVERY == 0)
     world.run(BOOT_S)
     for pause in adversary.chaos(dice.uniform(30.0, 60.0)):
         world.run(pause)
@@ -105,10 +107,13 @@ def unplug(world: World, administrator: Administrator, name: str) -> None:
     administrator.gone = name
 
 
-def set_up(world: World) -> None:
+def set_up(world: World, *, clones: bool) -> None:
     """Hosts, and something of each kind to run."""
     world.set_up()
     world.wanted = [resource("vip", requires="quorum", interval="3s"), resource("db")]
+    if clones:
+        world.wanted.append(clone(EVERYWHERE))
+        world.checkers.clones.add(EVERYWHERE)
     for manifest in (*world.wanted, group("web", ["fs", "ip", "www"])):
         world.apply(manifest)
     world.checkers.groups["web"] = ["fs", "ip", "www"]

@@ -253,6 +253,17 @@ def resource(name: str, *, requires: str = "fencing", interval: str = "5s", **me
     }
 
 
+EVERYWHERE = "every"
+"""The clone of the seeds that have one."""
+
+
+def clone(name: str, **meta: Any) -> dict[str, Any]:
+    """The manifest of an anonymous clone: one instance on each host."""
+    made = resource(name, **meta)
+    made["spec"]["clone"] = {}
+    return made
+
+
 def template(*, requires: str = "fencing", interval: str = "5s", **meta: Any) -> dict[str, Any]:
     return {
         "agent": DUMMY,

@@ -214,6 +214,10 @@ class RequestDesk:
         wall: float,
     ) -> None:
         id_ = item.resource_id
+        if request.type == "move" and item.spec.clone is not None:
+            hint = f"keep it off a node instead: kubectl ha resource ban {id_} NODE"
+            self._answer(key, "Refused", f"a clone runs on several nodes and cannot be moved; {hint}", wall)
+            return
         if request.type == "move":
             self._take_move(key, request, id_, objects, active, now, wall)
             return
