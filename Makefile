@@ -24,7 +24,8 @@ help:
 	@echo "make model   search the model of lease and takeover with spin"
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
-	@echo "make faults  FAULTS=200 random faults in a row on namespace hosts, checked from outside (an hour); SEED=1: the same again"
+	@echo "make faults  FAULTS=200 random faults in a row on namespace hosts, checked from outside (an hour); SEED=1: the same again;"
+	@echo "             KINDS=all: also what is done to Kubernetes objects; KINDS=objects: only that"
 	@echo "make bench-faults  crash, cut and freeze of a host beside Pacemaker; hops of a takeover with fence device and watchdog (30 minutes)"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "                     API=real: Backstay's on a real kube-apiserver (8 minutes)"
@@ -96,7 +97,7 @@ soak: venv
 # The table goes into the page only when nothing was found.
 faults: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --tests
-	@PYTHONPATH=tests $(BIN)/python -m faults --faults $(or $(FAULTS),200) --seed $(or $(SEED),1) $(if $(MARKDOWN),--markdown $(MARKDOWN))
+	@PYTHONPATH=tests $(BIN)/python -m faults --faults $(or $(FAULTS),200) --seed $(or $(SEED),1) $(if $(KINDS),--kinds $(KINDS)) $(if $(MARKDOWN),--markdown $(MARKDOWN))
 
 test-cluster: venv
 	@$(BIN)/python -m backstay_sandbox.controlplane.binaries --prepare

@@ -23,10 +23,11 @@ from bench.failover.report import write_generated
 from faults.bed import bed
 from faults.report import summary, table
 from faults.run import Run
-from faults.schedule import TRIED, Kind, schedule
+from faults.schedule import OF_OBJECTS, TRIED, Kind, schedule
 from harness.quiet import tell_what_happened
 
 NAME = "faults"
+SETS = {"hosts": TRIED, "objects": OF_OBJECTS, "all": frozenset(Kind)}
 
 
 def main() -> int:
@@ -41,6 +42,9 @@ def main() -> int:
         action="append",
         type=Kind,
         help="only this kind of fault (may be repeated): " + ", ".join(Kind),
+    )
+    parser.add_argument(
+        "--kinds", choices=sorted(SETS), default="hosts", help="which of them (default: %(default)s)"
     )
     parser.add_argument("--name", default=NAME, help="of the sandbox (default: %(default)s)")
     parser.add_argument("--markdown", type=Path, help="put the table between the marks in that page, too")
@@ -69,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     with bed(options.name, tell=tell, progress=lambda step: print(f"- {step}", flush=True)) as done:
         with done.lookout:
             done.go(
-                schedule(options.seed, options.faults, options.kind or TRIED),
+                schedule(options.seed, options.faults, options.kind or SETS[options.kinds]),
                 until=began + 60 * options.minutes,
             )
         if done.problems:
