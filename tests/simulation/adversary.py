@@ -34,7 +34,7 @@ RHO = 0.004
 BELONGING, OBJECTS, READING = (
     frozenset(kinds_of(one)) for one in (BelongingFaults, ObjectFaults, ReadingFaults)
 )
-UNMENDED = BELONGING | OBJECTS
+UNMENDED = BELONGING | {"object_held"}
 """Kinds that a seed does not draw by itself yet."""
 CALM = OBJECTS | READING | {"rival"}
 """Kinds that no healthy host need notice: nothing may be stopped for them but what they strike themselves."""
