@@ -19,6 +19,7 @@ import yaml
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 
+from backstay.numerals import whole
 from backstay_kube.errors import ApiError, ApiUnavailable, error_of
 from backstay_kube.kinds import Kind
 from backstay_kube.token_file import SERVICE_ACCOUNT_TOKEN, TokenFile, runs_in_pod, token_file_of
@@ -364,5 +365,5 @@ def _status_error(response: Any, text: str, what: str) -> ApiError:
     message = status.get("message") or text[:200] or f"HTTP {code}"
     error = error_of(code, f"{what}: {message}", str(status.get("reason", "")))
     asked = str(response.response.headers.get("Retry-After", ""))
-    error.retry_after_s = float(asked) if asked.isdigit() else 0.0
+    error.retry_after_s = float(whole(asked) or 0)
     return error

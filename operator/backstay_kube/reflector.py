@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 
+from backstay.numerals import whole
 from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError, ApiGone, ApiNotFound
 from backstay_kube.kinds import Kind
@@ -68,7 +69,7 @@ class Reflector:
         self._namespace = namespace
         self._field_selector = field_selector
         self._label_selector = label_selector
-        self._on_change = on_change or (lambda _type, _obj, _before: None)
+        self._on_change = _contained(on_change) if on_change else _nothing
         self._on_heard = on_heard or (lambda _now, _sent: None)
         self._on_rewind = on_rewind
         self._relist_s = relist_s
@@ -150,7 +151,7 @@ class Reflector:
             field_selector=self._field_selector,
         )
         fresh = {_key(obj): obj for obj in listed.items}
-        as_of = int(listed.resource_version) if listed.resource_version.isdigit() else 0
+        as_of = whole(listed.resource_version) or 0
         went_back = self._is_past(fresh.values(), as_of, seen)
         past = went_back or anew
         if went_back:
@@ -228,6 +229,22 @@ class Reflector:
         self._on_change(type_, obj, present)
 
 
+def _nothing(_type: str, _obj: Obj, _before: Obj | None) -> None:
+    pass
+
+
+def _contained(on_change: OnChange) -> OnChange:
+    """The callback, which one object that it cannot work with must not keep from the objects after it."""
+
+    def call(type_: str, obj: Obj, before: Obj | None) -> None:
+        try:
+            on_change(type_, obj, before)
+        except Exception:  # the outermost frame for one object
+            log.exception("cannot take in %s", (obj.get("metadata") or {}).get("name"))
+
+    return call
+
+
 def _key(obj: Obj) -> Key:
     metadata = obj["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
@@ -236,4 +253,4 @@ def _key(obj: Obj) -> Key:
 def _version(obj: Obj) -> int:
     """Resource versions of one collection compare as integers (a guarantee since Kubernetes 1.35)."""
     text = str(obj["metadata"].get("resourceVersion", "0"))
-    return int(text) if text.isdigit() else 0
+    return whole(text) or 0

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
@@ -20,9 +21,11 @@ from backstay.coordinator import (
     LetIn,
     Orders,
     Picture,
+    Quarantine,
     StoryItem,
     Tale,
     View,
+    error_of_trial,
     reason_lines,
     summary_lines,
     with_why,
@@ -55,6 +58,10 @@ log = logging.getLogger(__name__)
 MEMBERS_EVERY_S = 5.0
 DOUBT_PAUSE_S = 0.1
 PATH_TIMEOUT_S = 2.0
+AFTER_FAILURE_S = 1.0
+STEP_PAUSE_S = 0.05
+"""After a step that raised; twice as long after each further one in a row."""
+STEP_PAUSE_MAX_S = 10.0
 NO_REASONS: Mapping[str, str] = {}
 
 
@@ -67,6 +74,14 @@ class Thought:
     """Plans to be written."""
     why: Mapping[str, str]
     took_s: float
+
+
+class StepFailed(Exception):
+    """A step of the core raised: nothing of it is carried out, and what was decided before stays in force."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(f"{one.kind} {one.name}: {one.message}" for one in problems))
+        self.problems = problems
 
 
 Think = Callable[[Callable[[], Thought]], Awaitable[Thought]]
@@ -138,6 +153,9 @@ class ClusterTask:
         self._wanted_grants: Kept[Grants] = Kept()
         self._known_epoch: Kept[int] = Kept()
         self._why: Kept[Mapping[str, str]] = Kept()
+        self._quarantine = Quarantine()
+        self._failed_steps = 0
+        """In a row."""
 
     def wake(self) -> None:
         """Something changed."""
@@ -152,10 +170,10 @@ class ClusterTask:
         await self._world.read_everything()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._elector.run(self._woken.set))
-                group.create_task(self._publisher.run())
-                group.create_task(self._events.run())
-                group.create_task(self._history.run())
+                group.create_task(self._kept_up("election", lambda: self._elector.run(self._woken.set)))
+                group.create_task(self._kept_up("statuses", self._publisher.run))
+                group.create_task(self._kept_up("events", self._events.run))
+                group.create_task(self._kept_up("transitions", self._history.run))
                 group.create_task(self._loop())
         finally:
             self._scenes.hide(self.name)
@@ -166,6 +184,16 @@ class ClusterTask:
         if self._world.is_complete:
             return True
         return self._term is not None and not self._world.unread(time.monotonic())
+
+    async def _kept_up(self, part: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run one part for ever: what it raises for one object is logged and counted, and it starts again."""
+        while True:
+            try:
+                await run()
+            except Exception:  # the outermost loop of this part
+                log.exception("%s failed; going on", part, extra={"cluster": self.name})
+                self._metrics.failed(self.name, part)
+            await asyncio.sleep(random.uniform(0.5, 1.0) * AFTER_FAILURE_S)
 
     async def _loop(self) -> None:
         while True:
@@ -185,6 +213,11 @@ class ClusterTask:
                     # No answer in time is an outage like any other: the next round tries again.
                     log.warning("cannot do a DC's work: %r", error, extra={"cluster": self.name})
                     pause = 0.2
+                except StepFailed as error:
+                    pause = self._step_failed(error)
+                except Exception:  # the outermost loop: one object must not end the DC
+                    log.exception("a round of the DC failed; going on", extra={"cluster": self.name})
+                    self._metrics.failed(self.name, "round")
             elif self._term is not None:
                 log.warning(
                     "no longer DC", extra={"cluster": self.name, "epoch": self._term.coordinator.epoch}
@@ -197,6 +230,19 @@ class ClusterTask:
                     await self._woken.wait()
             except TimeoutError:
                 continue
+
+    def _step_failed(self, error: StepFailed) -> float:
+        """Keep the former decisions, tell whose fault it is, and begin a new term, since this one's memory may be half
+        written. Seconds until then: longer from failure to failure."""
+        log.error("a step of the DC failed: %s", error, exc_info=error, extra={"cluster": self.name})
+        self._metrics.failed(self.name, "step")
+        for problem in error.problems:
+            ref = ObjectRef(problem.kind, problem.namespace, problem.name)
+            self._tell_item(StoryItem(tale=Tale.PROBLEM, message=problem.message, subject=ref, warning=True))
+        self._metrics.quarantined(self.name, self._quarantine.problems)
+        self._term = None
+        self._failed_steps += 1
+        return float(min(STEP_PAUSE_MAX_S, STEP_PAUSE_S * 2 ** min(self._failed_steps - 1, 10)))
 
     def _cluster(self) -> HACluster | None:
         return next((one for one in self._world.clusters() if one.metadata.name == self.name), None)
@@ -339,6 +385,8 @@ class ClusterTask:
         if orders.needs_list:
             await self._world.read_leases()
             orders.wake_in = 0.01
+        unreadable = [*unreadable, *self._quarantine.problems]
+        self._metrics.quarantined(self.name, self._quarantine.problems)
         scene = self._scene(term, thought, objects, unreadable)
         self._tell(term, orders, scene, careful, unreadable, thought.took_s * 1000)
         self._publisher.show(scene)
@@ -348,11 +396,22 @@ class ClusterTask:
     def _thought(self, term: Term, view: View) -> Thought:
         """Touches nothing but the term, and what is never changed in place: the loop goes on meanwhile."""
         started = time.perf_counter()
-        orders = term.coordinator.step(view)
-        took_s = time.perf_counter() - started
-        return Thought(
-            orders, due=term.driver.due(orders.plans), why=self._reasons(orders.picture), took_s=took_s
-        )
+
+        def trial(objects: Objects) -> Exception | None:
+            return error_of_trial(view, objects, self._heard)
+
+        admitted = self._quarantine.admit(view.objects, trial, view.now)
+        try:
+            orders = term.coordinator.step(replace(view, objects=admitted))
+            took_s = time.perf_counter() - started
+            thought = Thought(
+                orders, due=term.driver.due(orders.plans), why=self._reasons(orders.picture), took_s=took_s
+            )
+        except Exception as error:  # whatever it is, the cluster goes on
+            raise StepFailed(self._quarantine.examine(admitted, trial, error, view.now)) from error
+        self._quarantine.passed(admitted)
+        self._failed_steps = 0
+        return thought
 
     def _measure(self, orders: Orders, scene: Scene, seconds: float, *, now: float) -> None:
         """Count what happened at `now`, and show what is; the rendering is done when somebody scrapes."""

@@ -14,12 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from backstay.coordinator import Finished, Orders, Run, StoryItem, Tale
 from backstay.coordinator.trigger import Cause
+from backstay.state.assemble_problem import Problem
 from backstay.transition.graph import ActionKind
 
 VERSION = version("backstay")
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _FAILOVER_SECONDS = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0, 180.0)
 _FAILOVERS = (Cause.NODE_LOST, Cause.FAILURE)
+PARTS = ("step", "round", "election", "statuses", "events", "transitions")
 PHASES = ("detect", "decide", "fence", "stop", "start")
 
 
@@ -82,9 +84,23 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self._failures = Counter(
+            "backstay_step_failures",
+            "Errors of Backstay's own in the DC's work, by the part that failed; `step`: nothing was decided, and what was decided "
+            "before stayed in force.",
+            ["cluster", "part"],
+            registry=registry,
+        )
+        self._quarantine = Gauge(
+            "backstay_quarantined_objects",
+            "1 for each object that the DC cannot work with: it is held back, and everything else goes on.",
+            ["cluster", "kind", "namespace", "name"],
+            registry=registry,
+        )
         self._moved: set[str] = set()
         """Clusters of which something moved since their last transition ended."""
         self._configured: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        self._kept_out: dict[str, set[tuple[str, str, str]]] = {}
 
     def _histogram(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, ["cluster"], buckets=_SECONDS, registry=self.registry)
@@ -98,11 +114,28 @@ class Metrics:
         self._dc_changes.labels(cluster).inc()
         self._is_dc.labels(cluster).set(1)
         self._rewinds.labels(cluster)
+        for part in PARTS:
+            self._failures.labels(cluster, part)
+
+    def failed(self, cluster: str, part: str) -> None:
+        """An error of our own in one of PARTS."""
+        self._failures.labels(cluster, part).inc()
+
+    def quarantined(self, cluster: str, problems: Iterable[Problem]) -> None:
+        """The objects that are in quarantine now; no others."""
+        wanted = {(one.kind, one.namespace, one.name) for one in problems}
+        if self._kept_out.get(cluster, set()) == wanted:
+            return
+        self._kept_out[cluster] = wanted
+        _drop(self._quarantine, lambda labels: labels["cluster"] == cluster)
+        for key in sorted(wanted):
+            self._quarantine.labels(cluster, *key).set(1)
 
     def stands(self, cluster: str) -> None:
         """This replica takes part in the cluster's election, and does not lead (any more)."""
         self._is_dc.labels(cluster).set(0)
         self._moved.discard(cluster)
+        self.quarantined(cluster, ())
 
     def forget(self, cluster: str) -> None:
         """The HACluster is gone."""
@@ -111,7 +144,7 @@ class Metrics:
         for metric in (
             *(self._dc_changes, self._is_dc, self._transition_s, self._step_s, self._schedule_s),
             *(self._moves, self._recoveries, self._transitions, self._failover_s),
-            *(self._fencings, self._nodes_lost, self._rewinds),
+            *(self._fencings, self._nodes_lost, self._rewinds, self._failures, self._quarantine),
         ):
             _drop(metric, lambda labels: labels["cluster"] == cluster)
 

@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from backstay.api import Resource
+from backstay.api import HANodePlan, Resource
+from backstay.numerals import shortened
 from backstay.state.assemble_problem import Problem
 from backstay_kube.client import Obj
 
 R = TypeVar("R", bound=Resource)
 
+MESSAGE_MAX = 1024
 KEPT_MAX = 20_000
 """Objects of a kind, those that are gone by now among them."""
 LISTS: Mapping[str, Callable[[Obj], object]] = {
@@ -50,16 +52,49 @@ class Reader:
         """Fields of a later version are passed over: during an upgrade the definitions may be newer than this program."""
         uid = str(obj["metadata"].get("uid", ""))
         before = self._last.get(uid) if uid else None
+        item: R | ValidationError
         try:
             item = model.model_validate(_with_known(obj, before) if before else obj, extra="ignore")
         except ValidationError as error:
+            item = _in_spite_of_status(model, obj, error)
+        except (AttributeError, TypeError, ValueError):
+            item = _as_it_came(model, obj)  # not even a list where one belongs: nothing to compare with
+        if isinstance(item, ValidationError):
             self._last.pop(uid, None)
-            return _problem(model, obj, error)
+            return _problem(model, obj, item)
         if len(self._last) > KEPT_MAX:
             self._last.clear()
         if uid:
             self._last[uid] = _Read(obj, item)
         return item
+
+
+def _as_it_came(model: type[R], obj: Obj) -> R | ValidationError:
+    try:
+        return model.model_validate(obj, extra="ignore")
+    except ValidationError as error:
+        return _in_spite_of_status(model, obj, error)
+
+
+def _in_spite_of_status(model: type[R], obj: Obj, error: ValidationError) -> R | ValidationError:
+    """The object without those parts of its status that cannot be read: the DC writes them again. A plan's status is the node's
+    own word, of which nothing may be left out."""
+    if model is HANodePlan:
+        return error
+    paths = [one["loc"] for one in error.errors(include_input=False, include_url=False)]
+    if any(len(path) < 1 or path[0] != "status" for path in paths):
+        return error
+    status = obj.get("status")
+    bad = {path[1] for path in paths if len(path) > 1}
+    rest = (
+        {name: value for name, value in status.items() if name not in bad}
+        if isinstance(status, Mapping)
+        else {}
+    )
+    try:
+        return model.model_validate({**obj, "status": rest if bad else {}}, extra="ignore")
+    except ValidationError:
+        return error
 
 
 def _with_known(obj: Obj, before: _Read) -> Obj:
@@ -92,14 +127,14 @@ def _known_item(new: Obj, known: tuple[Obj, object] | None) -> object:
 
 
 def _problem(model: type[Resource], obj: Obj, error: ValidationError) -> Problem:
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
+    first = error.errors(include_input=False, include_url=False)[0]
+    path = shortened(".".join(str(part) for part in first["loc"]))
     metadata = obj["metadata"]
     return Problem(
         kind=model.info.kind,
         namespace=metadata.get("namespace", ""),
         name=metadata["name"],
         code="Invalid",
-        message=f"{path}: {first['msg']}",
+        message=f"{path}: {first['msg']}"[:MESSAGE_MAX],
         field=path,
     )

@@ -50,6 +50,7 @@ from backstay_operator.validation import (
     key_of,
     problems_by_object,
     stray_status,
+    unread_status,
     valid_condition,
 )
 
@@ -167,6 +168,10 @@ def statuses_of_few(scene: Scene) -> Iterator[Written]:
         yield _written(device, device_status(scene, device))
     for one in scene.strays:
         yield _written(one.node, stray_status(one, now=scene.now))
+    for unread in scene.objects.unread:
+        metadata = unread.metadata
+        status = unread_status(unread, now=scene.now)
+        yield Written(unread.kind, metadata.namespace or "", metadata.name, status)
 
 
 def statuses_of_many(scene: Scene) -> Iterator[Written]:

@@ -15,6 +15,7 @@ from backstay.api import Condition, HANode, HAResource, Resource, ResourceGroup
 from backstay.api.quantities import timestamp
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
+from backstay.state.placeholder import Unread
 from backstay.verify import listed
 
 MESSAGE_MAX = 1024
@@ -25,7 +26,7 @@ Key = tuple[str, str, str]
 
 
 def condition(
-    item: Resource,
+    item: Resource | Unread,
     old: Iterable[Condition],
     *,
     type_: str,
@@ -126,6 +127,21 @@ def cautious(objects: Objects, unreadable: Iterable[Problem]) -> Objects:
     properties = cluster.spec.properties.model_copy(update={"stop_orphan_resources": False})
     spec = cluster.spec.model_copy(update={"properties": properties})
     return replace(objects, cluster=cluster.model_copy(update={"spec": spec}))
+
+
+# -- objects that cannot be read
+
+
+def unread_status(one: Unread, *, now: float) -> Status:
+    """It takes part in nothing, and why."""
+    types = ("Ready", "Valid")
+    reason, message = one.problem.code, one.problem.message
+    return {
+        "conditions": [
+            condition(one, one.conditions, type_=type_, ok=False, reason=reason, message=message, now=now)
+            for type_ in types
+        ]
+    }
 
 
 # -- nodes that are none

@@ -44,6 +44,7 @@ from backstay_kube.errors import ApiError
 from backstay_kube.kinds import Kind
 from backstay_kube.reflector import Reflector
 from backstay_operator.reading import Reader
+from backstay_operator.unreadable import is_object, legible_cluster, with_placeholders
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,9 @@ class World:
         """By cluster: the highest that was ever seen, also in a past that is no more."""
         self._rewound = asyncio.Event()
         self._clusters: Kept[list[HACluster]] = Kept()
+        self._last_clusters: dict[str, HACluster] = {}
+        """The last version of each that could be read."""
+        self._problems_of_clusters: dict[str, list[Problem]] = {}
         self._nodes_of: dict[str, Kept[list[str]]] = {}
         self._objects_of: dict[str, Kept[tuple[Objects, list[Problem]]]] = {}
         self._parsed: dict[tuple[Kind, str, str], Resource | Problem] = {}
@@ -146,6 +150,9 @@ class World:
 
     def accept(self, kind: Kind, obj: Obj) -> None:
         """Take the answer to a write of ours: the object as it stands now."""
+        if not is_object(obj):
+            log.warning("not an object: a %s without a name", kind.name)
+            return
         copy = self._copies[kind]
         before = copy.get(obj["metadata"]["name"], obj["metadata"].get("namespace", ""))
         if copy.accept(obj):
@@ -324,8 +331,21 @@ class World:
         return self._clusters.of(self.tokens, self._find_clusters)
 
     def _find_clusters(self) -> list[HACluster]:
-        found = self.parsed(kinds.HACLUSTER, HACluster)
+        found = [self._read_cluster(obj) for obj in self.raw(kinds.HACLUSTER)]
         return sorted(found, key=lambda one: (one.metadata.creation_timestamp or "", one.metadata.name))
+
+    def _read_cluster(self, obj: Obj) -> HACluster:
+        """What cannot be read of an HACluster must not end its DC: the last version that could be read counts, or, where this
+        replica has seen none, what is left without the fields at fault."""
+        name = obj["metadata"]["name"]
+        item = self._parse(kinds.HACLUSTER, HACluster, obj)
+        self._problems_of_clusters[name] = [item] if isinstance(item, Problem) else []
+        if isinstance(item, Problem):
+            last = self._last_clusters.get(name)
+            same = last is not None and last.metadata.uid == obj["metadata"].get("uid")
+            return last if last is not None and same else legible_cluster(obj)
+        self._last_clusters[name] = item
+        return item
 
     def nodes_of(self, cluster: HACluster) -> list[str]:
         """Names of the Kubernetes Nodes that belong to the cluster: an older cluster's claim wins."""
@@ -400,7 +420,13 @@ class World:
             plans=plans,
             node_labels=labels,
         )
-        return objects, problems
+        problems = [one for one in problems if self._concerns_cluster(cluster, one)]
+        problems += self._problems_of_clusters.get(cluster.metadata.name, [])
+        return with_placeholders(objects, problems, self.get), problems
+
+    def _concerns_cluster(self, cluster: HACluster, problem: Problem) -> bool:
+        """Whether the DC of this cluster tells it: it is about an object in a namespace of its own, or in none."""
+        return not problem.namespace or self.owns_namespace(cluster, problem.namespace)
 
 
 def node_lease(obj: Obj) -> NodeLease:
@@ -447,7 +473,8 @@ def _concerns(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -
 
 
 def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
-    return obj["metadata"].get("labels") or {}
+    labels = obj["metadata"].get("labels")
+    return labels if isinstance(labels, Mapping) else {}
 
 
 def _matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:

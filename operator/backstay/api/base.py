@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
 
+from backstay.api.limits import Limits, bound
 from backstay.api.quantities import Timestamp
 
 GROUP = "ha.backstay.io"
@@ -20,11 +22,19 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 
 class Model(BaseModel):
-    """Base of all specs and statuses: camelCase aliases, nothing unknown."""
+    """Base of all specs and statuses: camelCase aliases, nothing unknown, nothing without a maximum."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", validate_default=True
     )
+    limits: ClassVar[Limits] = Limits()
+    """Of fields that name none of their own."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        bound(schema, cls.limits)
+        return schema
 
     def wire(self) -> dict[str, Any]:
         """The JSON form: camelCase, without what is None."""
@@ -48,7 +58,13 @@ class Metadata(BaseModel):
     finalizers: list[str] = Field(default_factory=list)
 
 
-class Condition(Model):
+class StatusModel(Model):
+    """Base of statuses, which list nodes and resources and quote messages."""
+
+    limits: ClassVar[Limits] = Limits(text=32_768, items=4096, pairs=1024)
+
+
+class Condition(StatusModel):
     """metav1.Condition."""
 
     type: str

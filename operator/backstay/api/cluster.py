@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from backstay.api.base import Column, Condition, KindInfo, Model, Resource, cel, rules
+from backstay.api.base import Column, Condition, KindInfo, Model, Resource, StatusModel, cel, rules
 from backstay.api.quantities import Duration, Score, Timestamp
 from backstay.api.resource import (
     ConditionalMeta,
@@ -53,13 +53,13 @@ class ClusterProperties(Model):
         default="15min", description="Look again at least so often: time-based rules, failure timeouts."
     )
     batch_limit: int = Field(
-        default=0, ge=0, description="Actions in flight in the cluster; 0 means automatic."
+        default=0, ge=0, le=100_000, description="Actions in flight in the cluster; 0 means automatic."
     )
     node_action_limit: int = Field(
-        default=0, ge=0, description="Actions in flight on a node; 0 means twice the cores."
+        default=0, ge=0, le=100_000, description="Actions in flight on a node; 0 means twice the cores."
     )
     migration_limit: int = Field(
-        default=-1, ge=-1, description="Live migrations at a time on a node; -1: no limit."
+        default=-1, ge=-1, le=100_000, description="Live migrations at a time on a node; -1: no limit."
     )
     placement_strategy: Literal["default", "utilization", "minimal", "balanced"] = Field(
         default="default", description="How utilization counts in placement."
@@ -305,7 +305,7 @@ class HAClusterSpec(Model):
     )
 
 
-class Counts(Model):
+class Counts(StatusModel):
     """How many nodes or resources there are, by state."""
 
     total: int = 0
@@ -315,7 +315,7 @@ class Counts(Model):
     blocked: int | None = None
 
 
-class LastTransition(Model):
+class LastTransition(StatusModel):
     """The newest transition."""
 
     number: int
@@ -324,7 +324,7 @@ class LastTransition(Model):
     time: Timestamp | None = None
 
 
-class HAClusterStatus(Model):
+class HAClusterStatus(StatusModel):
     """Written by the DC."""
 
     epoch: int = Field(default=0, description="Fencing token: rises with every new DC, never goes back.")

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from backstay.api.base import Column, Condition, KindInfo, Model, Resource, cel, rules
+from backstay.api.base import Column, Condition, KindInfo, Model, Resource, StatusModel, cel, rules
 from backstay.api.quantities import Score
 from backstay.api.resource import Role
 from backstay.api.rule import Rule
@@ -137,7 +137,7 @@ class HAConstraintSpec(Model):
     ticket: Ticket | None = None
 
 
-class HAConstraintStatus(Model):
+class HAConstraintStatus(StatusModel):
     """Written by the DC."""
 
     cluster: str = ""

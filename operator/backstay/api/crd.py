@@ -24,6 +24,8 @@ _KEEP = (
     "maxLength",
     "minItems",
     "maxItems",
+    "minProperties",
+    "maxProperties",
     "x-kubernetes-int-or-string",
     "x-kubernetes-validations",
     "x-kubernetes-preserve-unknown-fields",

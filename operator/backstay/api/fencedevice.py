@@ -6,7 +6,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from backstay.api.base import Column, Condition, KindInfo, Model, ParamSource, Resource, cel, rules
+from backstay.api.base import (
+    Column,
+    Condition,
+    KindInfo,
+    Model,
+    ParamSource,
+    Resource,
+    StatusModel,
+    cel,
+    rules,
+)
+from backstay.api.limits import NODES_MAX
 from backstay.api.quantities import Duration, ParamValue, Timestamp
 
 FenceAgent = Annotated[str, StringConstraints(pattern=r"^stonith:[A-Za-z0-9._-]+$", max_length=253)]
@@ -65,6 +76,7 @@ class FenceDeviceSpec(Model):
     targets: FenceTargets = Field(default_factory=FenceTargets)
     host_map: dict[str, str] = Field(
         default_factory=dict,
+        max_length=NODES_MAX,
         description="The device's own name (plug) of a node, where it differs (pcmk_host_map).",
     )
     host_check: Literal["static-list", "dynamic-list", "status", "none"] = Field(
@@ -97,7 +109,7 @@ class FenceDeviceSpec(Model):
         default=None, description="Wait a random time more, up to this in all (pcmk_delay_max)."
     )
     node_delays: dict[str, Duration] = Field(
-        default_factory=dict, description="delayBase of single targets, by node."
+        default_factory=dict, max_length=NODES_MAX, description="delayBase of single targets, by node."
     )
     action_limit: int = Field(
         default=1,
@@ -116,7 +128,7 @@ class FenceDeviceSpec(Model):
     )
 
 
-class FenceDeviceStatus(Model):
+class FenceDeviceStatus(StatusModel):
     """Written by the DC."""
 
     last_used: Timestamp | None = None

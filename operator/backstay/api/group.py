@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from backstay.api.base import Column, Condition, KindInfo, Model, Resource, cel, rules
+from backstay.api.base import Column, Condition, KindInfo, Model, Resource, StatusModel, cel, rules
 from backstay.api.resource import (
     CloneSpec,
     ConditionalMeta,
@@ -59,7 +59,7 @@ class ResourceGroupSpec(Model):
     requests: list[ResourceRequest] = Field(default_factory=list, max_length=16)
 
 
-class MemberStatus(Model):
+class MemberStatus(StatusModel):
     """State of one member."""
 
     name: str
@@ -69,7 +69,7 @@ class MemberStatus(Model):
     failures: int = 0
 
 
-class ResourceGroupStatus(Model):
+class ResourceGroupStatus(StatusModel):
     """Written by the DC."""
 
     cluster: str = ""

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from backstay.api.base import Column, Condition, KindInfo, Model, Resource
+from backstay.api.base import Column, Condition, KindInfo, Model, Resource, StatusModel
 from backstay.api.quantities import Timestamp
 from backstay.api.resource import AGENT_PATTERN, RequestAck
 
@@ -42,12 +42,14 @@ class HANodeSpec(Model):
         default=False,
         description="Stop everything here, cleanly, and disarm the watchdog (kubectl ha node stop).",
     )
-    attributes: dict[str, str] = Field(default_factory=dict, description="Node attributes, for rules.")
+    attributes: dict[str, str] = Field(
+        default_factory=dict, max_length=1024, description="Node attributes, for rules."
+    )
     utilization: dict[str, int] = Field(default_factory=dict, description="Capacities of the node.")
     requests: list[NodeRequest] = Field(default_factory=list, max_length=16)
 
 
-class FencedStatus(Model):
+class FencedStatus(StatusModel):
     """The last successful fencing."""
 
     boot_id: str = Field(default="", description="The boot that was ended by it.")
@@ -60,7 +62,7 @@ class FencedStatus(Model):
     )
 
 
-class UnfencedStatus(Model):
+class UnfencedStatus(StatusModel):
     """By which devices the node was let in, in which boot."""
 
     boot_id: str = ""
@@ -68,7 +70,7 @@ class UnfencedStatus(Model):
     time: Timestamp
 
 
-class FencingRecord(Model):
+class FencingRecord(StatusModel):
     """One fencing of this node, successful or not."""
 
     action: str
@@ -81,7 +83,7 @@ class FencingRecord(Model):
     time: Timestamp
 
 
-class HANodeStatus(Model):
+class HANodeStatus(StatusModel):
     """Written by the DC."""
 
     cluster: str = ""

@@ -12,13 +12,18 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from backstay.api.base import Column, KindInfo, Model, ParamSource, Resource, SecretKeyRef, cel, rules
+from backstay.api.base import Column, KindInfo, ParamSource, Resource, SecretKeyRef, StatusModel, cel, rules
 from backstay.api.cluster import HEARTBEAT_DEFAULT, Heartbeat
+from backstay.api.limits import NODES_MAX
 from backstay.api.quantities import ParamValue, Timestamp
 from backstay.api.resource import RequiresName
 
 OUTPUT_LIMIT = 4096
 """Bytes of an agent's output that are kept with a result."""
+
+RECORDS_MAX = 20_000
+"""Records of a kind in one plan: as many as fit into an object of etcd's 1.5 MiB."""
+NAMES_MAX = 65_536
 
 Verb = Literal[
     "start",
@@ -41,7 +46,7 @@ Verb = Literal[
 meta-data; `fence` runs a fence agent against `target`."""
 
 
-class PlanAction(Model):
+class PlanAction(StatusModel):
     """One thing to do."""
 
     id: str = Field(description="Unique over all time: EPOCH-TRANSITION-NUMBER.")
@@ -69,7 +74,7 @@ class PlanAction(Model):
     digest: str = Field(default="", description="Of the parameters, to notice a change.")
     restart_digest: str = Field(default="", description="Of the parameters whose change needs a restart.")
     cleanup_operation: str = ""
-    cleanup_interval_ms: int | None = None
+    cleanup_interval_ms: int | None = Field(default=None, ge=0)
     target: str = Field(default="", description="For fence: the node to fence.")
     fence_action: Literal["", "off", "on", "reboot", "monitor", "status"] = ""
     host_check: Literal["", "dynamic-list", "status"] = Field(
@@ -78,17 +83,17 @@ class PlanAction(Model):
     attempts: int = Field(default=1, ge=1, le=10)
 
 
-PEERS_MAX = 512
+PEERS_MAX = NODES_MAX
 
 
-class Peer(Model):
+class Peer(StatusModel):
     """Another member, and where its keeper can be asked."""
 
     name: str
     address: str
 
 
-class VouchingSpec(Model):
+class VouchingSpec(StatusModel):
     """Whom to ask for promises when the API is gone."""
 
     peers: list[Peer] = Field(default_factory=list, max_length=PEERS_MAX, description="The other members.")
@@ -96,7 +101,7 @@ class VouchingSpec(Model):
     key: SecretKeyRef = Field(description="Where the key is kept that authenticates questions and answers.")
 
 
-class WatchdogSpec(Model):
+class WatchdogSpec(StatusModel):
     """By which numbers the node shall feed its watchdog."""
 
     device: str
@@ -104,7 +109,7 @@ class WatchdogSpec(Model):
     timeout_seconds: int
 
 
-class HANodePlanSpec(Model):
+class HANodePlanSpec(StatusModel):
     """Written by the DC."""
 
     model_config = rules(
@@ -149,18 +154,18 @@ class HANodePlanSpec(Model):
     actions: list[PlanAction] = Field(default_factory=list, max_length=1024)
 
 
-class PendingOperation(Model):
+class PendingOperation(StatusModel):
     """An operation that was recorded before it ran, and has no result yet."""
 
     action_id: str
     resource: str
     verb: str
-    interval_ms: int = 0
+    interval_ms: int = Field(default=0, ge=0)
     target: str = Field(default="", description="Of a fence agent that runs: the node that it fences.")
     started: Timestamp
 
 
-class ActionResult(Model):
+class ActionResult(StatusModel):
     """What became of an action of the present spec."""
 
     id: str
@@ -173,12 +178,12 @@ class ActionResult(Model):
 OpStatus = Literal["Done", "Error", "Timeout", "NotInstalled", "NotSupported", "Cancelled", "Unknown"]
 
 
-class OperationRecord(Model):
+class OperationRecord(StatusModel):
     """The last result of one operation of one resource on this node (Pacemaker's lrm_rsc_op)."""
 
     resource: str
     operation: str
-    interval_ms: int = 0
+    interval_ms: int = Field(default=0, ge=0)
     agent: str = ""
     action_id: str = ""
     call_id: int = 0
@@ -186,7 +191,9 @@ class OperationRecord(Model):
     target_rc: int = 0
     status: OpStatus = "Done"
     reason: str = Field(default="", max_length=1024, description="The agent's own reason for a failure.")
-    output: str = Field(default="", description="Tail of the agent's output, at most 4 KiB.")
+    output: str = Field(
+        default="", max_length=2 * OUTPUT_LIMIT, description="Tail of the agent's output, at most 4 KiB."
+    )
     last_run: Timestamp | None = Field(default=None, description="When the run began whose result this is.")
     last_change: Timestamp | None = Field(default=None, description="Since when the result is what it is.")
     exec_ms: int = 0
@@ -195,21 +202,21 @@ class OperationRecord(Model):
     restart_digest: str = ""
 
 
-class Absences(Model):
+class Absences(StatusModel):
     """Resources of one agent that the node was asked for once, with a probe that found nothing: of most resources that is all that
     a node has to say, and in so few words a plan has room for tens of thousands."""
 
     agent: str
-    resources: list[str] = Field(default_factory=list)
+    resources: list[str] = Field(default_factory=list, max_length=NAMES_MAX)
 
 
-class FailureRecord(Model):
+class FailureRecord(StatusModel):
     """Failures of one operation since its last cleanup, counted by the agent that ran it."""
 
     resource: str
     operation: str
-    interval_ms: int = 0
-    count: int
+    interval_ms: int = Field(default=0, ge=0)
+    count: int = Field(ge=0)
     last_failure: Timestamp
     rc: int = 1
     status: OpStatus = "Error"
@@ -219,23 +226,23 @@ class FailureRecord(Model):
     call_id: int = 0
 
 
-class AgentMetadata(Model):
+class AgentMetadata(StatusModel):
     """Meta-data of an agent, as this node's own copy of it says."""
 
     agent: str
     rc: int = 0
     digest: str = ""
-    xml_gz: str = Field(default="", description="The XML, gzip, base64.")
+    xml_gz: str = Field(default="", max_length=512 * 1024, description="The XML, gzip, base64.")
 
 
-class Capabilities(Model):
+class Capabilities(StatusModel):
     """What this node can run."""
 
     standards: list[str] = Field(default_factory=list)
     agents: list[str] = Field(default_factory=list, max_length=2048)
 
 
-class HANodePlanStatus(Model):
+class HANodePlanStatus(StatusModel):
     """Written by the node's agent."""
 
     observed_generation: int = 0
@@ -255,11 +262,11 @@ class HANodePlanStatus(Model):
         description="Why the agent cannot record operations on its host's disk. While it is set the node begins nothing "
         "that could be left out (such an action is Refused: it was not run); it stops, watches and fences.",
     )
-    pending: list[PendingOperation] = Field(default_factory=list)
-    results: list[ActionResult] = Field(default_factory=list)
-    history: list[OperationRecord] = Field(default_factory=list)
+    pending: list[PendingOperation] = Field(default_factory=list, max_length=RECORDS_MAX)
+    results: list[ActionResult] = Field(default_factory=list, max_length=RECORDS_MAX)
+    history: list[OperationRecord] = Field(default_factory=list, max_length=RECORDS_MAX)
     absences: list[Absences] = Field(default_factory=list)
-    failures: list[FailureRecord] = Field(default_factory=list)
+    failures: list[FailureRecord] = Field(default_factory=list, max_length=RECORDS_MAX)
     metadata: list[AgentMetadata] = Field(default_factory=list, max_length=32)
     capabilities: Capabilities | None = None
 

@@ -6,13 +6,26 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from backstay.api.base import Column, Condition, KindInfo, LocalParamSource, Model, Resource, cel, rules
+from backstay.api.base import (
+    Column,
+    Condition,
+    KindInfo,
+    LocalParamSource,
+    Model,
+    Resource,
+    StatusModel,
+    cel,
+    rules,
+)
+from backstay.api.limits import NODES_MAX
 from backstay.api.quantities import Duration, ParamValue, Score, Timestamp
 from backstay.api.rule import Rule
 
 AGENT_PATTERN = r"^(ocf:[A-Za-z0-9._-]+:[A-Za-z0-9._-]+|systemd:[A-Za-z0-9@._:\\-]+|lsb:[A-Za-z0-9._-]+|service:[A-Za-z0-9@._-]+)$"
 Agent = Annotated[str, StringConstraints(pattern=AGENT_PATTERN, max_length=253)]
 ResourceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9._-]*$", max_length=128)]
+COPIES_MAX = NODES_MAX
+"""Instances of a clone."""
 OnFail = Literal["ignore", "block", "stop", "restart", "standby", "fence", "demote", "restart-container"]
 Role = Literal["Started", "Stopped", "Promoted", "Unpromoted"]
 RequiresName = Literal["nothing", "quorum", "fencing", "unfencing"]
@@ -141,19 +154,21 @@ class CloneSpec(Model):
     )
     conditional_meta: list[ConditionalMeta] = Field(default_factory=list, max_length=16)
     max: int | None = Field(
-        default=None, ge=0, description="How many copies (clone-max); default: one per node."
+        default=None, ge=0, le=COPIES_MAX, description="How many copies (clone-max); default: one per node."
     )
-    node_max: int | None = Field(default=None, ge=0, description="Copies per node (clone-node-max).")
+    node_max: int | None = Field(
+        default=None, ge=0, le=COPIES_MAX, description="Copies per node (clone-node-max)."
+    )
     min: int | None = Field(
-        default=None, ge=0, description="Copies needed by what is ordered after (clone-min)."
+        default=None, ge=0, le=COPIES_MAX, description="Copies needed by what is ordered after (clone-min)."
     )
     notify: bool | None = None
     globally_unique: bool | None = None
     ordered: bool | None = None
     interleave: bool | None = None
     promotable: bool | None = Field(default=None, description="Some of the copies are promoted.")
-    promoted_max: int | None = Field(default=None, ge=0)
-    promoted_node_max: int | None = Field(default=None, ge=0)
+    promoted_max: int | None = Field(default=None, ge=0, le=COPIES_MAX)
+    promoted_node_max: int | None = Field(default=None, ge=0, le=COPIES_MAX)
 
 
 class ResourceRequest(Model):
@@ -165,7 +180,7 @@ class ResourceRequest(Model):
     operation: str | None = Field(default=None, description="For cleanup: only this operation's failures.")
 
 
-class RequestAck(Model):
+class RequestAck(StatusModel):
     """What became of a request."""
 
     id: str
@@ -216,7 +231,7 @@ class HAResourceSpec(ResourceTemplate):
     )
 
 
-class FailCountStatus(Model):
+class FailCountStatus(StatusModel):
     """Failures of one operation on one node."""
 
     node: str
@@ -227,14 +242,14 @@ class FailCountStatus(Model):
     reason: str = ""
 
 
-class NodeRole(Model):
+class NodeRole(StatusModel):
     """Where it is active."""
 
     node: str
     role: str
 
 
-class HAResourceStatus(Model):
+class HAResourceStatus(StatusModel):
     """Written by the DC."""
 
     cluster: str = ""

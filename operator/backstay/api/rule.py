@@ -41,9 +41,11 @@ class AttributeExpression(Model):
     value_source: Literal["literal", "param", "meta"] | None = None
     start: str | None = Field(default=None, description="For dates: not before (ISO 8601).")
     end: str | None = Field(default=None, description="For dates: not after (ISO 8601).")
-    duration: dict[str, str] | None = Field(default=None, description="For dates: instead of end.")
+    duration: dict[str, str] | None = Field(
+        default=None, max_length=16, description="For dates: instead of end."
+    )
     date_spec: dict[str, str] | None = Field(
-        default=None, description="For dates: hours: '9-16', weekdays: '1-5'..."
+        default=None, max_length=16, description="For dates: hours: '9-16', weekdays: '1-5'..."
     )
     agent: AgentExpression | None = Field(default=None, description="Only this agent's resources.")
     action: ActionExpression | None = Field(default=None, description="Only this action.")

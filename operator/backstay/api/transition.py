@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from backstay.api.base import Column, KindInfo, Model, Resource
+from backstay.api.base import Column, KindInfo, Resource, StatusModel
 from backstay.api.quantities import Timestamp
 
 
-class HATransitionSpec(Model):
+class HATransitionSpec(StatusModel):
     """Fixed when it is made."""
 
     cluster: str
@@ -19,12 +19,14 @@ class HATransitionSpec(Model):
     dc: str = ""
     trigger: str = Field(default="", description="What made the DC look again.")
     input: str = Field(
-        default="", description="The cluster state, JSON, gzip, base64 (kubectl ha simulate replays it)."
+        default="",
+        max_length=1024 * 1024,
+        description="The cluster state, JSON, gzip, base64 (kubectl ha simulate replays it).",
     )
     input_dropped: str = Field(default="", description="Why there is no input.")
 
 
-class TransitionAction(Model):
+class TransitionAction(StatusModel):
     """One action and its outcome."""
 
     number: int
@@ -41,7 +43,7 @@ class TransitionAction(Model):
     reason: str = ""
 
 
-class Moment(Model):
+class Moment(StatusModel):
     """Something that led to the transition, by the clock of the DC."""
 
     time: Timestamp
@@ -49,7 +51,7 @@ class Moment(Model):
     what: str
 
 
-class HATransitionStatus(Model):
+class HATransitionStatus(StatusModel):
     """Its course."""
 
     moments: list[Moment] = Field(

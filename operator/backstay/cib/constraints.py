@@ -1,6 +1,5 @@
 """The constraints section. Tags, templates and patterns are replaced by the resources they stand for."""
 
-import re
 from collections.abc import Iterator
 from itertools import product
 
@@ -18,7 +17,7 @@ from backstay.state.constraint import (
     ResourceSet,
     TicketConstraint,
 )
-from backstay.state.pattern import filled_rule, matching
+from backstay.state.pattern import PatternError, filled_rule, matching
 from backstay.state.rule import LocationRule
 
 
@@ -72,7 +71,7 @@ class ConstraintReader:
         if pattern is not None:
             try:
                 found = list(matching(pattern, self._ids))
-            except re.error as error:
+            except PatternError as error:
                 raise CibError(str(error), element=label(element), attribute="rsc-pattern") from None
             for name, captured in found:
                 yield name, own_role, captured

@@ -8,6 +8,7 @@ the node unclean.
 from dataclasses import dataclass
 
 from backstay.cib.tree import Element
+from backstay.numerals import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def _true(text: str | None) -> bool:
     """Old states say true or online; new ones give the time since when, 0 for not."""
     if text is None:
         return False
-    if text.isdigit():
-        return int(text) > 0
+    since = whole(text)
+    if since is not None:
+        return since > 0
     return text.lower() in ("true", "online", "yes", "on")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from backstay.cib.tree import Element, label, parsed, read, required
 from backstay.cib.values import date, duration_ms, integer
+from backstay.numerals import whole
 from backstay.state.choices import OpStatus
 from backstay.state.history import OpRecord
 from backstay.state.resource import Agent
@@ -59,14 +60,16 @@ def record_of(element: Element) -> OpRecord:
 def date_or_number(text: str) -> float | None:
     """Epoch seconds; 0 means "unknown"."""
     word = text.strip()
-    seconds = float(word) if word.isdigit() else date(word)
+    number = whole(word)
+    seconds = float(number) if number is not None else date(word)
     return seconds or None
 
 
 def _interval(element: Element) -> int:
     text = element.get("interval") or "0"
-    if text.isdigit():
-        return int(text)  # recorded intervals are milliseconds already
+    milliseconds = whole(text)
+    if milliseconds is not None:
+        return milliseconds  # recorded intervals are milliseconds already
     return parsed(text, duration_ms, element=label(element), attribute="interval")
 
 

@@ -9,6 +9,7 @@ from backstay.cib.records import agent_of, date_or_number, record_of
 from backstay.cib.rules import read_sets
 from backstay.cib.tree import Element, Index, label, parsed, read, required
 from backstay.cib.values import CibError, boolean, date, integer, score
+from backstay.numerals import whole
 from backstay.state.choices import NodeKind
 from backstay.state.cluster import ClusterProperties
 from backstay.state.history import FailCount, ResourceHistory, Ticket
@@ -161,7 +162,7 @@ def _fail_counts(node: Node) -> list[FailCount]:
         interval_ms = 0
         if mark:
             operation, _, interval = operation.rpartition("_")
-            interval_ms = int(interval) if interval.isdigit() else 0
+            interval_ms = whole(interval) or 0
         else:
             resource, operation = rest, ""
         last = node.transient.get(_LAST + rest, "")
@@ -172,7 +173,7 @@ def _fail_counts(node: Node) -> list[FailCount]:
                 operation=operation,
                 interval_ms=interval_ms,
                 count=_count(value),
-                last_failure=float(last) if last.isdigit() and last != "0" else None,
+                last_failure=float(whole(last) or 0) or None,
             )
         )
     return found

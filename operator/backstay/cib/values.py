@@ -5,6 +5,7 @@ import re
 from enum import Enum
 from typing import TypeVar
 
+from backstay.numerals import signed
 from backstay.state.choices import Role
 from backstay.state.score import INFINITY, clamp
 
@@ -47,29 +48,37 @@ def score(text: str) -> int:
     if word.lower() in _SCORES:
         return _SCORES[word.lower()]
     try:
-        return clamp(int(float(word)) if "." in word else int(word))
+        number = signed(word)
+        return clamp(
+            int(float(word))
+            if number is None and "." in word
+            else number
+            if number is not None
+            else int(word)
+        )
     except (ValueError, OverflowError):
         raise CibError(f"{text!r} is not a score") from None
 
 
 def integer(text: str) -> int:
     """A whole number. Raises CibError."""
-    try:
-        return int(text.strip())
-    except ValueError:
-        if text.strip().upper().lstrip("+") == "INFINITY":
-            return INFINITY
-        raise CibError(f"{text!r} is not a number") from None
+    number = signed(text.strip())
+    if number is not None:
+        return number
+    if text.strip().upper().lstrip("+") == "INFINITY":
+        return INFINITY
+    raise CibError(f"{text!r} is not a number")
 
 
-_DURATION = re.compile(r"^\+?(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$")
+_DURATION = re.compile(r"^\+?(\d{1,18}(?:\.\d{1,18})?)\s*([a-zA-Z]*)$", re.ASCII)
 _UNIT_MS = {
     "": 1000.0, "s": 1000.0, "sec": 1000.0, "ms": 1.0, "msec": 1.0, "us": 0.001, "usec": 0.001,
     "m": 60_000.0, "min": 60_000.0, "h": 3_600_000.0, "hr": 3_600_000.0,
 }  # fmt: skip
 # Hours and seconds are understood without the T as well, as Pacemaker does; M needs it, or it means months.
 _ISO_DURATION = re.compile(
-    r"^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?$"
+    r"^P(?:(\d{1,18})Y)?(?:(\d{1,18})M)?(?:(\d{1,18})W)?(?:(\d{1,18})D)?T?(?:(\d{1,18})H)?(?:(\d{1,18})M)?(?:(\d{1,18})S)?$",
+    re.ASCII,
 )
 _ISO_SIZES_MS = (31_536_000_000, 2_592_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000)
 
@@ -93,14 +102,14 @@ def duration_ms(text: str) -> int:
 def date(text: str) -> float:
     """Epoch seconds of an ISO 8601 date (UTC unless it says otherwise) or a plain number. Raises CibError."""
     word = text.strip()
-    if re.fullmatch(r"\d{9,}(\.\d+)?", word):
+    if re.fullmatch(r"\d{9,15}(\.\d{1,9})?", word, re.ASCII):
         return float(word)
     word = re.sub(r"\s+([+-]\d\d:?\d\d|Z)$", r"\1", word)
-    ordinal = re.fullmatch(r"(\d{4})-(\d{3})(T.*)?", word)
-    if ordinal is not None:  # the day of the year
-        day = datetime.date(int(ordinal[1]), 1, 1) + datetime.timedelta(days=int(ordinal[2]) - 1)
-        word = f"{day.isoformat()}{ordinal[3] or ''}"
+    ordinal = re.fullmatch(r"(\d{4})-(\d{3})(T.*)?", word, re.ASCII)
     try:
+        if ordinal is not None:  # the day of the year
+            day = datetime.date(int(ordinal[1]), 1, 1) + datetime.timedelta(days=int(ordinal[2]) - 1)
+            word = f"{day.isoformat()}{ordinal[3] or ''}"
         parsed = datetime.datetime.fromisoformat(word)
         if parsed.tzinfo is None:
             parsed = parsed.replace(tzinfo=datetime.UTC)

@@ -3,9 +3,11 @@
 from backstay.coordinator.coordinator import Coordinator, Finished, Orders, Picture, View
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.guards import LetIn
+from backstay.coordinator.quarantine import Quarantine
 from backstay.coordinator.run import Run
 from backstay.coordinator.spared import brake_words
 from backstay.coordinator.story import StoryItem, Tale, with_why
+from backstay.coordinator.trial import error_of_trial
 from backstay.coordinator.words import placed_nodes, reason_lines, summary_lines
 
 __all__ = [
@@ -15,11 +17,13 @@ __all__ = [
     "LetIn",
     "Orders",
     "Picture",
+    "Quarantine",
     "Run",
     "StoryItem",
     "Tale",
     "View",
     "brake_words",
+    "error_of_trial",
     "placed_nodes",
     "reason_lines",
     "summary_lines",

@@ -84,6 +84,7 @@ class Gate:
             **dict.fromkeys(waiting, VERIFYING),
             **dict.fromkeys(lost, HISTORY_WENT_BACK),
             **findings.faulty,
+            **assembly.faulty,
         }
         problems = (*assembly.problems, *findings.problems)
         until = min((self._since[id_] + HOLD_NEW_S for id_ in waiting), default=now + 60.0)

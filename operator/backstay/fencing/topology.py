@@ -6,12 +6,12 @@ then name. Where entries of the topology match a node by name, those by pattern 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backstay.api import FencingLevel
 from backstay.fencing.settings import DeviceSettings
+from backstay.state.pattern import PatternError, compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def _matching(target: str, labels: Mapping[str, str], topology: Sequence[Fencing
 def _fits(pattern: str, target: str) -> bool:
     """A pattern that is no regular expression fits nothing; verification tells."""
     try:
-        return re.fullmatch(pattern, target) is not None
-    except re.error:
+        return compiled(pattern).fullmatch(target) is not None
+    except PatternError:
         return False
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
-_DURATION = re.compile(r"^\s*(\d+)\s*(ms|msec|s|sec|m|min|h|hr)?\s*$")
+_DURATION = re.compile(r"^\s*(\d{1,12})\s*(ms|msec|s|sec|m|min|h|hr)?\s*$")
 _UNIT_MS = {
     "ms": 1,
     "msec": 1,

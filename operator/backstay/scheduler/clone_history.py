@@ -7,6 +7,7 @@ surplus instance, which will be stopped. Histories of unknown resources become o
 
 from collections.abc import Callable, Iterator
 
+from backstay.numerals import whole
 from backstay.scheduler.situation import Kind, NodeView, Resource, Situation
 from backstay.scheduler.verdicts import is_plain_absence
 from backstay.state.choices import NodeKind, Requires
@@ -151,7 +152,8 @@ class _Claims:
         """One more instance than configured, which was found running."""
         number = len(clone.children)
         if clone.meta.raw.globally_unique:
-            number = int(history.resource.rpartition(":")[2] or number)
+            told = whole(history.resource.rpartition(":")[2])
+            number = number if told is None else told
         child = _copy(clone.children[0], clone, number)
         clone.children.append(child)
         for one in _family(child):
@@ -194,4 +196,4 @@ def tells(situation: Situation, node: NodeView) -> bool:
 def base_of(name: str) -> str:
     """An instance's name without its number."""
     head, colon, number = name.rpartition(":")
-    return head if colon and number.isdigit() else name
+    return head if colon and whole(number) is not None else name

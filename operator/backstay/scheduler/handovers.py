@@ -15,6 +15,7 @@ A target counts as having it only if its history knows the resource (else it is 
 and transition numbers tell what is newer between nodes; call ids only count on one node.
 """
 
+from backstay.numerals import whole
 from backstay.scheduler.situation import Activity, Handover, NodeView, Resource, Situation
 from backstay.scheduler.verdicts import absence
 from backstay.state.choices import OnFail, OpStatus, Role
@@ -133,4 +134,5 @@ def _is_newer(record: OpRecord, than: OpRecord) -> bool:
 def _transition(record: OpRecord) -> tuple[int, str] | None:
     """The number of the transition that ran an operation, and the identity of who counts."""
     parts = record.transition_key.split(":")
-    return (int(parts[1]), parts[3]) if len(parts) == 4 and parts[1].isdigit() else None
+    number = whole(parts[1]) if len(parts) == 4 else None
+    return None if number is None else (number, parts[3])

@@ -1,5 +1,6 @@
 """Node health: attributes named `#health-...` lower a node's score, or raise it, by the cluster's strategy."""
 
+from backstay.numerals import signed
 from backstay.scheduler.situation import NodeView, Situation
 from backstay.state.choices import HealthStrategy
 from backstay.state.score import INFINITY, add
@@ -42,10 +43,7 @@ def _value(value: str, colours: dict[str, int]) -> int:
     word = value.strip().lower()
     if word in colours:
         return colours[word]
-    try:
-        return int(word)
-    except ValueError:
-        return 0
+    return signed(word) or 0
 
 
 def mark_health(situation: Situation) -> None:

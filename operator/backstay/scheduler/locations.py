@@ -7,6 +7,7 @@ group and for its first member: the others follow it. For a clone they count for
 
 from collections.abc import Iterable
 
+from backstay.numerals import attribute_score
 from backstay.scheduler.contributions import Journal, Reason
 from backstay.scheduler.failures import FailureLedger
 from backstay.scheduler.health import health_scores
@@ -154,13 +155,7 @@ def _rule_score(score: int, attribute: str | None, node: NodeView) -> int:
     value = node.node.attribute(attribute)
     if value is None:
         return -INFINITY
-    word = value.strip().upper().lstrip("+")
-    if word in ("INFINITY", "-INFINITY"):
-        return INFINITY if word == "INFINITY" else -INFINITY
-    try:
-        return max(-INFINITY, min(INFINITY, int(float(word))))
-    except ValueError:
-        return 0
+    return attribute_score(value) or 0
 
 
 def _opt_out(scores: Scores, resources: Iterable[Resource], opted_in: set[tuple[Resource, int]]) -> None:

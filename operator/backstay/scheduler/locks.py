@@ -5,6 +5,7 @@ devices. A lock is recorded in the node's history when the node goes; it ends wh
 limit, that long after the shutdown began. A node that must be cut off did not shut down cleanly: it locks nothing.
 """
 
+from backstay.numerals import whole
 from backstay.scheduler.actions import Act
 from backstay.scheduler.contributions import Reason
 from backstay.scheduler.locations import Scores
@@ -99,4 +100,4 @@ def _has_run_out(situation: Situation, activity: Activity) -> bool:
 def _shutdown_began(node: NodeView) -> float | None:
     """The time that a node gave when it asked to leave."""
     text = node.node.transient.get("shutdown", "")
-    return float(text) if text.isdigit() and text != "0" else None
+    return float(whole(text) or 0) or None

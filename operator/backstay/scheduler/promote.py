@@ -7,6 +7,7 @@ promoted instances has its say once more. It may make a node the last choice, bu
 (-1) an instance is never promoted.
 """
 
+from backstay.numerals import attribute_score
 from backstay.scheduler.assign import Assigner
 from backstay.scheduler.colocations import Link
 from backstay.scheduler.contributions import Entry, Reason
@@ -42,7 +43,7 @@ def _attribute(assigner: Assigner, leaf: Resource, node: NodeView) -> int | None
     for name in names:
         value = node.node.attribute(f"master-{name}")
         if value is not None:
-            return _score(value)
+            return attribute_score(value)
     return None
 
 
@@ -62,16 +63,6 @@ def _keeps_role(child: Resource) -> bool:
     """Whether it is promoted, and nobody is to change that."""
     leaf = next(child.leaves())
     return not leaf.managed and leaf.role is Role.PROMOTED
-
-
-def _score(text: str) -> int | None:
-    word = text.strip().upper().lstrip("+")
-    if word in ("INFINITY", "-INFINITY"):
-        return INFINITY if word == "INFINITY" else -INFINITY
-    try:
-        return int(word)
-    except ValueError:
-        return None
 
 
 def add_wishes(assigner: Assigner, clone: Resource) -> None:

@@ -8,6 +8,7 @@ business. Bundles are refused by leaving them out (the caller lists them as unsu
 import re
 from dataclasses import dataclass, replace
 
+from backstay.numerals import whole
 from backstay.scheduler.situation import Effective, Kind, NodeView, Resource, Situation
 from backstay.state.choices import MultipleActive, NodeKind, Requires
 from backstay.state.cluster import ClusterState
@@ -58,8 +59,11 @@ def every(situation: Situation) -> list[Resource]:
 
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:
     """A sort key under which node2 comes before node10."""
+    parts = [part for part in re.split(r"([0-9]+)", name) if part]
+    numbers = [whole(part) for part in parts]
     return tuple(
-        (0, int(part)) if part.isdigit() else (1, part.lower()) for part in re.split(r"(\d+)", name) if part
+        (0, number) if number is not None else (1, part.lower())
+        for part, number in zip(parts, numbers, strict=True)
     )
 
 

@@ -42,6 +42,7 @@ from backstay.state.constraint import Constraint
 from backstay.state.history import Ticket
 from backstay.state.kept import Kept, Same
 from backstay.state.node import UNFENCED, Node
+from backstay.state.placeholder import Key, Unread
 from backstay.state.reach import Reach, reach_of
 from backstay.state.resource import MetaSet, Operation, OperationSet, Primitive, ResourceMeta, primitives_of
 from backstay.state.seniority import position_of, seniority
@@ -82,6 +83,10 @@ class Objects:
     devices: tuple[FenceDevice, ...] = ()
     plans: Mapping[str, HANodePlan] = field(default_factory=dict)
     node_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unreadable: frozenset[Key] = frozenset()
+    """HAResources and ResourceGroups that are here as placeholders: they are held back, with what depends on them."""
+    unread: tuple[Unread, ...] = ()
+    """Other objects that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,8 @@ class Assembly:
     index: ResourceIndex
     requires: Mapping[str, Requires]
     """Effective `requires` of each primitive."""
+    faulty: Mapping[str, str] = field(default_factory=dict)
+    """Primitives that must not be started, and the code of what is wrong with their definition."""
 
 
 def assemble(
@@ -162,7 +169,16 @@ def assemble(
         problems=(*index.problems, *constraint_problems, *settings.problems),
         index=index,
         requires=requires,
+        faulty={**_unreadable(index, objects.unreadable), **index.faulty},
     )
+
+
+def _unreadable(index: ResourceIndex, keys: frozenset[Key]) -> dict[str, str]:
+    """Primitives of unreadable objects: a group's members are its own."""
+    if not keys:
+        return {}
+    ids = {id_ for id_, ref in index.objects.items() if (ref.kind, ref.namespace, ref.name) in keys}
+    return {id_: "Invalid" for id_ in index.templates if id_ in ids or index.group_of.get(id_) in ids}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from backstay.api import HAConstraint
@@ -47,7 +46,7 @@ def constraints_of(
             found += _Reader(item, index).read()
         except _Unresolved as error:
             problems.append(_problem(item, error.code, str(error), error.field))
-        except (ValueError, re.error) as error:
+        except ValueError as error:
             problems.append(_problem(item, "Invalid", str(error), "spec"))
     return tuple(found), tuple(problems)
 

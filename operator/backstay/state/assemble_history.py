@@ -94,19 +94,27 @@ def _of_node(node: str, plan: HANodePlan, let_go: frozenset[str]) -> tuple[Resou
         ResourceHistory(
             resource=resource,
             node=node,
-            agent=Agent.parse(agents[resource]) if agents.get(resource) else None,
+            agent=_agent(agents.get(resource, "")),
             operations=_as_operations(by_resource[resource]),
         )
         for resource in by_resource
     ]
     for absences in plan.status.absences:
-        agent = Agent.parse(absences.agent) if absences.agent else None
+        agent = _agent(absences.agent)
         found += [
             ResourceHistory(resource=name, node=node, agent=agent, operations=_FOUND_NOTHING)
             for name in absences.resources
             if name not in by_resource
         ]
     return tuple(sorted(found, key=lambda one: one.resource))
+
+
+def _agent(text: str) -> Agent | None:
+    """None for what is no agent: the node may have written anything, and its history counts all the same."""
+    try:
+        return Agent.parse(text)
+    except ValueError:
+        return None
 
 
 def _as_operations(records: list[OpRecord]) -> tuple[OpRecord, ...] | Absence:

@@ -26,6 +26,7 @@ from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_rules import rule_of
 from backstay.state.choices import MultipleActive, OnFail, Requires, Role
 from backstay.state.claims import ObjectRef, claimant_of, clone_ids, holders, ref_of
+from backstay.state.placeholder import UNREADABLE_AGENT
 from backstay.state.reach import Reach
 from backstay.state.resource import (
     Agent,
@@ -63,6 +64,8 @@ class ResourceIndex:
     """Primitive id -> what it was written as."""
     primitives: Mapping[str, Primitive]
     """By id: those whose template has no fault."""
+    faulty: Mapping[str, str]
+    """Primitive id -> code of what is wrong with its definition, its group's or its clone's. It must not be started."""
     reach: Reach = field(default_factory=Reach)
 
     @staticmethod
@@ -141,6 +144,7 @@ class _Builder:
         self._templates: dict[str, ResourceTemplate] = {}
         self._positions: dict[str, int] = {}
         self._by_name: dict[tuple[str, str], HAResource] = {}
+        self._faulty: dict[str, str] = {}
 
     def _claim(self, id_: str, ref: ObjectRef) -> bool:
         """Take an id; False, with a problem, when another object holds it, or this one has taken it already."""
@@ -268,7 +272,20 @@ class _Builder:
             templates=self._templates,
             primitives=self._primitives,
             reach=self._reach,
+            faulty=self._faulty_primitives(),
         )
+
+    def _faulty_primitives(self) -> dict[str, str]:
+        """What is wrong with a group is wrong with each of its members."""
+        inherited = {
+            id_: self._faulty[group] for id_, group in self._group_of.items() if group in self._faulty
+        }
+        return {**inherited, **{id_: code for id_, code in self._faulty.items() if id_ in self._templates}}
+
+    def _fault(self, id_: str, code: str, message: str, *, field: str) -> None:
+        """A problem for which the primitive or group `id_` is held back."""
+        self._problem(self._objects[id_], code, message, field=field)
+        self._faulty.setdefault(id_, code)
 
     def _primitive(self, id_: str, template: ResourceTemplate) -> Primitive:
         self._templates[id_] = template
@@ -276,7 +293,11 @@ class _Builder:
         known = before.primitives.get(id_) if before and before.templates.get(id_) is template else None
         if known is None:
             faults = len(self._problems)
-            known = self._made_of(id_, template)
+            try:
+                known = self._made_of(id_, template)
+            except (ValueError, OverflowError) as error:
+                self._fault(id_, "Invalid", f"{id_!r}: {error}", field="spec")
+                known = Primitive(id=id_, agent=_agent_of(template))
             if len(self._problems) > faults:
                 return known
         self._primitives[id_] = known
@@ -301,7 +322,7 @@ class _Builder:
                 "meta_sets": conditional_meta(template.conditional_meta, id_),
             }
         except ValueError as error:
-            self._problem(self._objects[id_], "InvalidRule", f"a rule of {id_!r}: {error}", field="spec")
+            self._fault(id_, "InvalidRule", f"a rule of {id_!r}: {error}", field="spec")
             return {"param_sets": (), "meta_sets": ()}
 
     def _conditional_meta(
@@ -310,12 +331,8 @@ class _Builder:
         try:
             return conditional_meta(specs, id_)
         except ValueError as error:
-            self._problem(
-                self._objects[owner or id_],
-                "InvalidRule",
-                f"a rule of {id_!r}: {error}",
-                field="spec.conditionalMeta",
-            )
+            message = f"a rule of {id_!r}: {error}"
+            self._fault(owner or id_, "InvalidRule", message, field="spec.conditionalMeta")
             return ()
 
     def _cloned(self, resource: Primitive | Group, clone: CloneSpec | None) -> Resource:
@@ -341,6 +358,13 @@ class _Builder:
             meta=meta.over(own),
             meta_sets=self._conditional_meta(clone.conditional_meta, id_, owner=resource.id),
         )
+
+
+def _agent_of(template: ResourceTemplate) -> Agent:
+    try:
+        return Agent.parse(template.agent)
+    except ValueError:
+        return Agent.parse(UNREADABLE_AGENT)
 
 
 def conditional_params(specs: Iterable[ConditionalParams], owner: str) -> tuple[AttributeSet, ...]:

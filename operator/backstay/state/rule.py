@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 
 from backstay.state.choices import Comparison, DateOperation, Role, ValueSource, ValueType
 
+DURATION_UNITS = ("years", "months", "weeks", "days", "hours", "minutes", "seconds")
+DATE_FIELDS = (
+    "seconds", "minutes", "hours", "monthdays", "weekdays", "yeardays", "months", "weeks", "years", "weekyears",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeExpression:

@@ -4,11 +4,14 @@ A fact that is missing makes comparisons with it false (except `ne` and `not_def
 Values that do not parse as the wanted type are compared as strings.
 """
 
+import calendar
 import datetime
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from backstay.numerals import signed, whole
 from backstay.state.choices import Comparison, DateOperation, ValueSource, ValueType
 from backstay.state.resource import Agent
 from backstay.state.rule import (
@@ -126,15 +129,15 @@ def compare(left: str, right: str, *, value_type: ValueType | None) -> int:
     return (pair[0] > pair[1]) - (pair[0] < pair[1])
 
 
-_INTEGER = re.compile(r"\s*([+-]?\d+)")
-_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+_INTEGER = re.compile(r"\s*([+-]?\d+)", re.ASCII)
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
 
 
 def _integers(left: str, right: str) -> tuple[float, float] | None:
     found_left, found_right = _INTEGER.match(left), _INTEGER.match(right)
     if found_left is None or found_right is None:
         return None
-    return float(int(found_left[1])), float(int(found_right[1]))
+    return signed(found_left[1]) or 0, signed(found_right[1]) or 0
 
 
 def _numbers(left: str, right: str) -> tuple[float, float] | None:
@@ -145,8 +148,8 @@ def _numbers(left: str, right: str) -> tuple[float, float] | None:
 
 
 def _sign_versions(left: str, right: str) -> int:
-    left_parts = [int(part) if part.isdigit() else 0 for part in left.split(".")]
-    right_parts = [int(part) if part.isdigit() else 0 for part in right.split(".")]
+    left_parts = [whole(part) or 0 for part in left.split(".")]
+    right_parts = [whole(part) or 0 for part in right.split(".")]
     width = max(len(left_parts), len(right_parts))
     left_parts += [0] * (width - len(left_parts))
     right_parts += [0] * (width - len(right_parts))
@@ -174,12 +177,17 @@ _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 
 
 
 def _after(start: float, duration: Mapping[str, int]) -> float:
-    date = datetime.datetime.fromtimestamp(start, tz=datetime.UTC)
-    months = date.year * 12 + date.month - 1 + duration.get("months", 0) + 12 * duration.get("years", 0)
-    year, month = divmod(months, 12)
-    last = (datetime.date(year + (month == 11), (month + 1) % 12 + 1, 1) - datetime.timedelta(days=1)).day
-    date = date.replace(year=year, month=month + 1, day=min(date.day, last))
-    return date.timestamp() + sum(duration.get(unit, 0) * size for unit, size in _SECONDS.items())
+    """Epoch seconds; infinite where the calendar, which ends with the year 9999, does not reach."""
+    seconds = sum(duration.get(unit, 0) * size for unit, size in _SECONDS.items())
+    try:
+        date = datetime.datetime.fromtimestamp(start, tz=datetime.UTC)
+        months = date.year * 12 + date.month - 1 + duration.get("months", 0) + 12 * duration.get("years", 0)
+        year, month = divmod(months, 12)
+        day = min(date.day, calendar.monthrange(year, month + 1)[1])
+        return date.replace(year=year, month=month + 1, day=day).timestamp() + float(seconds)
+    except (ValueError, OverflowError, OSError):
+        later = duration.get("months", 0) + duration.get("years", 0) > 0 or seconds > 0 or start > 0
+        return math.inf if later else -math.inf
 
 
 def _spec_holds(spec: Mapping[str, str], now: float) -> bool:
@@ -204,11 +212,13 @@ def _in_ranges(value: int, ranges: str) -> bool:
     for part in ranges.split(","):
         low, dash, high = part.strip().partition("-")
         if not dash:
-            if low.isdigit() and int(low) == value:
+            if whole(low) == value:
                 return True
             continue
-        if (not low or (low.isdigit() and int(low) <= value)) and (
-            not high or (high.isdigit() and value <= int(high))
-        ):
+        first, last = whole(low or "0"), whole(high or _NO_END)
+        if first is not None and last is not None and first <= value <= last:
             return True
     return False
+
+
+_NO_END = "9" * 9

@@ -3,7 +3,6 @@ be the one that saves the data."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from backstay.api import FenceDevice, HACluster
@@ -11,6 +10,7 @@ from backstay.fencing import complaints_about
 from backstay.ocf.agentspec import is_fence_agent
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
+from backstay.state.pattern import PatternError, compiled
 from backstay.verify.agents import AgentBook, Broken
 from backstay.verify.nearest import listed, suggestion
 
@@ -73,9 +73,9 @@ def _check_topology(objects: Objects) -> Iterator[Problem]:
                 message = f"there is no FenceDevice {device!r} in this cluster{fix}"
                 yield _cluster_problem(objects.cluster, f"{field}.devices", message)
         try:
-            re.compile(level.node_pattern or "")
-        except re.error as error:
-            message = f"{level.node_pattern!r} is no regular expression ({error}); it matches no node"
+            compiled(level.node_pattern or "")
+        except PatternError as error:
+            message = f"{error}; it matches no node"
             yield _cluster_problem(objects.cluster, f"{field}.nodePattern", message)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from backstay.numerals import signed
 from backstay.ocf import LVM, LVM_ACTIVATE
 from backstay.ocf.metadata import Metadata, Parameter
 from backstay.verify.agents import AgentBook, Broken
@@ -90,5 +91,5 @@ def _check_value(one: Written, parameter: Parameter, value: str) -> Iterator[Fin
         yield one.warning("InvalidValue", field, f"{value!r} is not one of {listed(parameter.choices)}")
     elif parameter.type == "boolean" and value.strip().lower() not in _BOOLEANS:
         yield one.warning("InvalidValue", field, f"{value!r} is neither true nor false")
-    elif parameter.type == "integer" and not value.strip().lstrip("+-").isdigit():
+    elif parameter.type == "integer" and signed(value.strip()) is None:
         yield one.warning("InvalidValue", field, f"{value!r} is not a whole number")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from backstay.api import HAConstraint
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.assemble_resources import ResourceIndex
-from backstay.state.pattern import matching
+from backstay.state.pattern import PatternError, matching
 from backstay.verify.nearest import listed, suggestion
 
 
@@ -39,7 +38,7 @@ def _check_pattern(item: HAConstraint, pattern: str, ids: Sequence[str]) -> Iter
     field = "spec.location.resourcePattern"
     try:
         found = any(matching(pattern, ids))
-    except re.error:
+    except PatternError:
         return  # assembly tells
     if not found:
         yield _problem(

@@ -54,7 +54,11 @@ class Verification:
 
 def verify(objects: Objects, book: AgentBook, *, index: ResourceIndex) -> Verification:
     """Judge all objects; `index` is what assembly made of them. Resources oldest first, of one the errors first."""
-    resources = written_resources(objects, index.objects)
+    resources = tuple(
+        one
+        for one in written_resources(objects, index.objects)
+        if (one.kind, one.namespace, one.name) not in objects.unreadable
+    )
     findings: list[Finding] = []
     for one in resources:
         findings += check_allowed(one, objects.cluster)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstay.api.quantities import INFINITY, score_text, score_value
+from backstay.api.quantities import score_text, score_value
+from backstay.numerals import INFINITY
 from backstay.scheduler import schedule
 from backstay.scheduler.transition import Change, Verb
 from backstay_cli.live_state import NodeLabels, live_assembly

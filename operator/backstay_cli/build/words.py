@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from backstay.numerals import signed
 from backstay_cli.errors import UsageError, nearest
 
 SECTIONS = ("op", "meta", "clone", "promotable")
@@ -135,7 +136,7 @@ def typed_value(name: str, field_name: str, text: str) -> Value:
         if text.lower() in _FALSE:
             return False
         raise UsageError(f"{name}={text}: it is a boolean", hint="write true or false")
-    if field_name in _INTEGER or (field_name in _SCORE and text.lstrip("+-").isdigit()):
+    if field_name in _INTEGER or (field_name in _SCORE and signed(text) is not None):
         try:
             return int(text)
         except ValueError:

@@ -16,6 +16,7 @@ from backstay.cib.importing.rules import (
     score_manifest,
     under_rules,
 )
+from backstay.numerals import whole
 from backstay.state.choices import NodeKind
 from backstay.state.cluster import ClusterProperties, ClusterState
 from backstay.state.node import Node
@@ -105,7 +106,8 @@ def _properties(properties: ClusterProperties) -> Iterator[tuple[str, Any]]:
         yield _PROPERTIES[field.name], value
     for option, value in properties.extra.items():
         if option in BY_OPTION:
-            yield BY_OPTION[option], int(value) if value.isdigit() and "nterval" not in option else value
+            number = whole(value) if "nterval" not in option else None
+            yield BY_OPTION[option], value if number is None else number
 
 
 def _conditional_operation_defaults(state: ClusterState, complain: Callable[[str], None]) -> list[Obj]:

@@ -17,6 +17,7 @@ from backstay.api.quantities import duration_text
 from backstay.cib.importing.names import Names
 from backstay.cib.importing.rules import given
 from backstay.cib.values import CibError, duration_ms
+from backstay.numerals import signed, whole
 from backstay.state.cluster import FencingLevel
 from backstay.state.resource import Primitive
 
@@ -104,7 +105,8 @@ class DeviceWriter:
             yield "delayMax", self._duration(most, primitive.id)
         limit = params.pop("pcmk_action_limit", "")
         if limit:
-            yield "actionLimit", int(limit) if limit.lstrip("-").isdecimal() else limit
+            number = signed(limit)
+            yield "actionLimit", limit if number is None else number
         if primitive.meta.priority:
             yield "priority", primitive.meta.priority
         provides = primitive.meta.extra.get("provides")
@@ -124,7 +126,7 @@ class DeviceWriter:
             if what == "timeout":
                 value = self._duration(value, primitive.id)
             elif what == "retries":
-                what, value = "attempts", int(value) if value.isdigit() else 2
+                what, value = "attempts", whole(value) or 2
             commands.setdefault(action, {})[what] = value
         monitor = next((one for one in primitive.operations if one.name == "monitor"), None)
         if monitor is not None and monitor.timeout_ms is not None:
