@@ -84,19 +84,8 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
-        self._failures = Counter(
-            "backstay_step_failures",
-            "Errors of Backstay's own in the DC's work, by the part that failed; `step`: nothing was decided, and what was decided "
-            "before stayed in force.",
-            ["cluster", "part"],
-            registry=registry,
-        )
-        self._quarantine = Gauge(
-            "backstay_quarantined_objects",
-            "1 for each object that the DC cannot work with: it is held back, and everything else goes on.",
-            ["cluster", "kind", "namespace", "name"],
-            registry=registry,
-        )
+        self._failures = _failures(registry)
+        self._quarantine = _quarantine(registry)
         self._moved: set[str] = set()
         """Clusters of which something moved since their last transition ended."""
         self._configured: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
@@ -210,6 +199,25 @@ class Metrics:
         self._moved.discard(cluster)
         for phase, seconds in phase_seconds(ended.run).items():
             self._failover_s.labels(cluster, phase).observe(seconds)
+
+
+def _failures(registry: CollectorRegistry) -> Counter:
+    return Counter(
+        "backstay_step_failures",
+        "Errors of Backstay's own in the DC's work, by the part that failed; `step`: nothing was decided, and what "
+        "was decided before stayed in force.",
+        ["cluster", "part"],
+        registry=registry,
+    )
+
+
+def _quarantine(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "backstay_quarantined_objects",
+        "1 for each object that the DC cannot work with: it is held back, and everything else goes on.",
+        ["cluster", "kind", "namespace", "name"],
+        registry=registry,
+    )
 
 
 def phase_seconds(run: Run) -> Mapping[str, float]:

@@ -169,9 +169,7 @@ def statuses_of_few(scene: Scene) -> Iterator[Written]:
     for one in scene.strays:
         yield _written(one.node, stray_status(one, now=scene.now))
     for unread in scene.objects.unread:
-        metadata = unread.metadata
-        status = unread_status(unread, now=scene.now)
-        yield Written(unread.kind, metadata.namespace or "", metadata.name, status)
+        yield Written(unread.kind, *unread.place, unread_status(unread, now=scene.now))
 
 
 def statuses_of_many(scene: Scene) -> Iterator[Written]:

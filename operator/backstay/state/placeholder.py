@@ -40,6 +40,11 @@ class Unread:
     conditions: tuple[Condition, ...]
     problem: Problem
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.metadata.namespace or "", self.metadata.name
+
 
 UNREADABLE_AGENT = "ocf:backstay:unreadable"
 """Stands for an agent that is not known. It is never run: what cannot be read is never started."""
