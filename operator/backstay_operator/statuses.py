@@ -25,7 +25,6 @@ from backstay.api import (
 from backstay.api.quantities import duration_text, score_text, timestamp
 from backstay.api.resource import RequestAck
 from backstay.coordinator import Picture, brake_words
-from backstay.coordinator.device_watch import Check
 from backstay.coordinator.dismissals import has_gone_along
 from backstay.coordinator.gate import VERIFYING
 from backstay.coordinator.membership import NodeView
@@ -40,6 +39,7 @@ from backstay.state.claims import ObjectRef, ref_of
 from backstay.state.history import FailCount
 from backstay.transition.runner import Verdict
 from backstay_operator.constraint_line import constraint_line
+from backstay_operator.device_usability import usability
 from backstay_operator.recording import recording_condition
 from backstay_operator.validation import (
     Key,
@@ -578,7 +578,7 @@ def device_status(scene: Scene, device: FenceDevice) -> Status:
         for one in scene.picture.device_checks.get(name, ())
         if one.node in scene.picture.membership.online
     ]
-    ok, reason, message = _usability(scene, checks)
+    ok, reason, message = usability(checks, online=scene.picture.membership.online)
     if problem is not None:
         ok, reason, message = False, problem.code, problem.message
     ready = _condition(device, device.status.conditions, ok=ok, reason=reason, message=message, now=scene.now)
@@ -590,13 +590,3 @@ def device_status(scene: Scene, device: FenceDevice) -> Status:
     if used is not None:
         status["lastUsed"], status["lastResult"] = timestamp(used[0]), used[1]
     return status
-
-
-def _usability(scene: Scene, checks: list[Check]) -> tuple[bool, str, str]:
-    if not scene.picture.membership.online:
-        return False, "NoExecutor", "no healthy node could run the fence agent"
-    failed = [one for one in checks if one.message]
-    if checks and len(failed) == len(checks):
-        return False, "MonitorFailed", f"checked from {failed[0].node}: {failed[0].message}"
-    message = f"cannot be reached from {' '.join(one.node for one in failed)}" if failed else ""
-    return True, "Usable", message
