@@ -83,15 +83,17 @@ demo: venv
 	@$(BIN)/python -m backstay_sandbox.demo $(if $(HOSTS),--hosts $(HOSTS)) $(if $(API),--api $(API))
 
 test-hosts-uml: venv
+	@$(BIN)/python -m backstay_sandbox.requirements --install --tests --own-kernels
 	@$(BIN)/python -m backstay_sandbox.uml --prepare
-	@BACKSTAY_UML=1 $(BIN)/pytest tests/uml
+	@BACKSTAY_UML=1 $(BIN)/pytest --must-run tests/uml
 
 # Minutes on busy hosts, then on starving ones; the outage of the API takes five minutes more.
 SOAK_MINUTES ?= 30
 soak: venv
+	@$(BIN)/python -m backstay_sandbox.requirements --install --tests --own-kernels
 	@$(BIN)/python -m backstay_sandbox.uml --prepare
 	@BACKSTAY_UML=1 BACKSTAY_OUTAGE_S=300 BACKSTAY_SOAK_S=$$(($(SOAK_MINUTES) * 60)) \
-		$(BIN)/pytest -s tests/hosts/test_busy.py tests/uml/test_uml_burden.py \
+		$(BIN)/pytest --must-run -s tests/hosts/test_busy.py tests/uml/test_uml_burden.py \
 		tests/hosts/test_restarts.py::test_outage_of_the_api_is_not_noticed
 
 # The table goes into the page only when nothing was found.
@@ -101,13 +103,13 @@ faults: venv
 
 test-cluster: venv
 	@$(BIN)/python -m backstay_sandbox.controlplane.binaries --prepare
-	@BACKSTAY_REAL_API=1 $(BIN)/pytest tests/cluster
+	@BACKSTAY_REAL_API=1 $(BIN)/pytest --must-run tests/cluster
 
 test-nodes: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --nodes
 	@PYTHONPATH=tests $(BIN)/python -m harness.helm
 	@PYTHONPATH=tests $(BIN)/python -m harness.nodes.programs --prepare
-	@BACKSTAY_NODES=1 $(BIN)/pytest tests/nodes
+	@BACKSTAY_NODES=1 $(BIN)/pytest --must-run tests/nodes
 
 # As root, these install the peers first. On a real API server there is Backstay alone.
 bench-failover: venv
@@ -120,10 +122,10 @@ else
 endif
 
 bench-faults: venv
-	@$(BIN)/python -m backstay_sandbox.requirements --install --peers
+	@$(BIN)/python -m backstay_sandbox.requirements --install --peers --tests --own-kernels
 	@PYTHONPATH=tests $(BIN)/python -m faults.peers --markdown docs/faults.md
 	@PYTHONPATH=tests $(BIN)/python -m faults.takeover --markdown docs/faults.md
-	@BACKSTAY_UML=1 BACKSTAY_FAULTS_PAGE=docs/faults.md $(BIN)/pytest tests/uml/test_uml_faults.py
+	@BACKSTAY_UML=1 BACKSTAY_FAULTS_PAGE=docs/faults.md $(BIN)/pytest --must-run tests/uml/test_uml_faults.py
 
 bench-scheduler: venv
 	@$(BIN)/python -m backstay_sandbox.requirements --install --peers

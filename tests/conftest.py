@@ -14,11 +14,21 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+from harness import must_run
 from harness.last_words import last_words
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(must_run.OPTION, action="store_true", help="an error if not one test ran")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption(must_run.OPTION):
+        config.pluginmanager.register(must_run.MustRun())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

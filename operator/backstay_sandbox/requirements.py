@@ -152,9 +152,11 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="also what benchmarks compare Backstay with")
     parser.add_argument("--tests", action="store_true", help="also what only tests use")
     parser.add_argument("--nodes", action="store_true", help="also what `make test-nodes` needs")
+    parser.add_argument("--own-kernels", action="store_true", help="also what own-kernel hosts need")
     args = parser.parse_args()
     wanted = ALL + (PEERS if args.peers else ()) + (TESTS if args.tests else ())
     wanted += (OWN_KERNELS_DEMO + NODES) if args.nodes else ()
+    wanted += OWN_KERNELS_DEMO if args.own_kernels else ()
     lacking = missing(wanted)
     if args.install and lacking:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:

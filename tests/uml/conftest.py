@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from backstay_sandbox import background, requirements
 from backstay_sandbox.options import NO_API, HostKind, SandboxOptions, VolumeOwnership
-from backstay_sandbox.uml import bed
+from backstay_sandbox.uml import bed, checkout
 from harness.hosts import SandboxUnderTest, remove_sandboxes_of_dead_runs, sandbox_name
-
-COVERED = ("tmp", "run", "dev", "proc", "sys", "mnt")
-"""Directories of the machine that a guest covers: a checkout in one of them is not there for it."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,13 +19,9 @@ def _fit_for_own_kernels() -> None:
     complaints = requirements.complaints(requirements.OWN_KERNELS_DEMO)
     if complaints:
         pytest.skip(complaints)
-    covered = [
-        path for path in (Path(__file__).resolve(), Path(sys.prefix).resolve()) if path.parts[1] in COVERED
-    ]
-    if covered:
-        pytest.skip(
-            f"own-kernel hosts: guests have a /{covered[0].parts[1]} of their own and cannot see {covered[0]}"
-        )
+    unseen = checkout.why_unseen()
+    if unseen:
+        pytest.skip(unseen)
     if os.environ.get("BACKSTAY_UML") == "1":
         bed.prepare(lambda step: print(f"- {step}", flush=True))
     elif bed.cached_bed() is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from backstay_sandbox.uml import bed
+from backstay_sandbox.uml import bed, checkout
 
 
 def main() -> None:
@@ -24,6 +24,9 @@ def main() -> None:
             print("\n".join(f"removed {name}" for name in bed.forget()) or "there was none")
             return
         if args.prepare:
+            unseen = checkout.why_unseen()
+            if unseen:
+                raise bed.BedError(unseen)
             bed.prepare(lambda step: print(f"- {step}", flush=True))
         found = bed.existing_bed()
         print(f"own-kernel hosts: kernel {found.kernel.version}, in {found.directory}")
