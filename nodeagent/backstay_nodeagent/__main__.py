@@ -16,6 +16,7 @@ import signal
 import sys
 from pathlib import Path
 
+from backstay_kube.metrics_options import add_metrics_options, complaint_of
 from backstay_nodeagent import VERSION
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         help="in a privileged pod that shares the host's processes: run resource agents in the host's namespaces",
     )
     parser.add_argument("--boot-id-file", type=Path, help="holds the id of this boot; by default one is made")
-    parser.add_argument("--metrics-port", type=int, default=0, help="serve /metrics there; 0: do not")
-    parser.add_argument("--metrics-address", default="0.0.0.0")
+    add_metrics_options(parser)
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     parser.add_argument("--debug", action="store_true")
     parser.add_argument(
@@ -48,6 +48,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parsed = parser.parse_args(argv)
     if not parsed.node and not parsed.stop_keeper:
         parser.error("--node is missing")
+    if complaint := complaint_of(parsed):
+        parser.error(complaint)
     return parsed
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 from backstay.ocf.exitcode import OpStatus
+from backstay_kube.metrics_server import Endpoint, MetricsServer
 from backstay_nodeagent import VERSION
 from backstay_nodeagent.events import Renewal
 from backstay_nodeagent.operation import Instant, Operation, Outcome
@@ -112,6 +113,8 @@ def result_of(operation: Operation, outcome: Outcome) -> str:
             return "ok" if outcome.success(operation.order) else "failed"
 
 
-def serve(metrics: AgentMetrics, port: int, address: str) -> None:
-    """GET /metrics there, for ever, in a thread. Raises OSError when the port is taken."""
-    start_http_server(port, addr=address, registry=metrics.registry)
+def serve(metrics: AgentMetrics, endpoint: Endpoint) -> MetricsServer:
+    """GET /metrics there, in a thread. Raises OSError when the port is taken, or the certificate can't be read."""
+    server = MetricsServer(lambda: generate_latest(metrics.registry), endpoint)
+    server.start()
+    return server

@@ -63,6 +63,7 @@ class Program:
             await asyncio.sleep(LOCK_PAUSE_S)
         hands = self._hands()
         urgency.die_late()
+        urgency.raise_descriptor_limit()
         log.info(
             "agent begins",
             extra={"fields": {"boot": hands.settings.boot_id, "incarnation": hands.incarnation}},
@@ -141,7 +142,7 @@ class Program:
             if self._options.host_namespaces:
                 group.create_task(self._keep_token(hands.keeper, client))
             if self._options.metrics_port:
-                group.create_task(self._expose(hands, hands.keeper))
+                group.create_task(self._expose(hands, hands.keeper, client))
 
     @staticmethod
     async def _report(feed: PlanFeed, writer: StatusWriter) -> None:
@@ -149,11 +150,12 @@ class Program:
         await feed.heard.wait()
         await writer.run()
 
-    async def _expose(self, hands: Hands, keeper: KeeperLink) -> None:
+    async def _expose(self, hands: Hands, keeper: KeeperLink, client: KubeClient) -> None:
         """Metrics, once the plan is followed. A port that is taken is told, and costs nothing but the metrics."""
         await asyncio.to_thread(_import_metrics)
         from prometheus_client import CollectorRegistry
 
+        from backstay_kube.metrics_options import endpoint_of
         from backstay_nodeagent.metrics import AgentMetrics, serve
 
         metrics, brain = AgentMetrics(CollectorRegistry()), hands.brain
@@ -169,7 +171,7 @@ class Program:
         hands.on_renewal.append(metrics.renewed)
         keeper.on_failure.append(metrics.renewal_failed)
         try:
-            serve(metrics, self._options.metrics_port, self._options.metrics_address)
+            serve(metrics, endpoint_of(self._options, client))
         except OSError as error:
             log.error(
                 "no metrics: can't listen",

@@ -25,6 +25,9 @@ STACK_BYTES = 512 * 1024
 MCL_CURRENT, MCL_FUTURE = 1, 2
 OOM_LAST, OOM_LATE = -999, -998
 OOM_ORDINARY = 0
+DESCRIPTORS_MAX = 65536
+_ordinary_descriptors: list[tuple[int, int]] = []
+"""What a child is given; empty while this process has no more than that."""
 
 
 def prefer_thread() -> str:
@@ -68,8 +71,24 @@ def die_late() -> str:
 
 
 def make_ordinary(pid: int) -> None:
-    """For a child: the OOM killer may choose it as any other process."""
+    """For a child: the OOM killer may choose it as any other process, and it has as many descriptors as ever."""
     _set_oom_score(str(pid), OOM_ORDINARY)
+    if _ordinary_descriptors:
+        with contextlib.suppress(OSError, ValueError):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, _ordinary_descriptors[-1])
+
+
+def raise_descriptor_limit() -> int:
+    """Let this process have as many descriptors as the host allows it, not the 1024 of old; returns how many.
+
+    Children are given those (make_ordinary): there are programs that take more for an invitation."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else DESCRIPTORS_MAX
+    wanted = max(soft, min(wanted, DESCRIPTORS_MAX))
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        _ordinary_descriptors.append((soft, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _set_oom_score(process: str, score: int) -> bool:

@@ -13,6 +13,7 @@ import string
 import sys
 from importlib.metadata import version
 
+from backstay_kube.metrics_options import add_metrics_options, complaint_of, endpoint_of
 from backstay_operator.logs import configure_logging
 
 log = logging.getLogger("backstay_operator")
@@ -30,8 +31,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--identity", default=socket.gethostname(), help="name of this replica's node or pod")
     parser.add_argument("--namespace", default="backstay-system", help="where the Leases are")
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
-    parser.add_argument("--metrics-port", type=int, default=0, help="serve /metrics there; 0: do not")
-    parser.add_argument("--metrics-address", default="0.0.0.0")
+    add_metrics_options(parser)
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--version", action="version", version=f"backstay-operator {version('backstay')}")
     return parser
@@ -40,6 +40,8 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     options = arguments().parse_args()
+    if complaint := complaint_of(options):
+        arguments().error(complaint)
     configure_logging(options.log_format, verbose=options.verbose)
     if options.kubeconfig:
         os.environ["KUBECONFIG"] = options.kubeconfig
@@ -51,9 +53,10 @@ def main() -> int:
 
 async def _run(options: argparse.Namespace) -> int:
     import kopf
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry, generate_latest
 
     from backstay_kube.client import KubeClient
+    from backstay_kube.metrics_server import MetricsServer
     from backstay_operator.exposition import SceneCollector
     from backstay_operator.handlers import registry_for, settings_for_milliseconds
     from backstay_operator.metrics import Metrics
@@ -62,14 +65,14 @@ async def _run(options: argparse.Namespace) -> int:
 
     metrics, scenes = Metrics(CollectorRegistry()), SceneCollector()
     metrics.registry.register(scenes)
-    if options.metrics_port:
-        start_http_server(options.metrics_port, addr=options.metrics_address, registry=metrics.registry)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with await KubeClient.connect(options.kubeconfig, field_manager="backstay-operator") as client:
         log.info("operator starts", extra={"identity": options.identity, "server": client.server})
+        if options.metrics_port:
+            MetricsServer(lambda: generate_latest(metrics.registry), endpoint_of(options, client)).start()
         world = World(client)
         replica = Replica(
             world,

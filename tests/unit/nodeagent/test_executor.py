@@ -15,6 +15,7 @@ import pytest
 
 from backstay.ocf.exitcode import OpStatus
 from backstay.ocf.metadata import parse_metadata
+from backstay_nodeagent import urgency
 from backstay_nodeagent.host_process import ProcessControl
 from backstay_nodeagent.proc_stat import start_ticks
 from unit.nodeagent.little_agents import Host
@@ -455,3 +456,16 @@ async def test_operation_that_finds_no_descriptor_in_its_time_has_not_run(host: 
     assert outcome.status is OpStatus.ERROR
     assert "can't be executed: Too many open files" in outcome.reason
     assert not (tmp_path / "calls").exists()
+
+
+async def test_agent_has_more_descriptors_than_what_it_starts(host: Host) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, limits[1]))
+    try:
+        assert urgency.raise_descriptor_limit() > 512
+        host.agent("sleep 0.3\nulimit -S -n\nexit 0")
+        outcome = await host.run()
+    finally:
+        urgency._ordinary_descriptors.clear()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert outcome.output.strip() == "512"
