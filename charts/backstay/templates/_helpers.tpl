@@ -68,3 +68,19 @@ helm. Takes root and folder. */}}
 {{ tpl ($.root.Files.Get $path) $.root }}
 {{- end }}
 {{- end }}
+
+{{/* How Prometheus scrapes an endpoint that asks for a token: with one of the Secret's, or its own. */}}
+{{- define "backstay.scrapeSecurely" -}}
+{{- $secure := .Values.monitoring.secure -}}
+scheme: https
+{{- if $secure.tokenSecret.name }}
+authorization:
+  credentials: {name: {{ $secure.tokenSecret.name | quote }}, key: {{ $secure.tokenSecret.key | quote }}}
+{{- end }}
+tlsConfig:
+  {{- with $secure.serverName }}
+  serverName: {{ . | quote }}
+  {{- end }}
+  ca:
+    secret: {name: {{ $secure.certificateSecret | quote }}, key: {{ $secure.authorityKey | quote }}}
+{{- end }}

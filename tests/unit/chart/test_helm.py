@@ -239,3 +239,58 @@ def test_notes_show_a_manifest_that_the_models_accept() -> None:
     manifest = text.split("<<EOF\n")[1].split("  EOF")[0]
     parsed = HACluster.parse(yaml.safe_load("\n".join(line[2:] for line in manifest.splitlines())))
     assert parsed.spec.node_selector == {"ha.backstay.io/member": "true"}
+
+
+SECURE = sets(
+    "monitoring.secure.enabled=true",
+    "monitoring.secure.certificateSecret=metrics-tls",
+    "monitoring.secure.tokenSecret.name=scraper",
+    "monitoring.secure.readers[0].name=prometheus",
+    "monitoring.secure.readers[0].namespace=monitoring",
+)
+
+
+@both
+def test_secure_metrics_are_https_for_reviewed_tokens_on_both_programs(helm: Helm) -> None:
+    found = documents(helm, *SECURE, *PROMETHEUS)
+    for key in (("Deployment", "backstay-operator"), ("DaemonSet", "backstay-nodeagent")):
+        pod = found[key]["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        parse = operator_arguments() if key[0] == "Deployment" else None
+        options = (
+            parse.parse_args(container["args"])
+            if parse
+            else agent_arguments(["--node=n", *container["args"]])
+        )
+        assert options.metrics_for == "reviewed"
+        assert container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+        assert container["readinessProbe"]["httpGet"]["path"] == "/healthz"
+        mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+        assert str(options.metrics_certificate).startswith(mounts["metrics-certificate"])
+        volumes = {one["name"]: one for one in pod["volumes"]}
+        assert volumes["metrics-certificate"]["secret"]["secretName"] == "metrics-tls"
+    for key, part in (
+        (("ServiceMonitor", "backstay-operator"), "endpoints"),
+        (("PodMonitor", "backstay-nodeagent"), "podMetricsEndpoints"),
+    ):
+        (endpoint,) = found[key]["spec"][part]
+        assert endpoint["scheme"] == "https"
+        assert endpoint["authorization"]["credentials"] == {"name": "scraper", "key": "token"}
+        assert endpoint["tlsConfig"]["ca"]["secret"]["name"] == "metrics-tls"
+    reviews = found["ClusterRoleBinding", "backstay-metrics-reviews"]
+    assert reviews["roleRef"]["name"] == "system:auth-delegator"
+    assert {one["name"] for one in reviews["subjects"]} == {"backstay-operator", "backstay-nodeagent"}
+    reader = found["ClusterRoleBinding", "backstay-metrics-reader"]
+    assert reader["subjects"] == [{"kind": "ServiceAccount", "name": "prometheus", "namespace": "monitoring"}]
+
+
+@both
+def test_secure_metrics_without_a_certificate_are_refused(helm: Helm) -> None:
+    ran = template(helm, *sets("monitoring.secure.enabled=true"))
+    assert ran.returncode != 0
+    assert "certificateSecret" in ran.stderr
+
+
+@both
+def test_reviews_are_not_granted_where_nobody_is_reviewed(helm: Helm) -> None:
+    assert ("ClusterRoleBinding", "backstay-metrics-reviews") not in documents(helm)
