@@ -305,7 +305,7 @@ class World:
     def _decide(self) -> None:
         if not self.api_up:
             return
-        self.tracker.read_succeeded(self.now)
+        self.tracker.read_succeeded(self.now, sent_at=self.now)
         self.judge.look(self.names, self.now)
         if self.judge.beat != self.plan_beat:
             beat = self.plan_beat = self.judge.beat
