@@ -17,7 +17,7 @@ from backstay_sandbox.process_record import kill
 from faults.checkers import GROUP_ADDRESS, SINGLE_ADDRESS
 from faults.object_injection import ObjectFaultError, ObjectInjector
 from faults.schedule import Kind
-from harness import partition
+from harness import full_disk, partition
 from harness.host_processes import AGENT, KEEPER, OPERATOR, freeze_all, signal_matching, thaw_all
 
 COMMAND_TIMEOUT_S = 30.0
@@ -68,6 +68,8 @@ class Injector:
                 self._order("node", "stop", node, "--no-wait")
             case Kind.MOVE:
                 self._order("resource", "move", ("appgroup", "ClusterIP")[number % 2], "--no-wait")
+            case Kind.DISK_FULL:
+                self._fill_disk(node)
             case Kind.VIP_DELETED:
                 self.holes.add(node)
                 self._take_address(node, GROUP_ADDRESS)
@@ -91,6 +93,9 @@ class Injector:
                 if (pid := self._pid(node)) is not None:
                     thaw_all(pid)
                 self.frozen.discard(node)
+            case Kind.DISK_FULL:
+                if (pid := self._pid(node)) is not None:
+                    full_disk.clear(pid)
             case Kind.STANDBY:
                 self._order("node", "unstandby", node, "--no-wait")
             case Kind.NODE_STOP:
@@ -101,6 +106,14 @@ class Injector:
         for one in self.layout.nodes:
             self._ask("heal", one)
             self._ask("boot", one)
+
+    def _fill_disk(self, node: str) -> None:
+        if (pid := self._pid(node)) is None:
+            raise FaultError(f"{node} is off")
+        try:
+            full_disk.fill(pid)
+        except full_disk.FullDiskError as error:
+            raise FaultError(str(error)) from None
 
     @staticmethod
     def _of_objects(step: Callable[[Kind, str], bool], kind: Kind, node: str) -> bool:

@@ -36,6 +36,7 @@ class Kind(enum.StrEnum):
     STANDBY = "standby"
     NODE_STOP = "node stopped"
     MOVE = "resource moved"
+    DISK_FULL = "disk of a host full"
     NODE_RELABELLED = "Node relabelled"
     NODE_DELETED = "Node deleted"
     NODE_DELETED_AND_DEAD = "Node deleted, then a power cut"
@@ -101,6 +102,7 @@ LASTING = frozenset(
         Kind.OPERATOR_FROZEN,
         Kind.STANDBY,
         Kind.NODE_STOP,
+        Kind.DISK_FULL,
         Kind.NODE_RELABELLED,
         Kind.NODE_DELETED,
         Kind.NODE_DELETED_AND_DEAD,
