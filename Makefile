@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test simulate simulate-mutants model test-hosts-uml test-cluster test-nodes demo soak faults bench-faults bench-failover bench-idle bench-scheduler bench-scale clean
+.PHONY: help venv system lint crds test conformance simulate simulate-mutants model test-hosts-uml test-cluster test-nodes demo soak faults bench-faults bench-failover bench-idle bench-scheduler bench-scale clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -12,6 +12,7 @@ help:
 	@echo "             HOSTS=uml: on hosts with kernels of their own, with the tutorial's LVM"
 	@echo "             API=real: against a real kube-apiserver, with the chart's rights"
 	@echo "make test    lint, types, import contracts, unit, scheduler, conformance and host tests"
+	@echo "make conformance    the scheduler suite, every edited case, the differential test"
 	@echo "make test-hosts-uml  the tests on hosts with kernels of their own (obtains what they need, once)"
 	@echo "make test-cluster    the tests on a real kube-apiserver: BACKSTAY_TEST_KUBECONFIG, envtest's, or one built here, once (Go 1.26)"
 	@echo "make test-nodes      the tests on real nodes: kubelet and containerd on hosts with kernels of their own, the chart installed"
@@ -58,6 +59,9 @@ lint: $(VENV)/.ready
 	$(BIN)/python tools/generate_crds.py --check
 	$(BIN)/python tools/generate_chart.py --check
 	$(BIN)/python tools/tidy.py
+
+conformance: $(VENV)/.ready
+	@BACKSTAY_CONFORMANCE=all $(BIN)/pytest tests/conformance
 
 test: venv lint
 	@$(BIN)/python -m backstay_sandbox.requirements --install --tests || echo "tests that need it will skip"

@@ -42,6 +42,21 @@ VERSION_DIFFERENCES = (
 )
 
 
+_RENAMED_OPTIONS = {
+    "fencing-enabled": "stonith-enabled",
+    "fencing-action": "stonith-action",
+    "fencing-timeout": "stonith-timeout",
+    "fencing-watchdog-timeout": "stonith-watchdog-timeout",
+}
+
+
+def for_older_version(cib: str) -> str:
+    """The CIB with options under the names that the older version knows."""
+    for new, old in _RENAMED_OPTIONS.items():
+        cib = cib.replace(f'"{new}"', f'"{old}"')
+    return cib
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Lines by section, whitespace squeezed."""

@@ -16,12 +16,22 @@ from backstay.cib import parse_cib
 from backstay.cib.values import date
 from backstay.simulate import simulate
 
-_BESIDE = Path(__file__).resolve().parents[3] / "shared" / "cts"
+_SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 def suite_folder() -> Path | None:
     """Where the suite is; None if it is not here."""
-    folder = Path(os.environ.get("PACEMAKER_CTS") or _BESIDE)
+    return _folder("PACEMAKER_CTS", "cts")
+
+
+def edited_folder() -> Path | None:
+    """Where the edited cases are, found by PACEMAKER_CTS_MUTATED or beside the suite; None if they
+    are not here. Their judge is the suite's."""
+    return None if suite_folder() is None else _folder("PACEMAKER_CTS_MUTATED", "cts-mutated")
+
+
+def _folder(variable: str, name: str) -> Path | None:
+    folder = Path(os.environ.get(variable) or _SHARED / name)
     return folder if (folder / "tests.json").is_file() else None
 
 
@@ -49,11 +59,23 @@ def _run(_cmd: str, _timeout: float, **case: Any) -> tuple[int, str, float]:
 
 def judged(folder: Path, tier: int) -> list[dict[str, Any]]:
     """One row per case of the tier: which columns agree. A case that raises is a bug and fails the caller."""
-    judge = load_judge(folder)
     tiers = json.loads((folder / "tiers.json").read_text())
+    return judged_cases(folder, [case for case in cases_of(folder) if tiers.get(case["name"]) == tier])
+
+
+def cases_of(folder: Path) -> list[dict[str, Any]]:
+    """Every case, in the suite's order."""
+    found: list[dict[str, Any]] = json.loads((folder / "tests.json").read_text())
+    return found
+
+
+def judged_cases(folder: Path, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same for some cases of a folder."""
+    home = suite_folder()
+    assert home is not None
+    judge = load_judge(home)
     options = types.SimpleNamespace(
         suite=str(folder), xml=None, oracle=False, cmd="-", timeout=60, verbose=True, graph_cmd=None,
         merge_stderr=False,
     )  # fmt: skip
-    cases = json.loads((folder / "tests.json").read_text())
-    return [judge.score(case, options) for case in cases if tiers.get(case["name"]) == tier]
+    return [judge.score(case, options) for case in cases]

@@ -1,4 +1,5 @@
-"""What the scheduler makes of results that nobody expected, and of failures nobody minds: one claim each."""
+"""What the scheduler makes of results that nobody expected, and of failures nobody minds: one claim
+each."""
 
 import pytest
 

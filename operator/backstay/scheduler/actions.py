@@ -61,7 +61,7 @@ class Act:
     fencing_action: str | None = None
     partner: NodeView | None = None  # of a migration: the other node
     needs_any: int = 0  # it can run as long as so many of what it needs can; 0: all of it
-    again: bool = False  # a start that was under way already: it is repeated, and nothing follows from that
+    again: bool = False  # a start already under way: repeated, and nothing follows from it
     inhibited: bool = False  # its partner is missing: it is as if it had not been planned
     barred: bool = False  # it must be with something that can not happen: it is not even begun
     placeholder: bool = False  # stands for something that will not happen

@@ -257,8 +257,14 @@ class Assigner:
         return [] if node is None else [node]
 
     def places_in_role(self, link: Link) -> list[NodeView]:
-        """Where the link's primary is in the role that the link names."""
+        """Where the link's primary is in the role that the link names. An instance of a clone that is
+        blocked for a failure is no company for what must have some."""
         if link.primary_role not in (Role.PROMOTED, Role.UNPROMOTED):
+            if link.primary.kind is Kind.CLONE and link.score >= INFINITY:
+                children = [
+                    one for one in link.primary.children if not any(leaf.blocked for leaf in one.leaves())
+                ]
+                return [node for child in children for node in self.places_of(child)]
             return self.places_of(link.primary)
         leaves = [leaf for leaf in link.primary.leaves() if self.roles.get(leaf) is link.primary_role]
         return [node for leaf in leaves for node in self.places_of(leaf)]

@@ -55,7 +55,7 @@ def monitor_changed(situation: Situation, resource: Resource, node: NodeView, re
 def failed_with_other_params(situation: Situation, resource: Resource, node: NodeView) -> bool:
     """Whether a start or monitor on record as failed was run with other parameters than today's."""
     activity = resource.activities.get(node.name)
-    if activity is None or activity.obsolete or resource.orphan:
+    if activity is None or activity.expired or activity.obsolete or resource.orphan:
         return False
     return any(
         record.failure_record

@@ -34,6 +34,8 @@ def tie_fates(plan: Plan, links: Colocations) -> None:
         needed = "promote" if link.primary_role is Role.PROMOTED else "start"
         wanted = "promote" if link.dependent_role is Role.PROMOTED else "start"
         for primary in link.primary.leaves():
+            if primary.blocked:
+                continue  # it is there, and left as it is
             for first in plan.actions.of(primary, needed):
                 for dependent in link.dependent.leaves():
                     for then in plan.actions.of(dependent, wanted):

@@ -152,7 +152,7 @@ def _react(situation: Situation, resource: Resource, activity: Activity) -> None
         activity.role = Role.STOPPED
         activity.failed = False
         activity.pending = ""
-        activity.starting = activity.not_installed = False
+        activity.starting = activity.not_installed = activity.failure_ignored = False
         activity.on_fail = activity.hard_error = activity.fatal_error = None
         return
     if node.unclean and activity.failed:

@@ -159,6 +159,8 @@ def _plan_change(plan: Plan, resource: Resource, target: NodeView | None) -> Non
         case Change.RESTART:
             stop.required = start.required = True
             stop.reason = start.reason = "resource definition change"
+            if plan.quorum_lost is NoQuorumPolicy.FREEZE:
+                start.runnable = False  # unlike a recovery this is a start like any other
         case Change.RELOAD:
             reload = plan.actions.make(resource, "reload-agent", node=target)
             reload.required = True
@@ -170,13 +172,18 @@ def _plan_change(plan: Plan, resource: Resource, target: NodeView | None) -> Non
 
 def _plan_delete(plan: Plan, resource: Resource) -> None:
     """Forget what a removed resource, or one of another kind by the same name, did: once it is stopped
-    everywhere."""
-    if not resource.managed:
+    everywhere. What failed is not forgotten: the failure may be all that tells of it."""
+    if not resource.managed or resource.failed:
         return
     for activity in resource.noted:
         node = activity.node
         stays = plan.target(resource) is node or node not in resource.active_on
-        if not node.online or node.unclean or not (resource.orphan or (activity.obsolete and stays)):
+        if (
+            not node.online
+            or node.unclean
+            or node.standby
+            or not (resource.orphan or (activity.obsolete and stays))
+        ):
             continue
         delete = plan.actions.make(resource, "delete", node=node)
         delete.required = True

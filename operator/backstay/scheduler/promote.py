@@ -56,7 +56,7 @@ def _speaks_for(assigner: Assigner, leaf: Resource, node: NodeView) -> bool:
         return True
     if leaf.active_on:
         return assigner.placed.get(leaf) is node
-    return not any(one.node.online or one.node.unclean for one in leaf.activities.values())
+    return not any(one.known and (one.node.online or one.node.unclean) for one in leaf.activities.values())
 
 
 def _keeps_role(child: Resource) -> bool:

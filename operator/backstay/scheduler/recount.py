@@ -1,10 +1,11 @@
-"""Clones that lose some of their instances and are counted anew, and groups whose start is called off.
+"""Clones that lose some of their instances and are counted anew, and groups whose start is called
+off.
 
-Where others wait for enough instances, where an instance gives way because its interleaved partner is missing, or
-where one is stopped that was just being started, a clone that still runs elsewhere passes through its start marks
-again, although no instance starts: what waits for the clone learns so that what is left counts as running. A group
-with a member that was just being started and is stopped passes the mark of the start that was begun. Assumes that it
-is settled what happens.
+Where others wait for enough instances, where an instance gives way because its interleaved partner
+is missing, or where one is stopped that was just being started, a clone that still runs elsewhere
+passes through its start marks again, although no instance starts: what waits for the clone learns
+so that what is left counts as running. A group with a member that was just being started and is
+stopped passes the mark of the start that was begun. Assumes that it is settled what happens.
 """
 
 from backstay.scheduler.plan import Plan

@@ -78,12 +78,14 @@ def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeVie
     )
     record = last_record(activity, operation.name, operation.interval_ms)
     changed = running and record is not None and monitor_changed(plan.situation, resource, target, record)
-    monitor.required = start.required or not running or changed
+    # One whose failure only demotes is left running, and goes on telling.
+    repromoted = activity is not None and activity.on_fail is OnFail.DEMOTE
+    monitor.required = start.required or changed or not (running or (repromoted and record is not None))
     if not target.online or target.unclean or target.node.pending:
         monitor.runnable = False
     role = plan.placement.role.get(resource)
     monitor.target_rc = 8 if role is Role.PROMOTED else None
-    _after_role_change(plan, resource, monitor, target)
+    _after_role_change(plan, resource, monitor, target, renew=not repromoted)
     if resource.managed or resource.blocked:
         plan.actions.relate(start, monitor, Bond.NEEDS | Bond.PULLS_THEN)
     else:
@@ -94,12 +96,14 @@ def _watch(plan: Plan, resource: Resource, operation: Operation, target: NodeVie
         plan.actions.relate(reload, monitor, Bond.PULLS_THEN)
 
 
-def _after_role_change(plan: Plan, resource: Resource, monitor: Act, target: NodeView) -> None:
-    """A monitor is for one role: it begins once that is taken."""
+def _after_role_change(
+    plan: Plan, resource: Resource, monitor: Act, target: NodeView, *, renew: bool
+) -> None:
+    """A monitor is for one role: it begins (or is renewed) once that is taken."""
     promoted = plan.placement.role.get(resource) is Role.PROMOTED
     for act in plan.actions.of(resource, "promote" if promoted else "demote"):
         if act.node is target:
-            bond = Bond.NEEDS | Bond.PULLS_THEN
+            bond = Bond.NEEDS | Bond.PULLS_THEN if renew else Bond.NEEDS
             plan.actions.relate(act, monitor, bond if act.runnable else Bond.ORDER)
 
 
@@ -187,7 +191,7 @@ def _cancel_unwanted(
     for record in activity.records:
         if record.interval_ms == 0 or record.failure_record or record.status is OpStatus.CANCELLED:
             continue
-        if not since_last_stop(activity, record):
+        if not _runs_since_last_stop(activity, record):
             continue
         if _still_wanted(plan, resource, record, node, target, wanted=wanted):
             continue
@@ -195,6 +199,16 @@ def _cancel_unwanted(
         if leaves and not node.node.maintenance and (target is None or _is_configured(record, wanted)):
             continue  # the stop ends it
         _cancel(plan, resource, record, node)
+
+
+def _runs_since_last_stop(activity: Activity, record: OpRecord) -> bool:
+    """Whether its last result, or the copy kept of its last failure, is from after the last start
+    or stop."""
+    return any(
+        since_last_stop(activity, one)
+        for one in activity.records
+        if (one.operation, one.interval_ms) == (record.operation, record.interval_ms)
+    )
 
 
 def _is_kept(resource: Resource, node: NodeView) -> bool:
@@ -229,6 +243,9 @@ def _still_wanted(
         role = plan.placement.role.get(resource, Role.STARTED)
         if node is not target or role is Role.STOPPED or _is_for(operation, role):
             return True
+        stop = plan.actions.find(resource, "stop", node=node)
+        if stop is not None and stop.required:
+            return True  # the stop ends it
         return not is_running(resource.activities[node.name], record.operation, record.interval_ms)
     if node not in resource.active_on:
         return True

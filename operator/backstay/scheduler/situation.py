@@ -104,6 +104,7 @@ class Activity:
     pending: str = ""  # the operation under way (the first of several), "" if none
     starting: bool = False  # a start is under way, or was when this was recorded
     failed_record: OpRecord | None = None
+    expired: bool = False  # a failure on record there is older than the failure timeout
     known: bool = False  # a probe or any other result tells whether it runs
     hard_error: OpRecord | None = None  # can not run on this node
     fatal_error: OpRecord | None = None  # can not run anywhere
@@ -158,7 +159,7 @@ class Resource:
     active_on: list[NodeView] = field(default_factory=list)
     pending: str = ""  # the operation under way, as the first node that has one says; "" if none
     pending_on: NodeView | None = None  # that node
-    starting: bool = False  # its start is under way on some node: it is started again wherever it is
+    starting: bool = False  # its start is under way somewhere: it is repeated where it runs
     role: Role = Role.STOPPED
     failed: bool = False
     blocked: bool = False

@@ -132,7 +132,7 @@ class _Telling:
             if promote is not None and promote.required:
                 yield self._same(Verb.PROMOTE, target, before, _because(promote), not promote.runnable)
         elif before is Role.PROMOTED and self._is_repromoted(target):
-            yield self._same(Verb.RECOVER if self.leaf.failed else Verb.RESTART, target, before, "", False)
+            yield self._same(Verb.REPROMOTE, target, before, "", False)
         elif reload is not None and reload.required:
             yield self._same(Verb.RELOAD, target, before, reload.reason, False)
 

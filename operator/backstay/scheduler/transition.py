@@ -23,6 +23,7 @@ class Verb(Enum):
     MIGRATE = "Migrate"
     RELOAD = "Reload"
     PROMOTE = "Promote"
+    REPROMOTE = "Re-promote"
     DEMOTE = "Demote"
     FENCE = "Fence"
 

@@ -141,8 +141,9 @@ class _Reader:
     # -- pending
 
     def _pending(self, activity: Activity, record: OpRecord) -> None:
-        """What is under way tells nothing of how it will end, so that earlier results keep counting. Only what is being
-        started or promoted is taken to be there already: another copy must not be. The first is the one that is told of."""
+        """What is under way tells nothing of how it will end, so that earlier results keep counting.
+        Only what is being started or promoted is taken to be there already: another copy must not
+        be. The first is the one that is told of."""
         if is_probe(record):
             return  # says nothing until it is done
         activity.pending = activity.pending or record.operation
@@ -208,6 +209,7 @@ class _Reader:
         if record.status is OpStatus.NOT_INSTALLED and on_fail is OnFail.IGNORE:
             on_fail = OnFail.RESTART  # there is nothing to ignore: no agent, no service
         if self._expired(activity, record):
+            activity.expired = True
             self._expired_effect(activity, record)
             return
         activity.known = True
@@ -255,6 +257,8 @@ class _Reader:
         activity.known = True
         if record.rc == OCF_NOT_RUNNING and record.operation != "stop":
             activity.role = Role.STOPPED
+        elif record.rc in _FOUND_PROMOTED and record.operation != "demote":
+            activity.role = Role.PROMOTED
         elif record.operation in ("start", "stop", "promote", "demote") and not activity.active:
             activity.role = self._started_role()
 
