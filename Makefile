@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONSAFEPATH := 1
 
-.PHONY: help venv system lint crds test conformance simulate simulate-mutants model test-hosts-uml test-cluster test-nodes demo soak faults bench-faults bench-failover bench-idle bench-scheduler bench-scale clean
+.PHONY: help venv system lint crds test conformance simulate simulate-mutants model test-hosts-uml test-cluster test-nodes demo soak faults bench-faults bench-failover bench-idle bench-scheduler bench-scale bench-worst-step clean
 
 help:
 	@echo "make venv    .venv with everything in it (as root: Debian packages too)"
@@ -33,6 +33,7 @@ help:
 	@echo "make bench-idle      CPU, memory and API writes with 100 resources at rest (4 minutes)"
 	@echo "make bench-scale      100 to 1,000 resources on 10 to 200 nodes of a real API server: CPU, memory, writes, failover (30 minutes)"
 	@echo "make bench-scheduler  time and memory of one scheduling run beside crm_simulate (at most 25 minutes)"
+	@echo "make bench-worst-step  what the costliest objects that the API accepts add to one step of the DC (2 minutes)"
 	@echo "make crds    write crds/ from the models, and the chart's copy"
 	@echo "make chart   write the chart's copy of crds/ and its table of values"
 
@@ -137,6 +138,10 @@ bench-scheduler: venv
 
 bench-scale: venv
 	@PYTHONPATH=tests $(BIN)/python -m bench.scale --markdown docs/bench-scale.md
+
+# The table goes into the page.
+bench-worst-step: venv
+	@PYTHONPATH=tests $(BIN)/python -m bench.worst_step --markdown docs/limits.md
 
 bench-idle: venv
 	@PYTHONPATH=tests $(BIN)/python -m bench.failover.idle

@@ -18,6 +18,7 @@ from simulation.fencing_faults import FencingFaults
 from simulation.hand import Done, Undo, kinds_of, nothing
 from simulation.host_faults import HostFaults
 from simulation.network_faults import NetworkFaults
+from simulation.nonsense import NonsenseFaults
 from simulation.object_faults import ObjectFaults
 from simulation.reading_faults import ReadingFaults
 from simulation.settling import settle
@@ -48,6 +49,7 @@ class Adversary(
     FencingFaults,
     HostFaults,
     NetworkFaults,
+    NonsenseFaults,
     ObjectFaults,
     ReadingFaults,
     Words,

@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backstay.coordinator import Coordinator, membership, orders, requests
+from backstay.coordinator import Coordinator, membership, orders, quarantine, requests
 from backstay.fencing import fencer
 from backstay.liveness import leases, takeover
 from backstay.liveness.brake import NO_BRAKE
 from backstay.liveness.leases import LeaseTracker
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
 from backstay.scheduler import plan
+from backstay.state import assemble_resources
 from backstay_kube import reflector
 from backstay_kube.errors import ApiError
 from backstay_kube.kinds import HACLUSTER
@@ -180,6 +181,24 @@ def failed_list_is_empty() -> None:
 
     reflector.Reflector.list_now = list_now  # type: ignore[method-assign]
     reflector.Reflector._failed = lambda self, error: None  # type: ignore[method-assign]
+
+
+def odd_object_raises() -> None:
+    """An operation that cannot be read raises what nothing expects."""
+    real = assemble_resources._operation
+
+    def read(spec: Any, resource: str) -> Any:
+        if spec.interval_origin is not None:
+            raise KeyError(spec.interval_origin)
+        return real(spec, resource)
+
+    assemble_resources._operation = read  # type: ignore[assignment]
+
+
+def step_unguarded() -> None:
+    """And no object is put into quarantine for it."""
+    odd_object_raises()
+    quarantine.Quarantine.examine = lambda *_: ()  # type: ignore[method-assign, assignment]
 
 
 def term_before_all_is_read() -> None:
@@ -514,6 +533,7 @@ MUTANTS = (
         (16,),
         setting={**BARE, "hosts": 3},
     ),
+    Mutant("step unguarded", step_unguarded, ("nonsense", "crash"), (RECOVERS,)),
     Mutant("failed list is empty", failed_list_is_empty, ("cold_start", "list_fails"), (OTHER, ALONE, PROOF)),
     Mutant("term before all is read", term_before_all_is_read, ("cold_start",), (OTHER, ALONE, PROOF)),
     Mutant("fed for ever", fed_for_ever, ("cable",), (ALONE, PROOF), (9,), setting=DOG),

@@ -60,6 +60,13 @@ def test_watchdogs_that_are_drawn_wait_no_longer_than_the_rule_demands() -> None
         assert bound_ms <= dog.takeover_ms < bound_ms + 1
 
 
+def test_last_guard_lets_the_cluster_recover_beside_an_object_that_breaks_the_step() -> None:
+    """The program is broken for odd objects: each is found, kept out and told, and whatever else there is goes on."""
+    summary = json.loads(simulate(module="simulation.guarded")[-1])
+    assert summary["good"] == summary["seeds"] == 3
+    assert summary["nonsense"] > 0
+
+
 def test_checkers_catch_what_is_broken_on_purpose() -> None:
     names = ("no wait for death", "group started in parallel", "nothing released", "one device is enough")
     chosen = [word for name in names for word in ("--only", name)]

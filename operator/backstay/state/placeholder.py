@@ -107,9 +107,12 @@ def group_placeholder(obj: Obj) -> ResourceGroup | None:
 
 
 def stripped_resource(item: HAResource) -> HAResource:
-    """The placeholder of a resource that can be read, and that the DC cannot work with."""
+    """The placeholder of a resource that can be read, and that the DC cannot work with. Its requests are answered."""
     spec = HAResourceSpec(
-        agent=item.spec.agent, resource_id=item.spec.resource_id, clone=_plain_clone(item.spec.clone)
+        agent=item.spec.agent,
+        resource_id=item.spec.resource_id,
+        clone=_plain_clone(item.spec.clone),
+        requests=item.spec.requests,
     )
     return item.model_copy(update={"spec": spec})
 
@@ -125,7 +128,10 @@ def stripped_group(item: ResourceGroup) -> ResourceGroup:
         for one in item.spec.members
     ]
     spec = ResourceGroupSpec(
-        resource_id=item.spec.resource_id, members=members, clone=_plain_clone(item.spec.clone)
+        resource_id=item.spec.resource_id,
+        members=members,
+        clone=_plain_clone(item.spec.clone),
+        requests=item.spec.requests,
     )
     return item.model_copy(update={"spec": spec})
 
