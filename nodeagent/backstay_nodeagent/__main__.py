@@ -19,6 +19,8 @@ from pathlib import Path
 from backstay_kube.metrics_options import add_metrics_options, complaint_of
 from backstay_nodeagent import VERSION
 
+IDENTITY_FILE = "/etc/backstay/identity"
+
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +40,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         help="in a privileged pod that shares the host's processes: run resource agents in the host's namespaces",
     )
     parser.add_argument("--boot-id-file", type=Path, help="holds the id of this boot; by default one is made")
+    parser.add_argument(
+        "--identity-file",
+        default=IDENTITY_FILE,
+        help="of the host: MACHINE_ID= and SYSTEM_UUID= where /etc/machine-id or the firmware do not tell this machine from others",
+    )
     add_metrics_options(parser)
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     parser.add_argument("--debug", action="store_true")

@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
+from backstay.liveness.machine import NO_IDENTITY, MachineIdentity
 from backstay.ocf.exitcode import ExitCode, OpStatus
 from backstay_nodeagent import commands as do
 from backstay_nodeagent import events as ev
@@ -37,10 +38,12 @@ from backstay_nodeagent.orphans import OrphanKeeper
 from backstay_nodeagent.proc_stat import start_ticks
 from backstay_nodeagent.recording import split
 from backstay_nodeagent.release_plan import ReleasePlan
-from backstay_nodeagent.secret_store import SecretError, SecretStore, UnavailableError
+from backstay_nodeagent.secret_store import SecretError, SecretStore
+
+if TYPE_CHECKING:
+    from backstay_nodeagent.vouch_keys import KeyRing
 
 log = logging.getLogger(__name__)
-KEY_PAUSE_S = 5.0
 RECORD_AGAIN_S = 1.0
 EPOCH_PAUSE_S, EPOCH_PAUSE_MAX_S = 1.0, 60.0
 
@@ -54,6 +57,7 @@ class Settings:
     run_dir: Path
     boot_id: str
     kubeconfig: str | None = None
+    machine: MachineIdentity = NO_IDENTITY
     slots: int = max(2, 2 * (os.cpu_count() or 1))
 
 
@@ -82,6 +86,8 @@ class Hands:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._vouching_wanted: VouchOrders | None = None
+        self.keys: KeyRing | None = None
+        """Known once `load_keys` has ended, which imports the cryptography library."""
         self._status_revision = -1
         self._release_revision = -1
         self._release_text = ""
@@ -291,29 +297,24 @@ class Hands:
         for notify in self.on_operation_end:
             notify(operation, outcome)
 
+    async def load_keys(self) -> None:
+        """Read, or make, the key by which peers know this host."""
+        self.keys = await asyncio.to_thread(_load_keys, self.settings)
+        if self._vouching_wanted is not None:
+            await self._set_vouching(self._vouching_wanted)
+
     async def _set_vouching(self, wanted: VouchOrders | None) -> None:
-        """Tell the keeper whom it may ask; until the key can be read it asks nobody new."""
-        key = b""
-        while wanted is not None and not key:
-            try:
-                key = await self.secrets.key(wanted.key)
-            except (SecretError, UnavailableError) as error:
-                log.warning("no key to speak with peers", extra={"fields": {"error": str(error)}})
-                await asyncio.sleep(KEY_PAUSE_S * random.uniform(0.5, 1.0))
-            if wanted is not self._vouching_wanted:
-                return
-        if self.keeper is None:
-            return
+        """Tell the keeper whom it may ask; until the keys are known it asks nobody new."""
+        keys = self.keys
         if wanted is None:
-            self.keeper.set_vouching(None)
+            if self.keeper is not None:
+                self.keeper.set_vouching(None)
             return
-        config = {
-            "cluster": wanted.cluster,
-            "peers": dict(wanted.peers),
-            "port": wanted.port,
-            "key": key.hex(),
-        }
-        self.keeper.set_vouching(config)
+        if keys is None:
+            return
+        config = await asyncio.to_thread(keys.keeper_config, self.settings.node, wanted)
+        if wanted is self._vouching_wanted and self.keeper is not None:
+            self.keeper.set_vouching(config)
 
     async def _store_epoch(self, cluster: str, epoch: int) -> None:
         """In a thread, and nobody waits for it: the journal has it for this boot, and plans are meant for one boot only. Until it is
@@ -335,6 +336,12 @@ class Hands:
         if text != self._release_text:
             self._release_file.write(text)
             self._release_text = text
+
+
+def _load_keys(settings: Settings) -> KeyRing | None:
+    from backstay_nodeagent.vouch_keys import load_key_ring
+
+    return load_key_ring(settings.state_dir, settings.machine)
 
 
 def instant() -> Instant:

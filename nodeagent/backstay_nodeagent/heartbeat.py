@@ -30,7 +30,8 @@ from typing import Any
 from backstay_nodeagent.durable_file import DurableFile, read_whole
 from backstay_nodeagent.keeper_lock import take_lock
 from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
-from backstay_nodeagent.lease_client import LeaseClient, RenewalError, micro_time
+from backstay_nodeagent.lease_client import LeaseClient, micro_time
+from backstay_nodeagent.lease_protocol import LeaseProtocol, RenewalError
 from backstay_nodeagent.release_runner import ReleaseRunner, read_pending, read_plan, results_to_json
 from backstay_nodeagent.urgency import bound_runaway, die_last, lock_memory, prefer_thread
 from backstay_nodeagent.vouch_link import VouchLink
@@ -306,7 +307,10 @@ class Keeper:
         self._in_flight = attempt
 
     def _annotations(self, now: float) -> dict[str, str]:
+        machine = self._config.get("machine") or {}
         return {
+            f"{GROUP}/machine-id": str(machine.get("machine_id", "")),
+            f"{GROUP}/system-uuid": str(machine.get("system_uuid", "")),
             f"{GROUP}/boot-id": self._config["boot_id"],
             f"{GROUP}/incarnation": self._incarnation,
             f"{GROUP}/lease-duration-ms": str(round(self.logic.timings.lease_duration_s * 1000)),
@@ -322,12 +326,15 @@ class Keeper:
         self._abandoned = [one for one in self._abandoned if one.alive]
         if len(self._abandoned) >= ABANDONED_MAX:
             return False
-        client = LeaseClient(
-            self._config["access"],
+        machine = self._config.get("machine") or {}
+        protocol = LeaseProtocol(
+            machine=(str(machine.get("machine_id", "")), str(machine.get("system_uuid", ""))),
             namespace=self._config["lease_namespace"],
-            name=f"node-{self._config['node']}",
+            node=self._config["node"],
+            boot_id=self._config["boot_id"],
+            held=self.logic.term.sent_at is not None,
         )
-        self._renewer = Renewer(client, self._wake_write)
+        self._renewer = Renewer(LeaseClient(self._config["access"], protocol), self._wake_write)
         return True
 
     def _drop_renewer(self) -> None:

@@ -43,6 +43,7 @@ SOURCES = (
     "keeper_logic.py",
     "lease_term.py",
     "lease_client.py",
+    "lease_protocol.py",
     "release_runner.py",
     "proc_stat.py",
     "urgency.py",
@@ -72,9 +73,11 @@ class KeeperConfig:
     timings: Timings
     beat: int = 0
     vouching: dict[str, Any] | None = None
-    """`cluster`, `peers` (name to address), `port`, and `key` in hexadecimal digits; None: off."""
+    """`cluster`, `peers` (name to address), `keys` (name to the pair's key in hexadecimal digits), `port`; None: off."""
     watchdog: dict[str, Any] | None = None
     """`device`, `deadline_s`, `timeout_s`; None: no watchdog."""
+    machine: dict[str, str] | None = None
+    """`machine_id` and `system_uuid`; empty where they are not known."""
     dismissed: bool = False
     """The node is let go: the keeper ends when its agent does."""
     lease_namespace: str = LEASE_NAMESPACE
@@ -116,7 +119,7 @@ class KeeperLink:
         while True:
             try:
                 await self._converse()
-            except (OSError, ValueError, KeyError, asyncio.IncompleteReadError) as error:
+            except (OSError, ValueError, KeyError, TypeError, asyncio.IncompleteReadError) as error:
                 log.debug("no keeper", extra={"fields": {"error": repr(error)}})
             self._writer = None
             self._post(ev.KeeperLost())

@@ -15,6 +15,8 @@ import time
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
+from backstay_nodeagent.lease_protocol import Answer, LeaseProtocol, RenewalError, Request
+
 ANSWER_MAX = 1 << 20
 FIELD_MANAGER = "backstay-nodeagent"
 
@@ -32,47 +34,38 @@ class Access(TypedDict, total=False):
     tls_server_name: str
 
 
-class RenewalError(Exception):
-    """The renewal did not work, or nobody knows; the message says why."""
-
-
 class LeaseClient:
     """One Lease. Not for two threads at a time, but for `abort`."""
 
-    def __init__(self, access: Access, *, namespace: str, name: str) -> None:
+    def __init__(self, access: Access, protocol: LeaseProtocol) -> None:
         self._access = access
         self._url = urlsplit(access["server"])
-        self._namespace = namespace
-        self._name = name
-        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._protocol = protocol
         self._connection: http.client.HTTPConnection | None = None
         self._address: tuple[Any, ...] | None = None
         self._token = access.get("token", "")
         self._token_mtime = 0.0
 
     def renew(self, spec: dict[str, Any], annotations: dict[str, str], *, timeout_s: float) -> None:
-        """Patch the Lease, or create it. Raises RenewalError unless the server acknowledged it."""
-        metadata = {"name": self._name, "namespace": self._namespace, "annotations": annotations}
-        body = {"metadata": {"annotations": annotations}, "spec": spec}
-        path = f"{self._collection}/{self._name}"
+        """Renew the Lease, or create it. Raises RenewalError unless the server acknowledged it."""
+        renewal = self._protocol.renewal(spec, annotations)
+        answer = Answer(0)
         try:
-            status = self._request("PATCH", path, body, "application/merge-patch+json", timeout_s)
-            if status == 404:
-                whole = {
-                    "apiVersion": "coordination.k8s.io/v1",
-                    "kind": "Lease",
-                    "metadata": metadata,
-                    "spec": spec,
-                }
-                status = self._request("POST", self._collection, whole, "application/json", timeout_s)
+            request = next(renewal)
+            while True:
+                answer = self._request(request, timeout_s)
+                request = renewal.send(answer)
+        except StopIteration:
+            return
         except (OSError, http.client.HTTPException, ValueError) as error:
+            self._protocol.lost()
             self.close()
             raise RenewalError(f"{type(error).__name__}: {error}") from None
-        if not 200 <= status < 300:
-            if status >= 500 or status == 401:
+        except RenewalError:
+            if answer.status >= 500 or answer.status == 401:
                 # Behind a balancer another connection may meet a better server; the token may have been renewed.
                 self.close()
-            raise RenewalError(f"the API server answered {status}")
+            raise
 
     def abort(self) -> None:
         """From another thread: make a `renew` that hangs fail at once."""
@@ -89,24 +82,25 @@ class LeaseClient:
             self._connection.close()
             self._connection = None
 
-    def _request(
-        self, method: str, path: str, body: dict[str, Any], content_type: str, timeout_s: float
-    ) -> int:
+    def _request(self, request: Request, timeout_s: float) -> Answer:
         connection = self._connected(timeout_s)
         connection.sock.settimeout(timeout_s)
-        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        headers = {"Content-Type": request.content_type, "Accept": "application/json"}
         token = self._present_token()
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        target = f"{self._url.path.rstrip('/')}{path}?fieldManager={FIELD_MANAGER}"
-        connection.request(method, target, json.dumps(body), headers)
+        target = f"{self._url.path.rstrip('/')}{request.path}"
+        body = None
+        if request.body is not None:
+            target, body = f"{target}?fieldManager={FIELD_MANAGER}", json.dumps(request.body)
+        connection.request(request.method, target, body, headers)
         answer = connection.getresponse()
-        answer.read(ANSWER_MAX)
+        document = answer.read(ANSWER_MAX)
         if answer.length:
             raise http.client.HTTPException("the answer was cut off, or is no Lease")
         if answer.will_close:
             self.close()
-        return answer.status
+        return Answer(answer.status, document)
 
     def _connected(self, timeout_s: float) -> http.client.HTTPConnection:
         if self._connection is None:

@@ -137,12 +137,11 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VouchOrders:
-    """Peers whose promises count, by name and address, and the key that they share."""
+    """The other members: name, address and public key of each. Without the latter two it can promise nothing."""
 
     cluster: str
-    peers: tuple[tuple[str, str], ...]
+    peers: tuple[tuple[str, str, str], ...]
     port: int
-    key: SecretRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

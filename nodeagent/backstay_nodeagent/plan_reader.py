@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstay.api import LEASE_NAMESPACE
 from backstay.api.plan import HANodePlan, HANodePlanSpec, PlanAction
 from backstay.state.choices import Requires
 from backstay_nodeagent.orders import Order, Orders, SecretRef, Timings, Verb, VouchOrders, WatchdogOrders
@@ -46,12 +45,10 @@ def orders_of(plan: dict[str, Any]) -> Orders:
 def _vouching(spec: HANodePlanSpec) -> VouchOrders | None:
     if spec.vouching is None:
         return None
-    key = spec.vouching.key
     return VouchOrders(
         cluster=spec.cluster,
-        peers=tuple((peer.name, peer.address) for peer in spec.vouching.peers),
+        peers=tuple((peer.name, peer.address, peer.key) for peer in spec.vouching.peers),
         port=spec.vouching.port,
-        key=SecretRef(namespace=key.namespace or LEASE_NAMESPACE, name=key.name, key=key.key),
     )
 
 

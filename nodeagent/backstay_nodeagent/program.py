@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import logging
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstay_nodeagent import capabilities, urgency
 from backstay_nodeagent.agent import Hands, Settings, instant
 from backstay_nodeagent.host_entry import HostEntry
+from backstay_nodeagent.host_identity import machine_identity
 from backstay_nodeagent.host_state import AgentLock, boot_id_of
 from backstay_nodeagent.invocation import HostPaths, Invoker
 from backstay_nodeagent.keeper_link import (
@@ -86,6 +88,7 @@ class Program:
             run_dir=options.run_dir,
             boot_id=boot_id_of(options.run_dir, options.boot_id_file),
             kubeconfig=options.kubeconfig,
+            machine=machine_identity(self._paths, options.identity_file),
         )
         invoker = Invoker(
             node=options.node,
@@ -97,7 +100,7 @@ class Program:
 
     async def _connect(self, hands: Hands) -> None:
         """Load the API's client (a second and a half of imports, in a thread), then follow the plan and hold the Lease."""
-        await asyncio.to_thread(_import_client)
+        await asyncio.gather(asyncio.to_thread(_import_client), hands.load_keys())
         from backstay_kube.client import KubeClient
         from backstay_kube.errors import ApiError
 
@@ -191,6 +194,7 @@ class Program:
             incarnation=hands.incarnation,
             version=keeper_version(self._paths.entry),
             access=access,
+            machine=asdict(hands.settings.machine),
             timings=hands.brain.guard.timings,
         )
         hands.keeper = KeeperLink(hands.settings.run_dir, config, post=hands.post, entry=self._paths.entry)
@@ -247,6 +251,7 @@ class Program:
         from backstay_nodeagent import VERSION
 
         status = status_of(hands.brain, incarnation=hands.incarnation, agent_version=VERSION)
+        status["vouchingKey"] = hands.keys.public if hands.keys is not None else ""
         if self._capabilities is not None:
             status["capabilities"] = self._capabilities
         return status

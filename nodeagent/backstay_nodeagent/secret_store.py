@@ -76,10 +76,6 @@ class SecretStore:
             ) from None
         self._used = used
 
-    async def key(self, ref: SecretRef) -> bytes:
-        """A value that is no parameter, as it is now. Raises SecretError or UnavailableError."""
-        return base64.b64decode(await self._fetch(ref))
-
     def known_params(self, order: Order) -> dict[str, str]:
         """With the values used last; what was never looked up is left out."""
         known: Mapping[str, str] = self._used.get(order.resource, {})

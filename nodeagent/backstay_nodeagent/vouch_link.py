@@ -1,6 +1,6 @@
 """The keeper's hands for vouching: one UDP socket, and the memory of promises in the run directory. Standard library only.
 
-Everything here may fail without harm: without a socket, a key or peers nobody promises anything, and the node stops in time as if it
+Everything here may fail without harm: without a socket, keys or peers nobody promises anything, and the node stops in time as if it
 were alone.
 """
 
@@ -30,7 +30,7 @@ class VouchLink:
         self._node = node
         self._boot_id = boot_id
         self._cluster = ""
-        self._key = b""
+        self._keys: dict[str, bytes] = {}
         self._port = 0
         self._open_at = 0.0
         self.socket: socket.socket | None = None
@@ -46,7 +46,8 @@ class VouchLink:
         self.vouching.lease_s = lease_s
         wanted = config or {}
         self.vouching.peers = dict(wanted["peers"]) if config is not None else None
-        self._cluster, self._key = wanted.get("cluster", ""), bytes.fromhex(wanted.get("key", ""))
+        self._cluster = wanted.get("cluster", "")
+        self._keys = {peer: bytes.fromhex(key) for peer, key in (wanted.get("keys") or {}).items()}
         port = int(wanted.get("port", 0))
         if port != self._port:
             self._port, self._open_at = port, 0.0
@@ -78,17 +79,18 @@ class VouchLink:
         """Ask, if it is time to."""
         question = self.vouching.due(lapse, now) if lapse is not None else None
         if question is not None:
-            for peer in sorted(self.vouching.peers or {}):
+            for peer in sorted(self._keys):
                 self._send(peer, question)
 
     def receive(self, lapse: Lapse | None, now: float) -> bool:
         """Take in what has come. True: renew at once, somebody wants to know how things stand."""
         renew = False
         for _ in range(PACKETS_AT_ONCE):
-            letter = self._next_letter()
-            if letter is None:
+            packet = self._next_packet()
+            if packet is None:
                 break
-            if letter.receiver != self._node or letter.cluster != self._cluster:
+            letter = unseal(packet, self._keys)
+            if letter is None or letter.receiver != self._node or letter.cluster != self._cluster:
                 continue
             if letter.sender not in (self.vouching.peers or {}):
                 continue
@@ -103,21 +105,19 @@ class VouchLink:
                         self.vouching.answered(letter.sender, letter.content, lapse, now)
         return renew
 
-    def _next_letter(self) -> Letter | None:
-        """The next that can be read; None when there is none (or nothing but rubbish: the next turn goes on)."""
+    def _next_packet(self) -> bytes | None:
         if self.socket is None:
             return None
         try:
-            packet, _ = self.socket.recvfrom(PACKET_MAX + 1)
+            return self.socket.recv(PACKET_MAX + 1)
         except OSError:
             return None
-        return unseal(packet, self._key)
 
     def _send(self, peer: str, content: Question | Answer) -> None:
-        address = (self.vouching.peers or {}).get(peer)
-        if self.socket is None or address is None:
+        address, key = (self.vouching.peers or {}).get(peer), self._keys.get(peer)
+        if self.socket is None or not address or key is None:
             return
-        packet = seal(Letter(self._cluster, self._node, peer, content), self._key)
+        packet = seal(Letter(self._cluster, self._node, peer, content), key)
         with contextlib.suppress(OSError):
             self.socket.sendto(packet, (address, self._port))
 

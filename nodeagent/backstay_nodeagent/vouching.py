@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 CLOCK_ERROR = 0.01
 PROMISE_PER_LEASE = 1.5
+PROMISE_MAX_PER_LEASE = 2 * PROMISE_PER_LEASE
+"""What is believed of a peer, whose lease may last longer while its timings change."""
 LEAD_PER_LEASE = 1 / 4
 """The DC challenges the others when this much of a lease is left; see `backstay.liveness.takeover`."""
 CHECK_AT, ASK_AT = 0.25, 0.6
@@ -147,7 +149,8 @@ class Vouching:
         plain_at = now - answer.plain_age_s
         if plain_at >= lapse.expires_at - LEAD_PER_LEASE * lapse.lease_s:
             return
-        until = asked_at + answer.promise_s * (1 - CLOCK_ERROR)
+        promise_s = min(answer.promise_s, PROMISE_MAX_PER_LEASE * lapse.lease_s)
+        until = asked_at + promise_s * (1 - CLOCK_ERROR)
         self._promises[peer] = max(until, self._promises.get(peer, until))
 
     def keep_until(self, now: float) -> float | None:
@@ -171,6 +174,8 @@ class Vouching:
         episode = self._episodes.get(peer)
         fresh = episode is None or episode.id != question.episode
         if episode is None or fresh:
+            # A peer's outages are an interval apart at least; one that has more of them does not make this node renew each time.
+            fresh = episode is None or now - episode.first_at >= self.lease_s / KEEPS_PER_LEASE
             episode = self._episodes[peer] = _Episode(question.episode, now)
         if not question.promise:
             return Answer(question.number, "wait"), fresh

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,6 +31,7 @@ from backstay.coordinator import (
     with_why,
 )
 from backstay.liveness import LeaseTracker
+from backstay.liveness.epochs import ClaimPatience, demand_of, epoch_of, heed, written_epoch
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.claims import ObjectRef
@@ -50,7 +51,6 @@ from backstay_operator.publish import Publisher, uid_of
 from backstay_operator.secret_grants import Grants, SecretGrants, wanted_grants
 from backstay_operator.statuses import Scene
 from backstay_operator.validation import Stray, cautious, conditions_of, untold
-from backstay_operator.vouch_key import ensure_vouch_key
 from backstay_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -148,10 +148,10 @@ class ClusterTask:
         """Of the API, as far as a term of ours has told of them."""
         self._untold_past = False
         """A past stands in the HACluster that no term of ours has told of: its beginning failed after that was written."""
-        self._vouch_key = ""
         self._grants = SecretGrants(client)
         self._wanted_grants: Kept[Grants] = Kept()
         self._known_epoch: Kept[int] = Kept()
+        self._claims = ClaimPatience()
         self._why: Kept[Mapping[str, str]] = Kept()
         self._quarantine = Quarantine()
         self._failed_steps = 0
@@ -264,7 +264,6 @@ class ClusterTask:
         if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
             await ensure_members(self._world, cluster)
             await remove_strangers(self._world, cluster)
-            self._vouch_key = self._vouch_key or await ensure_vouch_key(self._client, self.name)
             self._members_at = time.monotonic()
         await self._grant_secrets()
         if self._world.lease_was_stale():
@@ -275,30 +274,34 @@ class ClusterTask:
         """Whether hosts remember a newer epoch, though we hold the Lease and nobody newer has written: theirs is of a cluster that once
         had this name, or etcd went back in time. They refuse us until our epoch is above what they know."""
         plans = self._world.plans
-        remembered = self._known_epoch.of(
-            (plans.token,), lambda: highest_epoch(plans.objects(), of_cluster=self.name)
+        written = self._known_epoch.of(
+            (plans.token,), lambda: written_epoch(plans.objects(), of_cluster=self.name)
         )
         ours = term.coordinator.epoch
         if self._world.rewinds != term.rewinds:
             # Nodes are asked anew, under an epoch that is above all that they or we remember.
             log.warning("the API went back in time; a new term begins", extra={"cluster": self.name})
             return True
-        if remembered > ours:
-            facts = {"cluster": self.name, "epoch": remembered, "ours": ours}
-            log.warning("hosts remember a newer epoch than ours; a new term begins above it", extra=facts)
-        return remembered > ours
+        if written <= ours and not self._claims.may_begin_term(
+            list(plans.objects()), self.name, ours=ours, now=time.monotonic()
+        ):
+            return False
+        log.warning(
+            "hosts or plans have a newer epoch than ours; a new term begins above it",
+            extra={"cluster": self.name, "ours": ours, "written": written},
+        )
+        return True
 
     async def _grant_secrets(self) -> None:
         """Before the step: the order to start something must not come before the right to read its Secrets."""
         clusters = self._world.clusters()
         if clusters[0].metadata.name != self.name:
             return
-        wanted = self._wanted_grants.of(self._world.tokens, lambda: self._find_wanted_grants(clusters))
+        wanted = self._wanted_grants.of(self._world.tokens, self._find_wanted_grants)
         await self._grants.ensure(wanted, clusters)
 
-    def _find_wanted_grants(self, clusters: list[HACluster]) -> Grants:
+    def _find_wanted_grants(self) -> Grants:
         return wanted_grants(
-            clusters,
             self._world.parsed(kinds.HARESOURCE, HAResource),
             self._world.parsed(kinds.RESOURCEGROUP, ResourceGroup),
             self._world.parsed(kinds.FENCEDEVICE, FenceDevice),
@@ -312,8 +315,9 @@ class ClusterTask:
         async with asyncio.timeout(PATH_TIMEOUT_S):
             fresh = await self._client.get(kinds.HACLUSTER, self.name)
             status = fresh.get("status") or {}
-            self._world.note_epoch(self.name, int(status.get("epoch", 0)))
-            epoch = max(self._world.epochs.get(self.name, 0), highest_epoch(self._world.plans.objects())) + 1
+            self._world.note_epoch(self.name, epoch_of(status.get("epoch")))
+            plans, known = list(self._world.plans.objects()), self._world.epochs.get(self.name, 0)
+            epoch = max(known, written_epoch(plans), heed(plans, self.name, known=known).highest) + 1
             rewinds = self._world.rewinds
             rewound = self._untold_past or self._is_rewound(status, rewinds)
             begun: Obj = {"epoch": epoch, "dc": host_of(self.identity), "dcSince": timestamp(time.time())}
@@ -348,10 +352,14 @@ class ClusterTask:
     def _is_rewound(self, status: Obj, rewinds: int) -> bool:
         """Whether a past begins here, and none that an earlier DC has answered for: one that we saw, one that an agent saw, or one that
         plans prove, since an epoch stands in the HACluster before any plan carries it."""
-        plans, covered = list(self._world.plans.objects()), int(status.get("rewoundEpoch", 0))
+        plans, covered = list(self._world.plans.objects()), epoch_of(status.get("rewoundEpoch"))
+        known = max(self._world.epochs.get(self.name, 0), epoch_of(status.get("epoch")))
+        remembered = max(
+            written_epoch(plans, of_cluster=self.name), heed(plans, self.name, known=known).highest
+        )
         seen = rewinds != self._rewinds and covered <= self._world.epochs_outlived.get(self.name, 0)
-        demanded = highest_demand(plans, of_cluster=self.name) > covered
-        return seen or demanded or highest_epoch(plans, of_cluster=self.name) > int(status.get("epoch", 0))
+        demanded = demand_of(plans, self.name, known=known) > covered
+        return seen or demanded or remembered > epoch_of(status.get("epoch"))
 
     def _homes(self, cluster: HACluster) -> dict[str, str]:
         """Where resources were by the last published statuses, so that a move across a change of DC is told as one."""
@@ -373,7 +381,6 @@ class ClusterTask:
             wall=time.time(),
             objects=careful,
             addresses=self._world.addresses(),
-            vouch_key=self._vouch_key,
         )
         thought = await self._think(partial(self._thought, term, view))
         orders = thought.orders
@@ -562,29 +569,6 @@ def _is_young(lease: Obj, now: float) -> bool:
     spec = lease["spec"]
     age = now - timestamp_seconds(spec.get("renewTime") or "1970-01-01T00:00:00Z")
     return age < float(spec.get("leaseDurationSeconds") or 30)
-
-
-def highest_epoch(plans: Iterable[Obj], *, of_cluster: str | None = None) -> int:
-    """The highest that a plan carries, or that an agent says it knows of; 0 where there is none."""
-    known = [0]
-    for plan in plans:
-        spec, status = plan.get("spec") or {}, plan.get("status") or {}
-        if of_cluster in (None, spec.get("cluster")):
-            known += [int(spec.get("epoch", 0)), int(status.get("observedEpoch", 0))]
-            known.append(int(status.get("requiredEpoch", 0)))
-    return max(known)
-
-
-def highest_demand(plans: Iterable[Obj], *, of_cluster: str) -> int:
-    """The highest epoch that an agent demands, which saw the API's history go back and has obeyed no DC since."""
-    return max(
-        (
-            int((plan.get("status") or {}).get("requiredEpoch", 0))
-            for plan in plans
-            if (plan.get("spec") or {}).get("cluster") == of_cluster
-        ),
-        default=0,
-    )
 
 
 def host_of(identity: str) -> str:

@@ -78,6 +78,12 @@ class Metrics:
             ["cluster"],
             registry=registry,
         )
+        self._claims = Counter(
+            "backstay_epoch_claims_ignored",
+            "Terms in which a node's agent claimed an epoch that is too far above the DC's to be believed.",
+            ["cluster", "node"],
+            registry=registry,
+        )
         self._unreadable = Gauge(
             "backstay_kind_unreadable",
             "1 while this replica cannot read a kind of objects, and therefore leads no cluster.",
@@ -133,7 +139,14 @@ class Metrics:
         for metric in (
             *(self._dc_changes, self._is_dc, self._transition_s, self._step_s, self._schedule_s),
             *(self._moves, self._recoveries, self._transitions, self._failover_s),
-            *(self._fencings, self._nodes_lost, self._rewinds, self._failures, self._quarantine),
+            *(
+                self._fencings,
+                self._nodes_lost,
+                self._rewinds,
+                self._claims,
+                self._failures,
+                self._quarantine,
+            ),
         ):
             _drop(metric, lambda labels: labels["cluster"] == cluster)
 
@@ -152,7 +165,7 @@ class Metrics:
                     labels["cluster"] == cluster and labels["resource"].partition(":")[0] not in here
                 ),
             )
-        for metric in (self._nodes_lost, self._fencings):
+        for metric in (self._nodes_lost, self._fencings, self._claims):
             _drop(metric, lambda labels: labels["cluster"] == cluster and labels["node"] not in there)
         for node, result in itertools.product(sorted(there), ("success", "confirmed", "failure")):
             self._fencings.labels(cluster, node, result)
@@ -173,6 +186,8 @@ class Metrics:
                     self._failover_s.labels(cluster, "detect").observe(lost_after_s)
             case Tale.REWOUND:
                 self._rewinds.labels(cluster).inc()
+            case Tale.EPOCH_IGNORED:
+                self._claims.labels(cluster, facts["node"]).inc()
             case Tale.FENCING_FAILED:
                 self._fencings.labels(cluster, facts["node"], "failure").inc()
             case _:

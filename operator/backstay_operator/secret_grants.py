@@ -1,7 +1,7 @@
 """Which Secrets node agents may read: a Role per namespace that names them, kept by one DC (design note 0007).
 
 Agents share one ServiceAccount and admission never sees a read, so what may be read is held small here: `get` of exactly the
-Secrets that resources and fence devices name, and of the keys by which keepers vouch. The operator itself can read none of them.
+Secrets that resources and fence devices name. The operator itself can read none of them.
 
 One writer: the DC of the oldest HACluster, which knows the objects of all. Level-triggered: a list, a comparison, writes only where
 something differs. The objects belong to the HAClusters, so they vanish with the last one.
@@ -26,7 +26,6 @@ from backstay.api import (
 from backstay_kube import kinds
 from backstay_kube.client import APPLY_PATCH, KubeClient, Obj
 from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
-from backstay_operator.vouch_key import secret_name
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +44,12 @@ Grants = Mapping[str, tuple[str, ...]]
 
 
 def wanted_grants(
-    clusters: Iterable[HACluster],
     resources: Iterable[HAResource],
     groups: Iterable[ResourceGroup],
     devices: Iterable[FenceDevice],
 ) -> Grants:
     """What agents need for everything that is configured."""
     found: dict[str, set[str]] = {}
-    for cluster in clusters:
-        found.setdefault(LEASE_NAMESPACE, set()).add(secret_name(cluster.metadata.name))
     templates: list[tuple[str, ResourceTemplate]] = [
         (one.metadata.namespace or "", one.spec) for one in resources
     ]

@@ -28,7 +28,7 @@ from backstay.coordinator import Picture, brake_words
 from backstay.coordinator.dismissals import has_gone_along
 from backstay.coordinator.gate import VERIFYING
 from backstay.coordinator.membership import NodeView
-from backstay.coordinator.past import HISTORY_WENT_BACK, words_of_the_past
+from backstay.coordinator.past import MAY_RUN_ELSEWHERE, words_of_the_past
 from backstay.coordinator.watchdogs import watchdog_words
 from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import situation as seen
@@ -476,8 +476,9 @@ def _readiness(
         return True, words[-1], f"on {' '.join(places)}"
     bad = next(word for word in words if word not in good)
     wanted = leaves[0].meta.target_role
-    if any(scene.picture.held.get(part) == HISTORY_WENT_BACK for part in parts):
-        return False, HISTORY_WENT_BACK, words_of_the_past(scene.picture.membership)
+    past = next((code for part in parts if (code := scene.picture.held.get(part)) in MAY_RUN_ELSEWHERE), None)
+    if past is not None:
+        return False, past, words_of_the_past(scene.picture.membership)
     if bad == "Stopped" and wanted is Role.STOPPED:
         return False, "Disabled", "meta.targetRole is Stopped"
     return False, bad, why or f"{bad} on {' '.join(places) or 'no node'}"

@@ -16,14 +16,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from backstay.api import (
-    ANNOTATION_AGENT_ALIVE,
-    ANNOTATION_BEAT,
-    ANNOTATION_BOOT_ID,
-    ANNOTATION_INCARNATION,
-    ANNOTATION_LEASE_MS,
-    ANNOTATION_SEQUENCE,
-    ANNOTATION_VOUCHING_MS,
-    ANNOTATION_WATCHDOG,
     LEASE_NAMESPACE,
     FenceDevice,
     HACluster,
@@ -34,7 +26,8 @@ from backstay.api import (
     Resource,
     ResourceGroup,
 )
-from backstay.liveness import LeaseTracker, NodeLease, WatchdogClaim
+from backstay.liveness import LeaseTracker
+from backstay.liveness.epochs import epoch_of
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.kept import Kept
@@ -43,6 +36,7 @@ from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError
 from backstay_kube.kinds import Kind
 from backstay_kube.reflector import Reflector
+from backstay_operator.node_lease import LEASE_DEFAULT_S, LEASE_PREFIX, node_lease
 from backstay_operator.reading import Reader
 from backstay_operator.unreadable import is_object, legible_cluster, with_placeholders
 
@@ -73,7 +67,6 @@ DECISIVE = (
     "ownerReferences",
 )
 
-LEASE_PREFIX = "node-"
 REREAD_TIMEOUT_S = 10.0
 PARSED_MAX = 20_000
 """Versions of objects that are kept as parsed."""
@@ -110,7 +103,6 @@ class World:
         self._readers: dict[Kind, Reader] = {}
         self._listeners: list[Callable[[], None]] = []
         self._election_listeners: list[Callable[[], None]] = []
-        self._lease_ms = 3000
         self._copies = {
             kind: Reflector(
                 client,
@@ -163,13 +155,12 @@ class World:
             self.wake()
 
     def _plan_changed(self, _type: str, obj: Obj, _before: Obj | None) -> None:
-        spec, status = obj.get("spec") or {}, obj.get("status") or {}
-        self.note_epoch(str(spec.get("cluster", "")), int(spec.get("epoch", 0)))
-        self.note_epoch(str(spec.get("cluster", "")), int(status.get("observedEpoch", 0)))
+        spec = obj.get("spec") or {}
+        self.note_epoch(str(spec.get("cluster", "")), epoch_of(spec.get("epoch")))
         self.wake()
 
     def note_epoch(self, cluster: str, epoch: int) -> None:
-        """An epoch was used: by whatever DC, and whatever becomes of the object that says so."""
+        """A DC has used an epoch, whatever becomes of the object that says so. What agents say of epochs is no such proof."""
         if epoch > self.epochs.get(cluster, 0):
             self.epochs[cluster] = epoch
 
@@ -199,10 +190,14 @@ class World:
         lease = node_lease(obj)
         before = self.tracker.lease(lease.node)
         self.tracker.observe(lease, time.monotonic())
-        self._lease_ms = min(3000, round(lease.duration_s * 1000))
-        self.tracker.read_gap_s = self._lease_ms / READ_GAP_PART / 1000
+        self.tracker.read_gap_s = self._read_gap_s()
         if before is None or (before.boot_id, before.agent_present) != (lease.boot_id, lease.agent_present):
             self.wake()
+
+    def _read_gap_s(self) -> float:
+        """Of the shortest lease that is configured. What a single Lease says must not make all others begin at zero."""
+        leases_s = (cluster.spec.heartbeat.lease_s for cluster in self.clusters())
+        return min(LEASE_DEFAULT_S, *leases_s, LEASE_DEFAULT_S) / READ_GAP_PART
 
     def lease_was_stale(self) -> bool:
         """Whether the Leases must be read before anyone is judged."""
@@ -427,40 +422,6 @@ class World:
     def _concerns_cluster(self, cluster: HACluster, problem: Problem) -> bool:
         """Whether the DC of this cluster tells it: it is about an object in a namespace of its own, or in none."""
         return not problem.namespace or self.owns_namespace(cluster, problem.namespace)
-
-
-def node_lease(obj: Obj) -> NodeLease:
-    """A node's Lease as the tracker reads it. A sub-second duration stands in an annotation."""
-    metadata = obj["metadata"]
-    annotations = metadata.get("annotations") or {}
-    spec = obj.get("spec") or {}
-    try:
-        duration_s = int(annotations[ANNOTATION_LEASE_MS]) / 1000
-    except (KeyError, ValueError):
-        duration_s = float(spec.get("leaseDurationSeconds") or 3)
-    return NodeLease(
-        node=metadata["name"].removeprefix(LEASE_PREFIX),
-        token=f"{spec.get('renewTime')}/{annotations.get(ANNOTATION_SEQUENCE)}/{annotations.get(ANNOTATION_BOOT_ID)}",
-        boot_id=annotations.get(ANNOTATION_BOOT_ID, ""),
-        incarnation=annotations.get(ANNOTATION_INCARNATION, ""),
-        duration_s=max(0.1, duration_s),
-        beat=_whole(annotations.get(ANNOTATION_BEAT)),
-        vouching_s=(_whole(annotations.get(ANNOTATION_VOUCHING_MS)) or 0) / 1000,
-        watchdog=_claim(annotations.get(ANNOTATION_WATCHDOG, "")),
-        agent_present=annotations.get(ANNOTATION_AGENT_ALIVE, "present") != "absent",
-    )
-
-
-def _claim(text: str) -> WatchdogClaim | None:
-    """`D/W` in milliseconds; anything else is no claim."""
-    deadline, _, timeout = text.partition("/")
-    if not (deadline.isdigit() and timeout.isdigit()):
-        return None
-    return WatchdogClaim(deadline_s=int(deadline) / 1000, timeout_s=int(timeout) / 1000)
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
 
 
 def _concerns(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

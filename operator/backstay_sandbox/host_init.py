@@ -29,6 +29,7 @@ from typing import IO, TypedDict
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 MNT_DETACH = 2
+IDENTITY_FILE = "/var/lib/backstay/identity"
 COVERED = ("/run", "/tmp")
 OVERLAID = ("/etc", "/var", "/usr/sbin")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -191,6 +192,7 @@ def lay_out(config: HostConfig) -> None:
     for directory in OVERLAID:
         overlay(directory, stage)
     bind(config["disk"], make_directory("/var/lib/backstay"))
+    give_identity()
     # Mounts inherited from the machine below a covered directory (other hosts' network namespaces, say) would be
     # kept alive by this host though it cannot see them.
     detach_below(COVERED, spared=stage)
@@ -202,6 +204,16 @@ def lay_out(config: HostConfig) -> None:
         os.chmod(directory, mode)
     renew_boot_id()
     identify(config)
+
+
+def give_identity() -> None:
+    """The identity of this host, made with its disk: hosts share the machine's, and have no firmware that would give them one."""
+    if os.path.exists(IDENTITY_FILE):
+        return
+    with open("/proc/sys/kernel/random/uuid") as source:
+        machine_id = source.read().replace("-", "")
+    with open("/proc/sys/kernel/random/uuid") as source:
+        write_file(IDENTITY_FILE, f"MACHINE_ID={machine_id}SYSTEM_UUID={source.read()}", 0o444)
 
 
 def renew_boot_id() -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backstay_sandbox import network
-from backstay_sandbox.host_init import HostConfig, ServiceConfig
+from backstay_sandbox.host_init import IDENTITY_FILE, HostConfig, ServiceConfig
 from backstay_sandbox.layout import AGENT_METRICS_PORT, OPERATOR_METRICS_PORT, SHARED_DISK_IN_HOST, Layout
 from backstay_sandbox.options import HostKind
 from backstay_sandbox.process_record import forget, record
@@ -230,6 +230,7 @@ def daemon_service(layout: Layout, node: str, name: str) -> ServiceConfig:
         "agent": (
             *("backstay_nodeagent", "--node", node, "--kubeconfig", kubeconfig_in_host(name)),
             *("--state-dir", "/var/lib/backstay", "--run-dir", "/run/backstay"),
+            *("--identity-file", IDENTITY_FILE),
             *("--metrics-port", str(AGENT_METRICS_PORT)),
         ),
         "operator": (

@@ -116,8 +116,6 @@ class ObjectInjector:
                 self._do("delete", "lease", objects.lease_name(node), *in_namespace)
             case Kind.DC_LEASE_DELETED:
                 self._do("delete", "lease", f"dc-{objects.CLUSTER}", *in_namespace)
-            case Kind.VOUCH_KEY_DELETED:
-                self._do("delete", "secret", f"vouch-{objects.CLUSTER}", *in_namespace)
             case _ if kind in self._unreadable:
                 self._patch(self._unreadable[kind].format(node=node), {"spec": {NOVELTY: "x"}})
             case _:

@@ -49,7 +49,6 @@ class Kind(enum.StrEnum):
     RESOURCE_UNREADABLE = "HAResource unreadable"
     NODE_LEASE_DELETED = "Lease of a node deleted"
     DC_LEASE_DELETED = "Lease of the DC deleted"
-    VOUCH_KEY_DELETED = "key for vouching deleted"
     CLUSTER_REPLACED = "HACluster deleted and made again"
     GROUP_REPLACED = "ResourceGroup deleted and made again"
     RIVAL_CLUSTER = "a second HACluster"
@@ -135,7 +134,6 @@ HARMLESS = frozenset(
         Kind.RESOURCE_UNREADABLE,
         Kind.NODE_LEASE_DELETED,
         Kind.DC_LEASE_DELETED,
-        Kind.VOUCH_KEY_DELETED,
         Kind.CLUSTER_REPLACED,
         Kind.RIVAL_CLUSTER,
         Kind.STATUSES_WIPED,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from backstay.api import (
     FenceDevice,
@@ -24,6 +25,7 @@ from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck
 from backstay.coordinator import Coordinator, Orders, View
 from backstay.liveness import LeaseTracker, NodeLease, WatchdogClaim
+from backstay.liveness.machine import NO_IDENTITY, MachineIdentity
 from backstay.state.assemble import Objects
 from backstay.state.claims import ref_of
 from backstay_nodeagent.documents import document_of
@@ -61,6 +63,8 @@ class ModelNode:
     """Peers have promised: cut off, it goes on."""
     disk_full: bool = False
     """Its agent records nothing, and so refuses to start."""
+    machine: MachineIdentity = NO_IDENTITY
+    """As its Lease says."""
 
     @property
     def boot_id(self) -> str:
@@ -74,7 +78,14 @@ class ModelCluster:
     """Drive with `run(seconds)`; break with `crash`, `cut`, `heal`, `boot`, `outcome`."""
 
     def __init__(self, *names: str, cluster: HACluster) -> None:
-        self.nodes = {name: ModelNode(name) for name in names}
+        self.nodes = {
+            name: ModelNode(name, machine=MachineIdentity(f"{name}-machine", f"{name}-uuid"))
+            for name in names
+        }
+        self.hidden: list[ModelNode] = []
+        """Machines that are cut off, and whose name another machine has taken."""
+        self.switch_reaches_former = True
+        """Whether the power switch of such a name is still that of the former machine."""
         self.cluster = cluster
         self.hanodes = {
             name: HANode.parse({"metadata": {"name": name, "uid": name, "generation": 1}}) for name in names
@@ -195,7 +206,20 @@ class ModelCluster:
 
     def boot(self, name: str) -> None:
         node = self.nodes[name]
-        self.nodes[name] = ModelNode(name, boot=node.boot + 1, plan=node.plan, renewals=node.renewals)
+        self.nodes[name] = ModelNode(
+            name, boot=node.boot + 1, plan=node.plan, renewals=node.renewals, machine=node.machine
+        )
+
+    def usurp(self, name: str, machine: MachineIdentity) -> ModelNode:
+        """Another machine registers under the name of one that is cut off, which goes on. Returns the former."""
+        former = self.nodes[name]
+        assert not former.linked, "two machines that reach the API are no case of this model"
+        plan = former.plan.model_copy(deep=True) if former.plan is not None else None
+        self.nodes[name] = ModelNode(
+            name, boot=former.boot + 1, plan=plan, renewals=former.renewals, machine=machine
+        )
+        self.hidden.append(former)
+        return former
 
     # -- time
 
@@ -203,7 +227,7 @@ class ModelCluster:
         end = self.now + seconds
         while self.now < end:
             self.now += step
-            for node in self.nodes.values():
+            for node in [*self.nodes.values(), *self.hidden]:
                 self._live(node)
             self._decide()
 
@@ -223,6 +247,7 @@ class ModelCluster:
             beat=beat,
             vouching_s=1.0 if node.promised else 0.0,
             watchdog=self.claim if node.plan is not None and node.plan.spec.watchdog else None,
+            machine=node.machine,
         )
         self.tracker.observe(lease, self.now)
         node.renewed_at = self.now  # type: ignore[attr-defined]
@@ -269,6 +294,7 @@ class ModelCluster:
         status.observed_epoch = plan.spec.epoch
         status.released = node.released
         status.recording_trouble = "No space left on device" if node.disk_full else ""
+        status.vouching_key = sha256(node.boot_id.encode()).hexdigest() if self.vouches else ""
         if self.agents:
             status.capabilities = Capabilities(standards=["ocf"], agents=sorted(self.agents))
 
@@ -309,8 +335,16 @@ class ModelCluster:
         elif action.fence_action == "off":
             dark.add(action.resource)
         if (action.fence_action == "reboot" and supplies <= {action.resource}) or supplies <= dark:
-            self.crash(action.target)
+            self._lose_power(action.target)
         return "Done", 0
+
+    def _lose_power(self, name: str) -> None:
+        former = [node for node in self.hidden if node.name == name and node.up]
+        if former and self.switch_reaches_former:
+            former[-1].up = False
+            former[-1].active.clear()
+        else:
+            self.crash(name)
 
     def _describe(self, node: ModelNode, agent: str) -> None:
         assert node.plan is not None
@@ -327,7 +361,7 @@ class ModelCluster:
         )
         if action.verb == "start" and rc == 0:
             cloned = "clone" in action.meta and action.meta.get("globally_unique") != "true"
-            for other in () if cloned else self.nodes.values():
+            for other in () if cloned else [*self.nodes.values(), *self.hidden]:
                 if other is not node and other.up and action.resource in other.active:
                     raise DoubleActive(f"{action.resource} on {node.name} and {other.name} at {self.now}")
             node.active[action.resource] = action.requires
@@ -447,7 +481,6 @@ class ModelCluster:
             wall=self.wall,
             objects=objects,
             addresses=addresses,
-            vouch_key="key" if self.vouches else "",
         )
         orders = self.dc.step(view)
         self.orders = orders

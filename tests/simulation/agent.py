@@ -107,6 +107,7 @@ class Agent:
 
     def _status(self) -> dict[str, Any]:
         status = wire_status(self.brain, incarnation=f"i{self.number}", agent_version="sim")
+        status["vouchingKey"] = self.host.keys.public
         status["capabilities"] = {"standards": ["ocf", "stonith"], "agents": [DUMMY, FENCE]}
         return json.loads(json.dumps(status))  # type: ignore[no-any-return]
 
@@ -284,9 +285,9 @@ class Agent:
             case do.SetDismissed(dismissed):
                 self._configure(dismissed=dismissed)
             case do.SetVouching(vouching):
-                peers = None if vouching is None else dict(vouching.peers)
+                config = None if vouching is None else self.host.keys.keeper_config(self.host.name, vouching)
                 self.world.loop.call_later(
-                    0.05, lambda: self._configure(vouching=peers), context=self.process.context
+                    0.05, lambda: self._configure(vouching=config), context=self.process.context
                 )
             case do.Tell(event, fields):
                 self.world.detail(f"agent {self.host.name}: {event} {dict(fields)}")

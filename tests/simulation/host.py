@@ -6,10 +6,15 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from backstay.liveness.machine import MachineIdentity
 from backstay_nodeagent.operation import Operation, Origin
 from backstay_nodeagent.orders import Order, Verb
+from backstay_nodeagent.vouch_keys import KeyRing
 from simulation.disk import HostDisk
 from simulation.truth import Behaviour
 from simulation.virtual_time import Clock, Process
@@ -59,6 +64,7 @@ class Host:
         self.frozen = False
         self.clock = Clock(world.loop)
         self.system = Process(f"{name}/os", self.clock)
+        self.become("")
         self.disk: dict[str, int] = {}
         """Highest epochs."""
         self.disk_of_records = HostDisk(self)
@@ -95,6 +101,13 @@ class Host:
     @property
     def boot_id(self) -> str:
         return f"{self.name}-boot{self.boots}"
+
+    def become(self, number: str) -> None:
+        """Be the machine of this number that has the host's name, with a key of its own."""
+        name = f"{self.name}{number}"
+        self.machine = MachineIdentity(f"{name}-machine-id", f"{name}-uuid")
+        seed = sha256(f"{name} key".encode()).digest()
+        self.keys = KeyRing(X25519PrivateKey.from_private_bytes(seed))
 
     # -- power
 

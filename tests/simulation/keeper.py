@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from backstay.api import GROUP, LEASE_NAMESPACE
-from backstay_kube import kinds
 from backstay_kube.errors import ApiUnavailable
+from backstay_nodeagent import lease_protocol
 from backstay_nodeagent.events import KeeperStop
 from backstay_nodeagent.keeper_logic import KeeperLogic, KeeperTimings
+from backstay_nodeagent.lease_protocol import LeaseProtocol, RenewalError, Request
 from backstay_nodeagent.orders import Order, Verb
+from backstay_nodeagent.vouch_wire import Letter, seal, unseal
 from backstay_nodeagent.vouching import Answer, Memory, Question, Vouching
 from backstay_nodeagent.watchdog_link import WatchdogLink
 from backstay_nodeagent.watchdog_logic import Claim, claimed
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 
 WORTH_TELLING_S = 0.5
 KEPT_STEP_S = 0.05
-MERGE = "application/merge-patch+json"
+CLUSTER = "c"
+Renewal = Generator[Request, lease_protocol.Answer, None]
 
 
 class Keeper:
@@ -48,6 +52,8 @@ class Keeper:
         self._beat = config["beat"]
         self._sequence = 0
         self._in_flight: dict[str, Any] | None = None
+        self._protocol: LeaseProtocol | None = None
+        self._keys: dict[str, bytes] = {}
         self._kept_told: float | None = None
         self._asked_at: dict[int, float] = {}
         self._promised: dict[str, float] = {}
@@ -109,7 +115,9 @@ class Keeper:
         timings = KeeperTimings(**config["timings"])
         self.logic.retime(timings, self.host.clock.monotonic())
         self.vouching.lease_s = timings.lease_duration_s
-        self.vouching.peers = config["vouching"]
+        wanted = config["vouching"] or {}
+        self.vouching.peers = wanted.get("peers")
+        self._keys = {peer: bytes.fromhex(key) for peer, key in wanted.get("keys", {}).items()}
         self._beat = config["beat"]
         self._watchdog.configure(config["watchdog"], self.host.clock.monotonic())
 
@@ -124,6 +132,15 @@ class Keeper:
             return
         if now < self.logic.next_attempt_at or not self.logic.renews(now):
             return
+        if self._protocol is None:
+            machine = self.host.machine
+            self._protocol = LeaseProtocol(
+                machine=(machine.machine_id, machine.system_uuid),
+                namespace=LEASE_NAMESPACE,
+                node=self.host.name,
+                boot_id=self.host.boot_id,
+                held=self.logic.term.sent_at is not None,
+            )
         self._sequence += 1
         timings = self.logic.timings
         self._in_flight = {
@@ -132,19 +149,19 @@ class Keeper:
             "give_up_at": now + timings.attempt_timeout_s + 0.05,
             "watchdog": self._watchdog.logic.said,
         }
-        body = {
-            "metadata": {"annotations": self._annotations(now)},
-            "spec": {
-                "holderIdentity": self.host.name,
-                "leaseDurationSeconds": max(1, -int(-timings.lease_duration_s // 1)),
-                "renewTime": virtual_time.wire_time(self.host.clock.wall()),
-            },
+        spec = {
+            "holderIdentity": self.host.name,
+            "leaseDurationSeconds": max(1, -int(-timings.lease_duration_s // 1)),
+            "renewTime": virtual_time.wire_time(self.host.clock.wall()),
         }
-        self.world.loop.start(self.process, self._send(self._in_flight, body, timings.attempt_timeout_s))
+        renewal = self._protocol.renewal(spec, self._annotations(now))
+        self.world.loop.start(self.process, self._send(self._in_flight, renewal, timings.attempt_timeout_s))
 
     def _annotations(self, now: float) -> dict[str, str]:
         return {
             f"{GROUP}/boot-id": self.host.boot_id,
+            f"{GROUP}/machine-id": self.host.machine.machine_id,
+            f"{GROUP}/system-uuid": self.host.machine.system_uuid,
             f"{GROUP}/incarnation": "i",
             f"{GROUP}/lease-duration-ms": str(round(self.logic.timings.lease_duration_s * 1000)),
             f"{GROUP}/agent": "absent" if self.logic.absent(now) else "alive",
@@ -154,45 +171,41 @@ class Keeper:
             f"{GROUP}/vouching-ms": str(-int(-self.vouching.attempted(now) * 1000 // 1)),
         }
 
-    async def _send(self, attempt: dict[str, Any], body: dict[str, Any], timeout_s: float) -> None:
-        name = f"node-{self.host.name}"
-        path = kinds.LEASE.path(LEASE_NAMESPACE, name)
+    async def _send(self, attempt: dict[str, Any], renewal: Renewal, timeout_s: float) -> None:
+        protocol, good = self._protocol, False
+        assert protocol is not None
         try:
-            status = await self._request("PATCH", path, body, MERGE, timeout_s)
-            if status == 404:
-                metadata = {"name": name, "namespace": LEASE_NAMESPACE, **body["metadata"]}
-                whole = {
-                    "apiVersion": "coordination.k8s.io/v1",
-                    "kind": "Lease",
-                    "metadata": metadata,
-                    "spec": body["spec"],
-                }
-                status = await self._request(
-                    "POST", kinds.LEASE.path(LEASE_NAMESPACE), whole, "application/json", timeout_s
-                )
+            request = next(renewal)
+            while True:
+                request = renewal.send(await self._request(request, timeout_s))
+        except StopIteration:
+            good = True
         except ApiUnavailable:
-            status = 0
+            protocol.lost()
+        except RenewalError as error:
+            self.world.detail(f"keeper {self.host.name}: {error}")
         if attempt is not self._in_flight:
+            # Given up meanwhile, as by a renewer that was abandoned: whoever renews next looks first.
+            protocol.lost()
             return
         self._in_flight = None
-        if 200 <= status < 300:
+        if good:
             self._renewed(attempt)
         else:
             self._failed(virtual_time.local_now())
         self._turn()
 
-    async def _request(self, method: str, path: str, body: Any, content_type: str, timeout_s: float) -> int:
-        link = self.world.api.link(self.host.name)
-        status, _ = await self.world.api.call(
-            link,
-            method,
-            path,
-            body=body,
-            content_type=content_type,
+    async def _request(self, request: Request, timeout_s: float) -> lease_protocol.Answer:
+        status, body = await self.world.api.call(
+            self.world.api.link(self.host.name),
+            request.method,
+            request.path,
+            body=request.body,
+            content_type=request.content_type,
             timeout_s=timeout_s,
             caller=self.process.name,
         )
-        return status
+        return lease_protocol.Answer(status, body if isinstance(body, bytes) else json.dumps(body).encode())
 
     def _renewed(self, attempt: dict[str, Any]) -> None:
         self.host.acked_at = max(attempt["sent_at"], self.host.acked_at or 0.0)
@@ -226,7 +239,7 @@ class Keeper:
         question = self.vouching.due(lapse, now) if lapse is not None else None
         if question is not None:
             self._asked_at[question.number] = now
-            for peer in sorted(self.vouching.peers or {}):
+            for peer in sorted(self._keys):
                 self._post(peer, question)
         stop_at = self.logic.term.stop_at
         worth = stop_at is not None and now > stop_at - WORTH_TELLING_S
@@ -239,13 +252,22 @@ class Keeper:
             self._write_renewal()
             self._tell("vouched", kept)
 
-    def _post(self, peer: str, letter: Question | Answer) -> None:
-        self.world.send_letter(self.host, peer, lambda keeper: keeper.receive(self.host.name, letter))
+    def _post(self, peer: str, content: Question | Answer) -> None:
+        key = self._keys.get(peer)
+        if key is not None:
+            packet = seal(Letter(CLUSTER, self.host.name, peer, content), key)
+            self.world.send_letter(self.host, peer, lambda keeper: keeper.receive(packet))
 
-    def receive(self, sender: str, letter: Question | Answer) -> None:
-        """A letter from a peer's keeper."""
-        if sender not in (self.vouching.peers or {}):
+    def receive(self, packet: bytes) -> None:
+        """A packet, from a peer's keeper or from whoever says so."""
+        opened = unseal(packet, self._keys)
+        if (
+            opened is None
+            or opened.receiver != self.host.name
+            or opened.sender not in (self.vouching.peers or {})
+        ):
             return
+        sender, letter = opened.sender, opened.content
         now, lapse = virtual_time.local_now(), self.logic.lapse
         if isinstance(letter, Answer):
             self._note_promise(sender, letter)

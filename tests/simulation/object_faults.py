@@ -11,7 +11,6 @@ from typing import Any
 from backstay.api import LEASE_NAMESPACE
 from backstay_kube import kinds
 from backstay_kube.kinds import Kind
-from backstay_operator.vouch_key import secret_name
 from simulation.hand import Done, Hand, nothing
 from simulation.world import CLUSTER, NOVELTY
 
@@ -117,7 +116,6 @@ class ObjectFaults(Hand):
             *((kind, name, None) for name in names for kind in (kinds.HANODE, kinds.HANODEPLAN)),
             *((kinds.LEASE, f"node-{name}", LEASE_NAMESPACE) for name in names),
             (kinds.LEASE, f"dc-{CLUSTER}", LEASE_NAMESPACE),
-            (kinds.SECRET, secret_name(CLUSTER), LEASE_NAMESPACE),
             *((kinds.HATRANSITION, name, None) for name in transitions[-1:]),
         ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import logging
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from backstay.api import API_VERSION, LEASE_NAMESPACE
 from backstay_kube import kinds
-from backstay_operator.vouch_key import secret_name
 from simulation.agent import DUMMY
 from simulation.api_server import NOVELTY, ApiServer
 from simulation.checkers import Checkers
@@ -149,9 +147,6 @@ class World:
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": LEASE_NAMESPACE}})
         for name in self.hosts:
             self.register(name)
-        key = {"data": {"key": base64.b64encode(b"k" * 32).decode()}}
-        metadata = {"name": secret_name(CLUSTER), "namespace": LEASE_NAMESPACE}
-        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **key})
         self.apply(self.cluster_manifest(CLUSTER))
         for manifest in self.device_manifests():
             self.apply(manifest)

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from backstay.api.base import Column, KindInfo, ParamSource, Resource, SecretKeyRef, StatusModel, cel, rules
+from backstay.api.base import Column, KindInfo, ParamSource, Resource, StatusModel, cel, rules
 from backstay.api.cluster import HEARTBEAT_DEFAULT, Heartbeat
 from backstay.api.limits import NODES_MAX
 from backstay.api.quantities import ParamValue, Timestamp
@@ -86,11 +86,18 @@ class PlanAction(StatusModel):
 PEERS_MAX = NODES_MAX
 
 
+PUBLIC_KEY_PATTERN = "^[0-9a-f]{64}$"
+
+
 class Peer(StatusModel):
     """Another member, and where its keeper can be asked."""
 
     name: str
-    address: str
+    address: str = Field(default="", description="Empty: its keeper cannot be asked, and promises nothing.")
+    key: str = Field(
+        default="",
+        description="Its public key (X25519, hexadecimal), as its agent has published it. Empty: as for the address.",
+    )
 
 
 class VouchingSpec(StatusModel):
@@ -98,7 +105,15 @@ class VouchingSpec(StatusModel):
 
     peers: list[Peer] = Field(default_factory=list, max_length=PEERS_MAX, description="The other members.")
     port: int = Field(default=7406, ge=1, le=65535, description="UDP port of every keeper.")
-    key: SecretKeyRef = Field(description="Where the key is kept that authenticates questions and answers.")
+
+
+class Machine(StatusModel):
+    """A machine's identity, as its agent's Lease says. An empty value is not known."""
+
+    machine_id: str = Field(default="", max_length=64, description="/etc/machine-id.")
+    system_uuid: str = Field(
+        default="", max_length=64, description="The UUID of the system's firmware (SMBIOS)."
+    )
 
 
 class WatchdogSpec(StatusModel):
@@ -126,7 +141,12 @@ class HANodePlanSpec(StatusModel):
         max_length=253,
         description="Who that DC is, so that agents tell two apart that got the same epoch after etcd was restored.",
     )
-    boot_id: str = Field(default="", description="The boot of the node that the actions are meant for.")
+    boot_id: str = Field(
+        default="",
+        description="The boot of the node that the actions are meant for, and that alone may run something. It changes only when the "
+        "boot before it is proven to have ended; empty: none may.",
+    )
+    machine: Machine | None = Field(default=None, description="The machine of that boot.")
     sync: int = Field(
         default=0,
         ge=0,
@@ -256,6 +276,11 @@ class HANodePlanStatus(StatusModel):
     )
     incarnation: str = Field(default="", description="Changes with every start of the agent.")
     agent_version: str = ""
+    vouching_key: str = Field(
+        default="",
+        max_length=64,
+        description="Public key (X25519, hexadecimal) by which peers know its keeper. The private half never leaves the host.",
+    )
     released: bool = Field(default=False, description="It was cut off and stopped what needs no fencing.")
     recording_trouble: str = Field(
         default="",

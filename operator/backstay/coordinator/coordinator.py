@@ -17,6 +17,7 @@ from backstay.api import FencingRecord, HANodePlanSpec
 from backstay.api.quantities import duration_ms
 from backstay.coordinator.device_watch import Check
 from backstay.coordinator.dismissals import unguarded_nodes
+from backstay.coordinator.epoch_claims import EpochClaims
 from backstay.coordinator.failure_news import FailureNews
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.fingerprint import Fingerprint, Printer
@@ -58,8 +59,6 @@ class View:
     objects: Objects
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Of nodes, where their keepers can be asked."""
-    vouch_key: str = ""
-    """Name of the Secret that holds the key by which keepers know one another; empty while there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +156,7 @@ class Coordinator:
         self._gate = Gate(epoch=epoch)
         self._peers = PeerBook()
         self._watchman = Watchman(epoch=epoch)
+        self._claims = EpochClaims(epoch=epoch)
         self._told: dict[str, NodeCondition | None] = {}
         """How each node is by what was told last, by this DC or one before it."""
 
@@ -165,6 +165,7 @@ class Coordinator:
     def step(self, view: View) -> Orders:
         """Decide. Same views, same orders."""
         orders = Orders(plans={}, picture=None, wake_in=1.0)  # type: ignore[arg-type]
+        orders.story += self._claims.news(view.objects.plans)
         if self._untold_rewind:
             self._untold_rewind = False
             orders.story.append(StoryItem(tale=Tale.REWOUND, message=REWOUND, warning=True))
@@ -174,10 +175,7 @@ class Coordinator:
             membership, assembly = self._judge(view, orders)
         situation, active = self._sight.look(assembly.state)
         asked = (self.desk.moves, self.desk.fence_requested)
-        # Nor may anybody be declared dead whom this DC has not watched long enough to know whether they are heard.
-        heard = [
-            name for name, node in membership.nodes.items() if node.pulse in (Pulse.FRESH, Pulse.WAITING)
-        ]
+        heard = membership.heard(view.now)
         confirmed = self.desk.take(view.objects, active, assembly.index.objects, view.now, view.wall, heard)
         self._confirm(confirmed, membership, view.now, orders)
         fenced = self._fence(view, membership, orders)
@@ -362,7 +360,11 @@ class Coordinator:
         return bitten
 
     def _record_fenced(self, fenced: Fenced, now: float, orders: Orders) -> None:
-        self._fenced[fenced.node] = FencedBoot(fenced.boot_id, now)
+        view, lease = self._membership, self._tracker.lease(fenced.node)
+        newcomer = view is not None and fenced.node in view.nodes and view.nodes[fenced.node].former
+        switched = lease is not None and fenced.action not in ("confirmed", "watchdog")
+        perhaps = lease.boot_id if lease is not None and newcomer and switched else ""
+        self._fenced[fenced.node] = FencedBoot(fenced.boot_id, now, perhaps)
         orders.fenced.append(fenced)
         message = f"Node {fenced.node} fenced ({fenced.action}) by {fenced.by}"
         orders.story.append(
@@ -559,7 +561,7 @@ class Coordinator:
         spec = view.objects.cluster.spec
         unguarded = unguarded_nodes(view.objects, membership, situation)
         vouching = self._peers.vouching_of(
-            membership, spec.properties, addresses=view.addresses, key_secret=view.vouch_key
+            membership, spec.properties, addresses=view.addresses, plans=view.objects.plans
         )
         self._members.vouches = bool(vouching)
         return self._book.specs(

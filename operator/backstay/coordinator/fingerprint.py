@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from backstay.api import HANode, HANodePlan, Resource
 from backstay.coordinator.membership import Membership
-from backstay.coordinator.past import HISTORY_WENT_BACK
+from backstay.coordinator.past import MAY_RUN_ELSEWHERE
 from backstay.coordinator.trigger import Cause, Trigger
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Objects
@@ -289,7 +289,7 @@ def _held_changes(older: Mapping[str, str], newer: Mapping[str, str]) -> Trigger
         if was != now:
             if now is not None:
                 words = f"{name} is held back: {now}"
-            elif was == HISTORY_WENT_BACK:
+            elif was in MAY_RUN_ELSEWHERE:
                 words = f"it is known again that {name} runs nowhere else"
             else:
                 words = f"{name} was verified"

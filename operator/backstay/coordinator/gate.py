@@ -14,7 +14,7 @@ from backstay.api import HANodePlan
 from backstay.coordinator.enquiry import Enquirer
 from backstay.coordinator.membership import Membership
 from backstay.coordinator.orders import PlanBook
-from backstay.coordinator.past import HISTORY_WENT_BACK, Past
+from backstay.coordinator.past import Past, past_code
 from backstay.liveness.nodes import NodeCondition
 from backstay.state.assemble import Assembly, Objects
 from backstay.state.assemble_problem import Problem
@@ -37,7 +37,7 @@ READ_ON_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated:
-    """The assembly with what is held back, and why: resource id -> code of the error, VERIFYING, or HISTORY_WENT_BACK."""
+    """The assembly with what is held back, and why: resource id -> code of the error, VERIFYING, or a `past_code`."""
 
     assembly: Assembly
     held: Mapping[str, str]
@@ -82,7 +82,7 @@ class Gate:
         lost = self._past.held(membership, assembly.requires, active, fencing_enabled=fencing)
         held = {
             **dict.fromkeys(waiting, VERIFYING),
-            **dict.fromkeys(lost, HISTORY_WENT_BACK),
+            **dict.fromkeys(lost, past_code(membership)),
             **findings.faulty,
             **assembly.faulty,
         }

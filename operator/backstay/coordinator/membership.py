@@ -10,8 +10,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from backstay.api import HANode, HANodePlan
+from backstay.coordinator.epoch_claims import refusal_words
+from backstay.coordinator.former_boots import FormerBoot, FormerBoots
 from backstay.liveness.brake import NO_BRAKE, Brake, StormBrake
 from backstay.liveness.leases import LeaseTracker, Pulse
+from backstay.liveness.machine import NO_IDENTITY, MachineIdentity, SameMachine
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
 from backstay.liveness.quorum import has_quorum
 from backstay.liveness.takeover import LEAD_PER_LEASE, TakeoverJudge
@@ -39,6 +42,8 @@ class FencedBoot:
 
     boot_id: str
     at: float
+    perhaps: str = ""
+    """A later boot under the same name, which the fencing has ended too if no renewal of it is seen after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,12 @@ class NodeView:
     """Silent, and left alone: it may be our view that is wrong (the storm brake)."""
     recording_trouble: str = ""
     """Why its agent records nothing, and so starts nothing."""
+    former: FormerBoot | None = None
+    """A boot that may still run something, while another one renews the Lease. `boot_id` is then this one's."""
+    machine: MachineIdentity = NO_IDENTITY
+    """Of the Lease."""
+    plan_boot: str = ""
+    """The boot that the plan shall be meant for; empty: none may run anything."""
 
     @property
     def fresh(self) -> bool:
@@ -96,6 +107,16 @@ class Membership:
     def online(self) -> tuple[str, ...]:
         return tuple(name for name, view in self.nodes.items() if view.usable)
 
+    def heard(self, now: float) -> list[str]:
+        """Nodes that nobody may declare dead: heard, or not watched long enough to know. Where another boot is heard, and the lease of
+        the former one has run out, an administrator may speak for the former."""
+        return [
+            name
+            for name, view in self.nodes.items()
+            if view.pulse in (Pulse.FRESH, Pulse.WAITING)
+            and not (view.former is not None and view.former.lease_over(now))
+        ]
+
     def judgements(
         self, fence_requested: Mapping[str, str], *, let_in: Collection[str] = ()
     ) -> dict[str, NodeJudgement]:
@@ -111,6 +132,7 @@ class MembershipKeeper:
 
     def __init__(self, tracker: LeaseTracker, *, epoch: int) -> None:
         self.judge = TakeoverJudge(tracker, epoch=epoch)
+        self._epoch = epoch
         self._tracker = tracker
         self._given_up: set[str] = set()
         self._backed: dict[str, tuple[str, float]] = {}
@@ -122,6 +144,8 @@ class MembershipKeeper:
         self._absent_since: dict[str, float] = {}
         self._footprints: dict[str, Kept[Footprint]] = {}
         self._brake = StormBrake()
+        self._formers = FormerBoots(tracker)
+        self._former: Mapping[str, FormerBoot] = {}
         self._shutdown = False
         self._unaccounted: frozenset[str] = frozenset()
         self._began: float | None = None
@@ -153,20 +177,16 @@ class MembershipKeeper:
         self._shutdown = shutdown
         self._began = now if self._began is None else self._began
         awaits_unknown = rewound_epoch == epoch and now < self._began + self.lease_s
-        self._unaccounted = frozenset(
-            name
-            for name, node in nodes.items()
-            if self._is_unaccounted(node, plans.get(name), fenced.get(name), rewound_epoch)
-        )
+        self._unaccounted = self._find_unaccounted(nodes, plans, fenced, rewound_epoch)
         views: dict[str, NodeView] = {}
         self.judge.obeyed_by = frozenset(self._synced)
-        asking = [name for name in nodes if _peers_of(plans.get(name)) is not None]
-        self.judge.look({*asking, *self._unaccounted}, now)
+        self._former = self._find_former(nodes, plans, fenced, now)
+        self._challenge(nodes, plans, now)
+        self._let_go_former(plans, requires, fencing_enabled, now)
 
         def facts_of(name: str, pulse: Pulse) -> NodeFacts:
-            return self._facts(
-                nodes[name], plans.get(name), pulse, now, requires, fencing_enabled, fenced.get(name)
-            )
+            plan, ended = plans.get(name), fenced.get(name)
+            return self._facts(nodes[name], plan, pulse, now, requires, fencing_enabled, ended)
 
         pulses = {
             name: self._patient(name, plans.get(name), self._tracker.pulse(name, now), now)
@@ -183,7 +203,8 @@ class MembershipKeeper:
             facts = facts_of(name, pulse)
             verdict = judge_node(facts)
             self._before[name] = verdict.condition
-            boot = facts.lease_boot or facts.status_boot
+            former = self._former.get(name)
+            boot = former.boot_id if former is not None else facts.lease_boot or facts.status_boot
             lease = self._tracker.lease(name)
             views[name] = NodeView(
                 name=name,
@@ -196,13 +217,61 @@ class MembershipKeeper:
                 given_up=name in self._given_up,
                 beat=lease.beat if lease is not None else None,
                 watchdog=lease.watchdog if lease is not None else None,
+                machine=lease.machine if lease is not None else NO_IDENTITY,
                 may_run=self._footprint(name, plan, requires).resources if facts.shutdown else frozenset(),
                 bitten=verdict.condition is NodeCondition.UNCLEAN and self._is_bitten(name, watchdog, now),
                 unaccounted=name in self._unaccounted or (awaits_unknown and not boot),
                 braked=braked,
                 recording_trouble=plan.status.recording_trouble if plan is not None else "",
+                former=former,
+                plan_boot=_plan_boot(verdict, pulse, boot, plan),
             )
         return self._counted(views, brake)
+
+    def _challenge(self, nodes: Collection[str], plans: Mapping[str, HANodePlan], now: float) -> None:
+        asking = [name for name in nodes if _peers_of(plans.get(name)) is not None]
+        former = [self._former[name].lease for name in sorted(self._former)]
+        self.judge.look({*asking, *self._unaccounted}, now, former)
+
+    def _find_former(
+        self,
+        nodes: Mapping[str, HANode],
+        plans: Mapping[str, HANodePlan],
+        fenced: Mapping[str, FencedBoot],
+        now: float,
+    ) -> dict[str, FormerBoot]:
+        """Boots that another one has followed without a proof that they have ended (design note 0013)."""
+        for name, one in fenced.items():
+            self._formers.ended(name, one.boot_id)
+        for name, node in nodes.items():
+            if node.status.fenced is not None and name not in self._unaccounted:
+                self._formers.ended(name, node.status.fenced.boot_id)
+        return {name: one for name, one in self._formers.look(plans, now).items() if name in nodes}
+
+    def _let_go_former(
+        self,
+        plans: Mapping[str, HANodePlan],
+        requires: Mapping[str, Requires],
+        fencing_enabled: bool,
+        now: float,
+    ) -> None:
+        """Once the lease of a former boot has run out, what requires no fencing has ended there; that may be all that it ran."""
+        for name, former in list(self._former.items()):
+            peers = _peers_of(plans[name])
+            others = [one for one in plans if one != name and self._was_heard(one, plans[one])]
+            backed = (peers is None and name not in self._unaccounted) or all(
+                self.judge.may_take(former.lease.key, voters, now) for voters in (peers or (), others)
+            )
+            footprint = self._footprint(name, plans[name], requires)
+            known = plans[name].status.boot_id == former.boot_id
+            idle = known and not footprint.resources
+            if former.lease_over(now) and backed:
+                self._given_up.add(name)
+                self._backed.setdefault(f"{name}/{former.boot_id}", ("", now))
+                idle = idle or not fencing_enabled or (known and footprint.only_free)
+            if idle and name not in self._unaccounted:
+                self._formers.ended(name, former.boot_id)
+                self._former = {one: kept for one, kept in self._former.items() if one != name}
 
     def _counted(self, views: Mapping[str, NodeView], brake: Brake) -> Membership:
         members = [view for view in views.values() if view.pulse is not Pulse.ABSENT or view.boot_id]
@@ -251,6 +320,8 @@ class MembershipKeeper:
         at = None if rule is None else self.bite_at(name, rule, now)
         if at is None or rule is None or now < at:
             return False
+        if name in self._former:
+            return True  # it cannot have renewed its Lease since another boot did
         return self._tracker.silent_for(name, rule.takeover_delay_s, now)
 
     def _back(self, name: str, now: float) -> None:
@@ -262,6 +333,14 @@ class MembershipKeeper:
         """When it will be so, if nothing is heard; None: it can't be said."""
         if name in self._unaccounted:
             return None  # that a watchdog was armed is of a past, too
+        former = self._former.get(name)
+        if former is not None:
+            if former.watchdog is None or not rule.covers(former.watchdog):
+                return None
+            _, since = self._backed.get(f"{name}/{former.boot_id}", ("", now))
+            return max(
+                former.lease.since + rule.takeover_delay_s, since + rule.after_quorum_s(former.watchdog)
+            )
         lease, age_s = self._tracker.lease(name), self._tracker.age_s(name, now)
         if lease is None or age_s is None or lease.watchdog is None or not rule.covers(lease.watchdog):
             return None
@@ -330,6 +409,19 @@ class MembershipKeeper:
             self._stale.discard(name)
             self._given_up.discard(name)
 
+    def _find_unaccounted(
+        self,
+        nodes: Mapping[str, HANode],
+        plans: Mapping[str, HANodePlan],
+        fenced: Mapping[str, FencedBoot],
+        rewound_epoch: int,
+    ) -> frozenset[str]:
+        return frozenset(
+            name
+            for name, node in nodes.items()
+            if self._is_unaccounted(node, plans.get(name), fenced.get(name), rewound_epoch)
+        )
+
     def _is_unaccounted(
         self, node: HANode, plan: HANodePlan | None, fenced: FencedBoot | None, rewound_epoch: int
     ) -> bool:
@@ -370,12 +462,21 @@ class MembershipKeeper:
         recorded = node.status.fenced.boot_id if node.status.fenced and not lost else ""
         lease = self._tracker.lease(name)
         footprint = self._footprint(name, plan, requires)
+        lease_boot = lease.boot_id if lease else ""
+        echo = fenced is not None and self._is_echo(name, fenced, now)
+        ended = fenced.boot_id if fenced is not None else recorded
+        if fenced is not None and fenced.perhaps and fenced.perhaps == lease_boot and echo:
+            ended = lease_boot
+        former = self._former.get(name)
         return NodeFacts(
             pulse=pulse,
-            lease_boot=lease.boot_id if lease else "",
+            lease_boot=lease_boot,
             status_boot=plan.status.boot_id if plan else "",
-            fenced_boot=fenced.boot_id if fenced is not None else recorded,
-            echo=fenced is not None and self._is_echo(name, fenced, now),
+            fenced_boot=ended,
+            echo=echo,
+            unproven=former.words if former is not None else "",
+            refuses=refusal_words(plan, self._epoch),
+            idle=plan is not None and bool(lease_boot) and not plan.spec.boot_id,
             synced=name in self._synced,
             may_run=lost or bool(footprint.resources),
             only_free=not fencing_enabled if lost else footprint.only_free,
@@ -386,6 +487,13 @@ class MembershipKeeper:
             age_s=self._tracker.age_s(name, now),
             given_up=name in self._given_up,
         )
+
+
+def _plan_boot(verdict: NodeVerdict, pulse: Pulse, boot: str, plan: HANodePlan | None) -> str:
+    """Which boot the node's plan shall be meant for. It stands there until it is proven to have ended."""
+    if verdict.condition is NodeCondition.OFFLINE:
+        return ""
+    return boot if pulse is Pulse.FRESH or plan is None else plan.spec.boot_id
 
 
 def _peers_of(plan: HANodePlan | None) -> list[str] | None:
@@ -460,5 +568,8 @@ def _judgement(view: NodeView, fence_requested: str | None, *, let_in: bool) -> 
         released=view.verdict.released or (view.stale and view.given_up),
         fence_requested=fence_requested is not None,
         fence_action=fence_requested or "",
+        fence_withheld=fence_requested is None
+        and view.former is not None
+        and view.former.same is SameMachine.NO,
         let_in=let_in,
     )

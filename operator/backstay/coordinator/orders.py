@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
-from backstay.api import HANodePlan, HANodePlanSpec, Heartbeat, PlanAction, VouchingSpec, WatchdogSpec
+from backstay.api import (
+    HANodePlan,
+    HANodePlanSpec,
+    Heartbeat,
+    Machine,
+    PlanAction,
+    VouchingSpec,
+    WatchdogSpec,
+)
 from backstay.api.plan import Verb
-from backstay.coordinator.membership import Membership
+from backstay.coordinator.membership import Membership, NodeView
 from backstay.fencing import DeviceSettings, FenceStep, HostCheck
 from backstay.liveness.leases import Pulse
 from backstay.state.assemble import Assembly
@@ -233,7 +241,8 @@ class PlanBook:
                 cluster=self._cluster,
                 epoch=self._epoch,
                 term=self._term,
-                boot_id=view.boot_id,
+                boot_id=view.plan_boot,
+                machine=_machine(view, present),
                 sync=syncs[name],
                 heartbeat=heartbeat,
                 beat=beat if view.pulse is Pulse.FRESH else present.beat,
@@ -244,3 +253,13 @@ class PlanBook:
                 actions=actions,
             )
         return specs
+
+
+def _machine(view: NodeView, present: HANodePlanSpec) -> Machine | None:
+    """The machine of the boot that the plan is meant for. What was known of this boot is not lost to a Lease that says less."""
+    if not view.plan_boot:
+        return None
+    same_boot = view.plan_boot == present.boot_id
+    if same_boot and (view.former is not None or not view.machine.complete):
+        return present.machine
+    return Machine(machine_id=view.machine.machine_id, system_uuid=view.machine.system_uuid)

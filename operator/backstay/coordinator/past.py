@@ -1,4 +1,5 @@
-"""After the API's history went back (design note 0012): what is not started while a node may run it that nobody remembers.
+"""After the API's history went back (design note 0012), or where another machine may have a node's name (0013): what is not started
+while a node may run it that nobody remembers.
 
 A node is unaccounted for until it has obeyed a DC that came after, or was fenced or confirmed since. Silent, it is Unclean: what
 requires fencing waits for that, as ever. What requires none of it waits here, until a quorum stands behind the takeover. Heard, but
@@ -15,6 +16,8 @@ from backstay.liveness.nodes import NodeCondition
 from backstay.state.choices import WITHOUT_FENCING, Requires
 
 HISTORY_WENT_BACK = "HistoryWentBack"
+MACHINE_UNPROVEN = "MachineUnproven"
+MAY_RUN_ELSEWHERE = (HISTORY_WENT_BACK, MACHINE_UNPROVEN)
 
 
 class Past:
@@ -33,7 +36,11 @@ class Past:
         fencing_enabled: bool,
     ) -> list[str]:
         """Resources that may be active where nobody can tell. `active`: resource instance -> nodes, as far as is known."""
-        lost = {name: view for name, view in membership.nodes.items() if view.unaccounted}
+        lost = {
+            name: view
+            for name, view in membership.nodes.items()
+            if view.unaccounted or view.former is not None
+        }
         if not lost:
             self._sure.clear()
             return []
@@ -58,8 +65,18 @@ def _is_given_to_fencing(view: NodeView) -> bool:
     return not view.braked and (condition is NodeCondition.UNCLEAN or ended)
 
 
+def past_code(membership: Membership) -> str:
+    """Why `held` holds something back, in one word."""
+    unaccounted = any(view.unaccounted for view in membership.nodes.values())
+    return HISTORY_WENT_BACK if unaccounted else MACHINE_UNPROVEN
+
+
 def words_of_the_past(membership: Membership) -> str:
     """Why something is held back, and what helps."""
+    if past_code(membership) == MACHINE_UNPROVEN:
+        return "not started: " + "; ".join(
+            view.former.words for view in membership.nodes.values() if view.former is not None
+        )
     who = ", ".join(name for name, view in membership.nodes.items() if view.unaccounted)
     return (
         f"not started: the API's history went back, and it may run on {who}, which has not said since what runs there; "

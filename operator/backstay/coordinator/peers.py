@@ -1,21 +1,26 @@
-"""Which peers each node may ask for promises when the API is gone (design note 0003): all other members, or nobody at all."""
+"""Which peers each node may ask for promises when the API is gone (design note 0003): all other members.
+
+A member takes part if its keeper knows of challenges, has an address, and its agent has published a key. One that does not is a peer
+without a key: it promises nothing, and it switches nothing off for the others, as an agent that was taken over would like to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 
-from backstay.api import LEASE_NAMESPACE, ClusterProperties, Peer, SecretKeyRef, VouchingSpec
-from backstay.api.plan import PEERS_MAX
-from backstay.coordinator.membership import Membership
+from backstay.api import ClusterProperties, HANodePlan, Peer, VouchingSpec
+from backstay.api.plan import PEERS_MAX, PUBLIC_KEY_PATTERN
+from backstay.coordinator.membership import Membership, NodeView
 
-KEY_FIELD = "key"
+_PUBLIC_KEY = re.compile(PUBLIC_KEY_PATTERN, re.ASCII)
 
 
 class PeerBook:
     """Remembers what it said last: with many members it is long, and seldom another."""
 
     def __init__(self) -> None:
-        self._made_from: tuple[tuple[tuple[str, str], ...], str] | None = None
+        self._made_from: tuple[Peer, ...] | None = None
         self._made: dict[str, VouchingSpec | None] = {}
 
     def vouching_of(
@@ -24,25 +29,27 @@ class PeerBook:
         properties: ClusterProperties,
         *,
         addresses: Mapping[str, str],
-        key_secret: str,
+        plans: Mapping[str, HANodePlan],
     ) -> dict[str, VouchingSpec | None]:
-        """By node. Off for all if somebody could take over without a quorum, or one member could not take part."""
-        members = [name for name, view in membership.nodes.items() if view.boot_id]
-        able = all(membership.nodes[name].beat is not None and addresses.get(name) for name in members)
-        if not key_secret or not able or properties.no_quorum_policy == "ignore":
+        """By node, of those that take part. None at all if somebody could take over without a quorum."""
+        members = [view for view in membership.nodes.values() if view.boot_id]
+        if properties.no_quorum_policy == "ignore" or len(members) > PEERS_MAX + 1:
             return {}
-        if len(members) > PEERS_MAX + 1:
-            return {}
-        made_from = (tuple((name, addresses[name]) for name in members), key_secret)
+        made_from = tuple(_peer(view, addresses.get(view.name, ""), plans.get(view.name)) for view in members)
         if made_from != self._made_from:
-            self._made_from, self._made = made_from, _vouching(*made_from)
+            self._made_from, self._made = made_from, _vouching(made_from)
         return self._made
 
 
-def _vouching(members: Sequence[tuple[str, str]], key_secret: str) -> dict[str, VouchingSpec | None]:
-    key = SecretKeyRef(name=key_secret, key=KEY_FIELD, namespace=LEASE_NAMESPACE)
-    peers = [Peer(name=name, address=address) for name, address in members]
+def _peer(view: NodeView, address: str, plan: HANodePlan | None) -> Peer:
+    key = plan.status.vouching_key if plan is not None else ""
+    able = view.beat is not None and bool(address) and _PUBLIC_KEY.fullmatch(key) is not None
+    return Peer(name=view.name, address=address, key=key) if able else Peer(name=view.name)
+
+
+def _vouching(members: tuple[Peer, ...]) -> dict[str, VouchingSpec | None]:
     return {
-        name: VouchingSpec(peers=[peer for peer in peers if peer.name != name], key=key)
-        for name, _ in members
+        one.name: VouchingSpec(peers=[peer for peer in members if peer.name != one.name])
+        for one in members
+        if one.key
     }

@@ -34,6 +34,7 @@ class Tale(Enum):
     RECORDING = "OperationsNotRecorded"
     RECORDING_AGAIN = "OperationsRecorded"
     PROBLEM = "ConfigurationProblem"
+    EPOCH_IGNORED = "EpochClaimIgnored"
     NOTE = "Note"
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from backstay.liveness.machine import NO_IDENTITY, MachineIdentity
 from backstay.liveness.watchdog import WatchdogClaim
 
 
@@ -43,6 +44,7 @@ class NodeLease:
     """For how long it has promised not to count in a takeover."""
     watchdog: WatchdogClaim | None = None
     """None: no watchdog is armed, or it is about to be disarmed."""
+    machine: MachineIdentity = NO_IDENTITY
 
 
 @dataclass(slots=True)
@@ -60,6 +62,8 @@ class LeaseTracker:
     def __init__(self, *, read_gap_s: float) -> None:
         self.read_gap_s = read_gap_s
         self._seen: dict[str, _Seen] = {}
+        self._former: dict[str, NodeLease] = {}
+        """By node: the last Lease of the boot before the present one."""
         self._read_at: float | None = None
         self._asked_at: float | None = None
         self._now = float("-inf")
@@ -68,6 +72,7 @@ class LeaseTracker:
         """Know just what the other one knows now: to judge by it while that goes on hearing."""
         self.read_gap_s = other.read_gap_s
         self._seen = {node: replace(seen) for node, seen in other._seen.items()}
+        self._former = dict(other._former)
         self._read_at, self._asked_at, self._now = other._read_at, other._asked_at, other._now
 
     def _advance(self, now: float) -> None:
@@ -103,6 +108,8 @@ class LeaseTracker:
             self._seen[lease.node] = _Seen(lease, now, renewed=False)
             return False
         renewed = lease.token != known.lease.token
+        if lease.boot_id != known.lease.boot_id:
+            self._former[lease.node] = known.lease
         known.lease = lease
         if renewed:
             known.since = now
@@ -117,6 +124,11 @@ class LeaseTracker:
         """The Lease as last read."""
         seen = self._seen.get(node)
         return seen.lease if seen else None
+
+    def former_lease(self, node: str, boot_id: str) -> NodeLease | None:
+        """The last Lease of that former boot, if this observer has read it."""
+        lease = self._former.get(node)
+        return lease if lease is not None and lease.boot_id == boot_id else None
 
     def age_s(self, node: str, now: float) -> float | None:
         """Seconds since the last renewal seen, or since the Lease was first seen."""

@@ -2,6 +2,7 @@
 
 | pulse | boot of the lease | plan status | state |
 |---|---|---|---|
+| any but absent | not proven to be of the machine that may run something | any | unclean |
 | fresh, as an echo | fenced | any | offline, clean |
 | fresh | fenced before | any | unclean: the fence device lied, or the wrong node was fenced |
 | fresh | other than the status' | any | pending: its agent has not reported since it booted |
@@ -11,6 +12,7 @@
 | expired, absent | fenced | any | offline, clean |
 | expired, absent | any | stopped on request, nothing active, nothing pending | offline, clean |
 | expired, absent | any | nothing ever ran | offline, clean (never seen) |
+| expired, absent | any | no boot was given orders since the last was proven to have ended | offline, clean |
 | expired | any | something may run | unclean |
 """
 
@@ -55,6 +57,12 @@ class NodeFacts:
     """Once its lease has run out: others may start what needs no fencing. False while it may live by the promises of peers."""
     unaccounted: bool = False
     """The API's history went back, and it has not said since what it runs."""
+    unproven: str = ""
+    """Another boot than that of the lease may run something, and nothing proves that it has ended: why."""
+    refuses: str = ""
+    """Its agent obeys no DC of our epoch: why."""
+    idle: bool = False
+    """No boot was given orders since the last one was proven to have ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,13 @@ class NodeVerdict:
 
 def judge_node(facts: NodeFacts) -> NodeVerdict:
     """The table above."""
+    if facts.unproven:
+        return NodeVerdict(
+            condition=NodeCondition.UNCLEAN,
+            reason=facts.unproven,
+            released=facts.given_up,
+            frozen=_is_frozen(facts),
+        )
     match facts.pulse:
         case Pulse.FRESH:
             return _judge_alive(facts)
@@ -91,7 +106,9 @@ def _judge_alive(facts: NodeFacts) -> NodeVerdict:
     if facts.status_boot != facts.lease_boot:
         return NodeVerdict(condition=NodeCondition.PENDING, reason="booted; its agent has not reported yet")
     if not facts.synced:
-        return NodeVerdict(condition=NodeCondition.PENDING, reason="waiting for its agent to answer the DC")
+        return NodeVerdict(
+            condition=NodeCondition.PENDING, reason=facts.refuses or "waiting for its agent to answer the DC"
+        )
     return NodeVerdict(condition=NodeCondition.ONLINE, reason="its lease is renewed")
 
 
@@ -116,6 +133,10 @@ def _judge_silent(facts: NodeFacts) -> NodeVerdict:
     boot = facts.lease_boot or facts.status_boot
     if facts.fenced_boot and facts.fenced_boot == boot:
         return NodeVerdict(condition=NodeCondition.OFFLINE, reason="fenced", released=True)
+    if facts.idle and not facts.unaccounted:
+        return NodeVerdict(
+            condition=NodeCondition.OFFLINE, reason="silent, and nothing was started there", released=True
+        )
     if not facts.may_run:
         reason = "stopped cleanly" if facts.shutdown else "silent, and nothing runs there"
         if not boot:

@@ -17,6 +17,21 @@ LEAD_PER_LEASE = 1 / 4
 BEATS_PER_EPOCH = 1_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerLease:
+    """The lease of a boot whose node's Lease another boot renews now. It was renewed before `since` (the DC's monotonic seconds),
+    and cannot be renewed any more: a keeper renews only a Lease that it was the last to write (design note 0013)."""
+
+    node: str
+    boot_id: str
+    since: float
+    duration_s: float
+
+    @property
+    def key(self) -> str:
+        return f"{self.node}/{self.boot_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Challenge:
     beat: int
@@ -33,6 +48,7 @@ class TakeoverJudge:
         self._challenges: dict[str, _Challenge] = {}
         self._serial = 0
         self._watched: frozenset[str] = frozenset()
+        self._former: dict[str, FormerLease] = {}
         self.obeyed_by: Collection[str] | None = None
         """Those who have answered this DC: only their renewals can carry a challenge of its own. None: everybody."""
 
@@ -41,9 +57,16 @@ class TakeoverJudge:
         """What the plans of the others shall carry now; 0 before the first challenge of this term."""
         return self._base + self._serial if self._serial else 0
 
-    def look(self, nodes: Collection[str], now: float) -> None:
-        """Challenge the others for every one of these nodes that has become overdue."""
+    def look(self, nodes: Collection[str], now: float, former: Collection[FormerLease] = ()) -> None:
+        """Challenge the others for every one of these nodes, and of these former boots, that has become overdue."""
         self._watched = frozenset(nodes)
+        self._former = {one.key: one for one in former}
+        for key in [one for one in self._challenges if "/" in one and one not in self._former]:
+            del self._challenges[key]
+        for one in former:
+            if one.key not in self._challenges and now >= _overdue_at(one):
+                self._serial += 1
+                self._challenges[one.key] = _Challenge(self._base + self._serial, one.boot_id)
         for node in sorted(nodes):
             lease, age_s = self._tracker.lease(node), self._tracker.age_s(node, now)
             known = self._challenges.get(node)
@@ -54,11 +77,14 @@ class TakeoverJudge:
                 self._challenges[node] = _Challenge(self._base + self._serial, lease.token)
 
     def may_take(self, node: str, voters: Collection[str], now: float) -> bool:
-        """Whether a quorum of `voters` (the silent node is one of them, counted or not) stands behind a takeover from it."""
+        """Whether a quorum of `voters` (the silent node is one of them, counted or not) stands behind a takeover from it.
+
+        `node` may be the key of a former boot; whoever has its name now does not count."""
         challenge = self._challenges.get(node)
         if challenge is None:
             return False
-        everyone = {*voters, node}
+        former = self._former.get(node)
+        everyone = {*voters, node} - ({former.node} if former is not None else set())
         behind = [one for one in everyone if one != node and self._is_plain(one, challenge.beat, now)]
         return has_quorum(members=len(everyone), alive=len(behind))
 
@@ -77,4 +103,10 @@ class TakeoverJudge:
             lease, age_s = self._tracker.lease(node), self._tracker.age_s(node, now)
             if lease is not None and age_s is not None and node not in self._challenges:
                 times.append(now - age_s + lease.duration_s * (1 - LEAD_PER_LEASE))
+        for one in self._former.values():
+            times += [at for at in (_overdue_at(one), one.since + one.duration_s) if at > now]
         return min(times, default=None)
+
+
+def _overdue_at(former: FormerLease) -> float:
+    return former.since + former.duration_s * (1 - LEAD_PER_LEASE)

@@ -108,7 +108,7 @@ def _orphan(situation: Situation, history: ResourceHistory) -> Resource:
 
 def _apply_quorum(situation: Situation) -> None:
     for node in situation.nodes:
-        node.fence = node.unclean
+        node.fence = node.unclean and not node.node.fence_withheld
         node.fence_reason = node.unclean_reason or "node is unclean"
 
         if node.node.fence_requested:

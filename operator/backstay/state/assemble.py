@@ -63,6 +63,8 @@ class NodeJudgement:
     """It is cut off and its lease has run out: what needs no fencing has been stopped there, by the protocol."""
     fence_requested: bool = False
     fence_action: str = ""
+    fence_withheld: bool = False
+    """Unclean, and not to be fenced by its name unless an administrator asks for it."""
     let_in: bool = False
     """By every device that unfences."""
     frozen: bool = False
@@ -334,6 +336,7 @@ def _node(node: HANode, judgement: NodeJudgement | None, objects: Objects) -> No
         discovery=node.spec.attributes.get("resource-discovery-enabled", "true").lower()
         not in ("false", "no", "off", "0"),
         fence_action=verdict.fence_action,
+        fence_withheld=verdict.fence_withheld,
         transient={UNFENCED: "1"} if verdict.let_in else {},
         attributes={**labels, **node.spec.attributes},
         utilization=node.spec.utilization,

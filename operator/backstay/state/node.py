@@ -37,6 +37,9 @@ class Node:
     discovery: bool = True  # False: never probe here (`resource-discovery-enabled`)
     fence_requested: bool = False  # an administrator, or `terminate`, asks for it
     fence_action: str = ""  # how, where that differs from the cluster's own way
+    fence_withheld: bool = (
+        False  # unclean, and yet not to be fenced unless somebody asks: that could hit another machine
+    )
     feature_set: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)  # permanent
     transient: Mapping[str, str] = field(default_factory=dict)  # gone when the node leaves

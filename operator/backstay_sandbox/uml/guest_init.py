@@ -105,6 +105,7 @@ def attach_private_disk() -> None:
     if not formatted:
         tool("mkfs.ext4", "-q", "-L", "backstay", PRIVATE_DISK)
     mount(PRIVATE_DISK, host_init.make_directory(STATE_DIRECTORY), "ext4", MS_NOSUID | MS_NODEV)
+    host_init.give_identity()
 
 
 def carry_out(task: str) -> NoReturn:

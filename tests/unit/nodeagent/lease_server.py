@@ -15,7 +15,9 @@ class LeaseServer:
     def __init__(self) -> None:
         self.mode = "ok"
         self.renewals: list[tuple[float, dict[str, Any]]] = []
-        self.exists = False
+        self.lease: dict[str, Any] | None = None
+        """As it is stored; a test may write to it as another machine would."""
+        self.version = 0
         self.requests: list[str] = []
         self.connections = 0
         outer = self
@@ -26,6 +28,9 @@ class LeaseServer:
             def setup(self) -> None:
                 outer.connections += 1
                 super().setup()
+
+            def do_GET(self) -> None:
+                outer.answer(self)
 
             def do_PATCH(self) -> None:
                 outer.answer(self)
@@ -54,7 +59,8 @@ class LeaseServer:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        size = int(handler.headers.get("Content-Length") or 0)
+        body = json.loads(handler.rfile.read(size)) if size else {}
         self.requests.append(f"{handler.command} {handler.path} {handler.headers.get('Authorization', '')}")
         while self.mode == "stall":
             time.sleep(0.02)
@@ -63,12 +69,26 @@ class LeaseServer:
             return
         if self.mode == "error":
             self._send(handler, 500, {})
-        elif handler.command == "PATCH" and not self.exists:
+        elif handler.command == "POST":
+            self._store(handler, body)
+        elif self.lease is None:
             self._send(handler, 404, {})
+        elif handler.command == "GET":
+            self._send(handler, 200, self.lease)
+        elif body["metadata"].get("resourceVersion") != self.lease["metadata"]["resourceVersion"]:
+            self._send(handler, 409, {})
         else:
-            self.exists = True
-            self.renewals.append((time.clock_gettime(time.CLOCK_BOOTTIME), body))
-            self._send(handler, 200, body)
+            self._store(handler, body)
+
+    def write(self, annotations: dict[str, str]) -> None:
+        """As somebody else does."""
+        self.version += 1
+        self.lease = {"metadata": {"annotations": annotations, "resourceVersion": str(self.version)}}
+
+    def _store(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        self.write(body["metadata"]["annotations"])
+        self.renewals.append((time.clock_gettime(time.CLOCK_BOOTTIME), body))
+        self._send(handler, 200, self.lease or {})
 
     def _drip(self, handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")

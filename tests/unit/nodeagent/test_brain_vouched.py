@@ -87,10 +87,10 @@ def test_restarted_agent_goes_on_by_what_the_keeper_wrote_down() -> None:
 
 def test_orders_hand_peers_and_challenge_to_the_keeper_once() -> None:
     from backstay_nodeagent import commands as do
-    from backstay_nodeagent.orders import Orders, SecretRef, VouchOrders
+    from backstay_nodeagent.orders import Orders, VouchOrders
 
     driver = Driver().online()
-    wanted = VouchOrders(cluster="c", peers=(("n2", "10.0.0.2"),), port=7406, key=SecretRef("s", "k", "key"))
+    wanted = VouchOrders(cluster="c", peers=(("n2", "10.0.0.2", "ab" * 32),), port=7406)
 
     def told(generation: int, beat: int) -> list[do.Command]:
         orders = Orders(uid="u1", generation=generation, cluster="c", epoch=1, beat=beat, vouching=wanted)

@@ -14,7 +14,8 @@ from backstay_nodeagent.vouch_link import MEMORY_FILE, VouchLink
 from backstay_nodeagent.vouch_wire import PACKET_MAX, Letter, seal, unseal
 from backstay_nodeagent.vouching import Answer, Lapse, Question
 
-KEY = b"k" * 32
+KEY, KEY3 = b"k" * 32, b"3" * 32
+"""Of the pairs n1-n2 and n1-n3."""
 PEER = "127.0.0.2"
 
 
@@ -54,7 +55,12 @@ def peer(port: int) -> Iterator[Peer]:
 
 def link(tmp_path: Path, port: int, *, now: float = 100.0, boot: str = "b1") -> VouchLink:
     made = VouchLink(tmp_path, node="n1", boot_id=boot, lease_s=3.0, now=now)
-    config = {"cluster": "c", "key": KEY.hex(), "port": port, "peers": {"n2": PEER, "n3": "127.0.0.3"}}
+    config = {
+        "cluster": "c",
+        "keys": {"n2": KEY.hex(), "n3": KEY3.hex()},
+        "port": port,
+        "peers": {"n2": PEER, "n3": "127.0.0.3", "n4": ""},
+    }
     made.configure(config, lease_s=3.0)
     assert made.open(now)
     return made
@@ -108,7 +114,9 @@ def test_memory_of_another_boot_is_none_and_the_new_keeper_marks_its_renewals(tm
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"key": b"x" * 32}, {"sender": "n9"}, {"cluster": "d"}], ids=["key", "sender", "cluster"]
+    "wrong",
+    [{"key": b"x" * 32}, {"sender": "n9"}, {"sender": "n3"}, {"sender": "n4"}, {"cluster": "d"}],
+    ids=["key", "sender", "another peer's name", "a peer without a key", "cluster"],
 )
 def test_question_of_a_stranger_changes_nothing(
     tmp_path: Path, port: int, peer: Peer, wrong: dict[str, object]
@@ -138,7 +146,7 @@ def test_questions_go_to_every_peer(tmp_path: Path, port: int) -> None:
     one = link(tmp_path, port)
     lapse = Lapse(sent_at=98.3, stop_at=100.3, expires_at=101.3, interval_s=1.0, lease_s=3.0)
     one.turn(lapse, 100.0)
-    letter = unseal(listener.recv(2048), KEY)
+    letter = unseal(listener.recv(2048), {"n1": KEY})
     assert letter is not None
     assert (letter.sender, letter.receiver) == ("n1", "n2")
     assert isinstance(letter.content, Question)

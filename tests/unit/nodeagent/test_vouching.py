@@ -133,11 +133,12 @@ def test_letter_is_read_with_the_key_only_and_not_when_changed() -> None:
     for content in (Question(3, 9, promise=True), Answer(3, "promise", 4.5, 0.25)):
         letter = Letter("c", "n1", "n2", content)
         packet = seal(letter, b"key")
-        assert unseal(packet, b"key") == letter
-        assert unseal(packet, b"other") is None
-        assert unseal(packet.replace(b"n2", b"n3"), b"key") is None
-    assert unseal(b"", b"key") is None
-    assert unseal(seal(letter, b"key")[:40], b"key") is None
+        assert unseal(packet, {"n1": b"key"}) == letter
+        assert unseal(packet, {"n1": b"other"}) is None
+        assert unseal(packet, {"n2": b"key"}) is None
+        assert unseal(packet.replace(b"n2", b"n3"), {"n1": b"key"}) is None
+    assert unseal(b"", {"n1": b"key"}) is None
+    assert unseal(seal(letter, b"key")[:40], {"n1": b"key"}) is None
 
 
 # -- the rule against an adversary

@@ -12,30 +12,10 @@ from backstay.api import HACluster
 from backstay_kube import kinds
 from backstay_kube.client import ObjectList
 from backstay_kube.errors import ApiUnavailable
-from backstay_operator.dc import ClusterTask, highest_epoch
+from backstay_operator.dc import ClusterTask
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.world import World
-
-
-def plan(cluster: str, *, spec: int = 0, observed: int | None = None) -> dict[str, Any]:
-    status = {} if observed is None else {"observedEpoch": observed}
-    return {"spec": {"cluster": cluster, "epoch": spec}, "status": status}
-
-
-def test_what_an_agent_remembers_counts_as_much_as_what_a_plan_carries() -> None:
-    assert highest_epoch([plan("c", spec=3), plan("c", spec=1, observed=9), {"metadata": {}}]) == 9
-    assert highest_epoch([plan("c", spec=4, observed=2)]) == 4
-    assert highest_epoch([]) == 0
-
-
-def test_what_another_cluster_had_does_not_count_within_a_term() -> None:
-    assert highest_epoch([plan("c", spec=3), plan("other", observed=9)], of_cluster="c") == 3
-
-
-def test_epoch_that_an_agent_demands_after_the_api_went_back_counts_too() -> None:
-    demanding = {"spec": {"cluster": "c", "epoch": 4}, "status": {"observedEpoch": 4, "requiredEpoch": 5}}
-    assert highest_epoch([demanding], of_cluster="c") == 5
 
 
 class Leading:

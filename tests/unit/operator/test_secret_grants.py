@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
+from backstay.api import FenceDevice, HAResource, ResourceGroup
 from backstay_operator.secret_grants import wanted_grants
 
 
@@ -27,9 +27,7 @@ def test_each_namespace_grants_what_its_own_resources_name() -> None:
             "spec": {"cluster": "c", "agent": "stonith:x", "paramsFrom": source("pdu", namespace="power")},
         }
     )
-    cluster = HACluster.parse({"metadata": {"name": "c"}})
-    assert wanted_grants([cluster], [resource], [group], [device]) == {
-        "backstay-system": ("vouch-c",),
+    assert wanted_grants([resource], [group], [device]) == {
         "power": ("pdu",),
         "team": ("app", "db"),
     }
@@ -44,7 +42,7 @@ def test_a_resource_names_secrets_of_its_own_namespace_only() -> None:
         },
         extra="ignore",
     )
-    assert wanted_grants([], [resource], [], []) == {"team": ("db",)}
+    assert wanted_grants([resource], [], []) == {"team": ("db",)}
 
 
 def test_a_device_whose_secret_has_no_namespace_grants_nothing() -> None:
@@ -54,4 +52,4 @@ def test_a_device_whose_secret_has_no_namespace_grants_nothing() -> None:
             "spec": {"cluster": "c", "agent": "stonith:x", "paramsFrom": source("pdu")},
         }
     )
-    assert wanted_grants([], [], [], [device]) == {}
+    assert wanted_grants([], [], [device]) == {}
