@@ -1,7 +1,6 @@
 #!/bin/sh
-# Makes .venv from uv.lock. Needs a Python of 3.11 or newer; gets uv by itself, of the version written here.
+# Makes .venv from uv.lock. Needs a Python of 3.11 or newer; gets uv by itself, of the version and hashes in tools/uv.txt.
 set -eu
-UV_VERSION=0.13.8
 PYTHON=${PYTHON:-python3}
 cd "$(dirname "$0")/.."
 
@@ -22,7 +21,7 @@ if [ -z "$UV" ]; then
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
     "$PYTHON" -m venv "$scratch"
-    "$scratch/bin/pip" install -q "uv==$UV_VERSION"
+    "$scratch/bin/pip" install -q --require-hashes --only-binary :all: -r tools/uv.txt
     UV="$scratch/bin/uv"
 fi
 "$UV" sync --locked --quiet --python "$(command -v "$PYTHON")"

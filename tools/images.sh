@@ -1,6 +1,8 @@
 #!/bin/sh
 # Builds the two images with buildah (no Docker engine, no registry): `make images`. As root.
-#   BASE=...   the image to build on; by default one that is made here of Debian's packages with mmdebstrap
+#   BASE=...   the image to build on, by its digest (NAME@sha256:...), pulled before; by default one that is made here of
+#              Debian's packages with mmdebstrap
+#   RELEASE=1  for images that others get: refuses without such a BASE, since the one made here is of the day's packages
 #   TAG=...    default: the chart's appVersion
 # Images land in buildah's storage; `buildah push backstay-operator:TAG docker-archive:operator.tar` writes one to a file, which
 # `kind load image-archive operator.tar` and `ctr -n k8s.io images import operator.tar` take.
@@ -8,6 +10,15 @@ set -eu
 cd "$(dirname "$0")/.."
 export STORAGE_DRIVER="${STORAGE_DRIVER:-vfs}" BUILDAH_ISOLATION="${BUILDAH_ISOLATION:-chroot}"
 TAG=${TAG:-$(sed -n 's/^appVersion: //p' charts/backstay/Chart.yaml)}
+case "${BASE:-}" in
+    *@sha256:*[!0-9a-f]*) digest= ;;
+    *@sha256:????????????????????????????????????????????????????????????????) digest=yes ;;
+    *) digest= ;;
+esac
+case "${BASE:-}/${RELEASE:-}" in
+    /|localhost/*/) ;;
+    *) [ -n "$digest" ] || { echo "BASE=${BASE:-}: name the base by its digest, IMAGE@sha256:... (RELEASE=${RELEASE:-})" >&2; exit 1; } ;;
+esac
 for tool in buildah mmdebstrap; do
     command -v "$tool" >/dev/null || { echo "missing: $tool (Debian: apt-get install buildah mmdebstrap)" >&2; exit 1; }
 done

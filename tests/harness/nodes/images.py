@@ -24,7 +24,7 @@ from harness.nodes.configuration import PAUSE_IMAGE
 from harness.nodes.programs import NodePrograms
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = ("operator", "nodeagent", "pyproject.toml", "uv.lock", "tools/images.sh")
+SOURCES = ("operator", "nodeagent", "pyproject.toml", "uv.lock", "tools/images.sh", "tools/uv.txt")
 IMAGES = ("backstay-operator", "backstay-nodeagent")
 DISK_MEGABYTES = 4096
 BUILD_TIMEOUT_S = 1200.0
