@@ -35,6 +35,7 @@ class Administrator:
             (kind, obj["metadata"]["name"])
             for kind in sorted(KIND_OF)
             for obj in self.world.read_all(KIND_OF[kind])
+            if obj["metadata"]["namespace"] == "default"
         ]
 
     def act(self) -> None:

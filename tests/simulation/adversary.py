@@ -17,6 +17,7 @@ from simulation.disk_faults import DiskFaults
 from simulation.fencing_faults import FencingFaults
 from simulation.hand import Done, Undo, kinds_of, nothing
 from simulation.host_faults import HostFaults
+from simulation.neighbour_faults import NeighbourFaults
 from simulation.network_faults import NetworkFaults
 from simulation.nonsense import NonsenseFaults
 from simulation.object_faults import ObjectFaults
@@ -37,7 +38,7 @@ BELONGING, OBJECTS, READING = (
 )
 UNMENDED = BELONGING | {"object_held"}
 """Kinds that a seed does not draw by itself yet."""
-CALM = OBJECTS | READING | {"rival"}
+CALM = OBJECTS | READING | {"rival", *kinds_of(NeighbourFaults)}
 """Kinds that no healthy host need notice: nothing may be stopped for them but what they strike themselves."""
 
 
@@ -48,6 +49,7 @@ class Adversary(
     DiskFaults,
     FencingFaults,
     HostFaults,
+    NeighbourFaults,
     NetworkFaults,
     NonsenseFaults,
     ObjectFaults,

@@ -25,6 +25,10 @@ from backstay.liveness.leases import LeaseTracker
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
 from backstay.scheduler import plan
 from backstay.state import assemble_resources
+
+
+from backstay.state import assemble_resources, claims, reach
+from backstay.state.seniority import position_of
 from backstay_kube import reflector
 from backstay_kube.errors import ApiError
 from backstay_kube.kinds import HACLUSTER
@@ -472,6 +476,37 @@ def instances_by_number() -> None:
     orders.ActionWriter._name_on_node = lambda _self, action: action.resource or ""  # type: ignore[method-assign]
 
 
+def ids_go_by_position() -> None:
+    """Of two objects with one id the one that puts itself first has it, as by the annotation that users write."""
+    real = claims.claimant_of
+
+    def claimant(item: Any) -> claims.Claimant:
+        return replace(real(item), created=f"{position_of(item.metadata):020}", recorded=())
+
+    assemble_resources.claimant_of = claimant  # type: ignore[attr-defined]
+    holders = claims.holders
+    assemble_resources.holders = lambda claimants, _before: holders(claimants, {})  # type: ignore[attr-defined]
+
+
+def namespaces_reach_all() -> None:
+    """A constraint names what it likes."""
+    reach.Reach.allows = lambda self, source, target: True  # type: ignore[method-assign]
+
+
+def requests_by_id() -> None:
+    """A request counts for whatever has the id that its object asks for."""
+    requests.ref_of = lambda item: _Anybody()  # type: ignore[attr-defined]
+
+
+class _Anybody:
+    """Equal to every holder."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
 MUTANTS = (
     Mutant("no wait for death", no_wait_for_death, ("freeze", "isolate", "crash"), (ALONE, PROOF)),
     Mutant(
@@ -536,6 +571,9 @@ MUTANTS = (
     Mutant("step unguarded", step_unguarded, ("nonsense", "crash"), (RECOVERS,)),
     Mutant("failed list is empty", failed_list_is_empty, ("cold_start", "list_fails"), (OTHER, ALONE, PROOF)),
     Mutant("term before all is read", term_before_all_is_read, ("cold_start",), (OTHER, ALONE, PROOF)),
+    Mutant("ids go by position", ids_go_by_position, ("usurper",), (OTHER,)),
+    Mutant("requests go by id", requests_by_id, ("usurper",), (OTHER,)),
+    Mutant("namespaces reach all", namespaces_reach_all, ("foreign_ban",), (OTHER,)),
     Mutant("fed for ever", fed_for_ever, ("cable",), (ALONE, PROOF), (9,), setting=DOG),
     Mutant("bite not awaited", bite_not_awaited, ("cable",), (ALONE, PROOF), (1,), setting=DOG),
     Mutant("disarmed unheard", disarmed_unheard, ("disarm",), (ALONE, PROOF), setting=DOG),

@@ -107,6 +107,7 @@ class ObjectFaults(Hand):
             for kind in USERS
             for obj in self.world.read_all(kind)
             if obj["metadata"]["name"] in (CLUSTER, "vip", "db", "web", *self.world.setting.devices)
+            and obj["metadata"].get("namespace") in (None, "default")
         ]
 
     def _ours(self) -> list[Thing]:
