@@ -25,10 +25,6 @@ from backstay.liveness.leases import LeaseTracker
 from backstay.liveness.nodes import NodeCondition, NodeFacts, NodeVerdict, judge_node
 from backstay.scheduler import plan
 from backstay.state import assemble_resources
-
-
-from backstay.state import assemble_resources, claims, reach
-from backstay.state.seniority import position_of
 from backstay_kube import reflector
 from backstay_kube.errors import ApiError
 from backstay_kube.kinds import HACLUSTER
@@ -50,6 +46,7 @@ from backstay_nodeagent.orders import Orders, Verb
 from backstay_operator import dc, world
 from backstay_operator.drive import PlanDriver
 from simulation import virtual_time
+from simulation.neighbour_mutants import ids_go_by_position, namespaces_reach_all, requests_by_id
 from simulation.pool import run_all
 from simulation.setting import Dog
 
@@ -474,37 +471,6 @@ def begun_without_record() -> None:
 def instances_by_number() -> None:
     """A node keeps an instance of an anonymous clone under the number that one scheduling gave it."""
     orders.ActionWriter._name_on_node = lambda _self, action: action.resource or ""  # type: ignore[method-assign]
-
-
-def ids_go_by_position() -> None:
-    """Of two objects with one id the one that puts itself first has it, as by the annotation that users write."""
-    real = claims.claimant_of
-
-    def claimant(item: Any) -> claims.Claimant:
-        return replace(real(item), created=f"{position_of(item.metadata):020}", recorded=())
-
-    assemble_resources.claimant_of = claimant  # type: ignore[attr-defined]
-    holders = claims.holders
-    assemble_resources.holders = lambda claimants, _before: holders(claimants, {})  # type: ignore[attr-defined]
-
-
-def namespaces_reach_all() -> None:
-    """A constraint names what it likes."""
-    reach.Reach.allows = lambda self, source, target: True  # type: ignore[method-assign]
-
-
-def requests_by_id() -> None:
-    """A request counts for whatever has the id that its object asks for."""
-    requests.ref_of = lambda item: _Anybody()  # type: ignore[attr-defined]
-
-
-class _Anybody:
-    """Equal to every holder."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, other: object) -> bool:
-        return True
 
 
 MUTANTS = (

@@ -29,6 +29,7 @@ Obj = Mapping[str, Any]
 Key = tuple[str, str, str]
 """Kind, namespace and name of an object."""
 CONDITIONS_MAX = 32
+IDS_MAX = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,13 @@ def conditions_of(obj: Obj) -> tuple[Condition, ...]:
     return tuple(found)
 
 
+def ids_of(obj: Obj) -> tuple[str, ...]:
+    """The ids that a DC recorded in its status: the object keeps them while it cannot be read."""
+    raw = _mapping(obj.get("status")).get("ids")
+    found = (_id(one) for one in (raw[:IDS_MAX] if isinstance(raw, list) else ()))
+    return tuple(one for one in found if one is not None)
+
+
 def key_of(item: Resource) -> Key:
     """As problems and references name an object."""
     return type(item).info.kind, item.metadata.namespace or "", item.metadata.name
@@ -85,7 +93,7 @@ def resource_placeholder(obj: Obj) -> HAResource:
             resource_id=_id(spec.get("resourceId")),
             clone=_clone(spec.get("clone")),
         ),
-        status=HAResourceStatus(conditions=list(conditions_of(obj))),
+        status=HAResourceStatus(ids=list(ids_of(obj)), conditions=list(conditions_of(obj))),
     )
 
 
@@ -102,7 +110,7 @@ def group_placeholder(obj: Obj) -> ResourceGroup | None:
             members=members[:64],
             clone=_clone(spec.get("clone")),
         ),
-        status=ResourceGroupStatus(conditions=list(conditions_of(obj))),
+        status=ResourceGroupStatus(ids=list(ids_of(obj)), conditions=list(conditions_of(obj))),
     )
 
 

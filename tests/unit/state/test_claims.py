@@ -11,6 +11,7 @@ from backstay.api import FenceDevice, HACluster, HANode, HAResource, ResourceGro
 from backstay.state import Clone, primitives_of
 from backstay.state.assemble import Assembly, Memory, NodeJudgement, Objects, assemble
 from backstay.state.claims import ObjectRef
+from backstay.state.placeholder import ids_of, resource_placeholder
 
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
 DUMMY = {"agent": "ocf:heartbeat:Dummy"}
@@ -151,3 +152,17 @@ def test_clone_id_of_a_group_member_is_claimed_by_nobody() -> None:
     made = assembled(member, group("app", members=[{"resource": "web"}]))
     assert "Webs" not in made.index.objects
     assert made.index.objects["web"] == ObjectRef("HAResource", "default", "web")
+
+
+@pytest.mark.parametrize("ids", [["IP"], [7, None, "IP", "not an id"]])
+def test_object_that_cannot_be_read_keeps_the_id_that_a_dc_recorded(ids: list[object]) -> None:
+    metadata = {"name": "victim", "namespace": "a", "uid": "u", "creationTimestamp": NEW}
+    spec = {"agent": 7, "resourceId": "IP", "ofALaterVersion": True}
+    victim = resource_placeholder({"metadata": metadata, "spec": spec, "status": {"ids": ids}})
+    made = assembled(resource("thief", space="b", resourceId="IP"), victim)
+    assert (holder(made, "IP"), losers(made)) == ("a/victim", ["b/thief"])
+
+
+@pytest.mark.parametrize("status", [None, 7, {"ids": None}, {"ids": "IP"}, {"ids": {}}])
+def test_odd_record_of_ids_is_none(status: object) -> None:
+    assert ids_of({"status": status}) == ()
