@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import itertools
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +33,8 @@ from backstay_nodeagent.keeper_link import (
 from backstay_nodeagent.lease_client import Access
 from backstay_nodeagent.orders import Timings, WatchdogOrders
 from backstay_nodeagent.proc_stat import start_ticks
+from backstay_nodeagent.vouch_wire import Letter, seal, unseal
+from backstay_nodeagent.vouching import Answer
 from unit.nodeagent.lease_server import LeaseServer
 
 FAST = Timings(renew_interval_s=0.1, lease_duration_s=0.6, stop_margin_s=0.2)
@@ -406,3 +411,48 @@ def test_log_in_a_file_begins_anew_when_it_is_long(tmp_path: Path) -> None:
         os.close(kept)
     assert path.read_text().endswith('info    keeper: renewal failed reason="test"\n')
     assert path.stat().st_size < 200
+
+
+async def test_keeper_lives_through_hostile_packets_and_takes_no_promise_made_in_another_name(
+    start: Start, server: LeaseServer
+) -> None:
+    """n3 is captured: it knows its own key with n1, answers in the name of n2 too, and sends what no keeper sends."""
+    keys = {"n2": b"2" * 32, "n3": b"3" * 32}
+    peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    peer.setblocking(False)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    peer.bind(("127.0.0.3", 0))
+    port = peer.getsockname()[1]
+    addresses = {"n2": "127.0.0.2", "n3": "127.0.0.3", "n4": "127.0.0.4", "n5": "127.0.0.5"}
+    agent = start(timings=Timings(renew_interval_s=0.3, lease_duration_s=1.5, stop_margin_s=0.4))
+    hexadecimal = {name: key.hex() for name, key in keys.items()}
+    agent.link.set_vouching({"cluster": "c", "peers": addresses, "keys": hexadecimal, "port": port})
+    await until(lambda: bool(agent.of(ev.LeaseRenewed)))
+    await asyncio.sleep(0.6)
+    before, pid = len(agent.of(ev.Vouched)), keeper_pid(agent.run_dir)
+    server.mode = "error"
+    end, asked = time.monotonic() + 2.5, 0
+    while time.monotonic() < end:
+        await asyncio.sleep(0.01)
+        with contextlib.suppress(BlockingIOError):
+            letter = unseal(peer.recv(2048), {"n1": keys["n3"]})
+            assert letter is not None
+            asked += 1
+            for name in ("n2", "n3", "n4", "n5"):
+                answer = Letter("c", name, "n1", Answer(letter.content.number, "promise", 1e6, 1e6))
+                peer.sendto(seal(answer, keys["n3"]), ("127.0.0.1", port))
+            odd = (
+                bytes([2])
+                + b"n3"
+                + b'{"cluster":"c","from":"n3","to":"n1","kind":"Question","content":{"number":Infinity}}'
+            )
+            peer.sendto(hmac.new(keys["n3"], odd, hashlib.sha256).digest() + odd, ("127.0.0.1", port))
+    peer.close()
+    assert asked > 0
+    assert [one.until for one in agent.of(ev.Vouched)[before:] if one.until is not None] == [], (
+        "two of five are no majority"
+    )
+    assert keeper_pid(agent.run_dir) == pid, "the same keeper lives"
+    server.mode = "ok"
+    renewed = len(agent.of(ev.LeaseRenewed))
+    await until(lambda: len(agent.of(ev.LeaseRenewed)) > renewed)

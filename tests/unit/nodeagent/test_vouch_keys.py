@@ -77,3 +77,11 @@ def test_public_key_that_is_none_makes_a_peer_without_a_key(tmp_path: Path, publ
     own = ring(tmp_path)
     peers = (("n2", "10.0.0.2", public),)
     assert own.keeper_config("n1", VouchOrders(cluster="c", peers=peers, port=7406))["keys"] == {}
+
+
+def test_mutant_with_one_key_for_all_pairs_lets_promises_be_forged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KeyRing, "pair_key", lambda *_: b"k" * 32)
+    with pytest.raises(AssertionError):
+        test_captured_host_cannot_promise_in_the_name_of_another(tmp_path)

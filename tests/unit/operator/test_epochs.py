@@ -192,3 +192,30 @@ async def test_a_past_that_was_written_but_not_told_is_told_by_the_next_attempt(
     term = await task._begin_term(cluster)
     assert [one["rewoundEpoch"] for one in server.written] == [8, 9]
     assert term.coordinator._untold_rewind
+
+
+@pytest.mark.parametrize(
+    "claim", [{"requiredEpoch": 2**63 - 1}, {"observedEpoch": 2**63 - 1}], ids=["demanded", "seen"]
+)
+async def test_captured_agent_does_not_raise_the_epoch_of_its_cluster_nor_of_another(
+    claim: dict[str, int],
+) -> None:
+    for cluster in ("c", "another"):
+        server: Any = BusyServer()
+        server.lists = 1
+        world = World(server)
+        world.note_epoch("c", 7)
+        plan = stored_plan(7)
+        world.plans.accept({**plan, "spec": {"cluster": cluster, "epoch": 7}, "status": claim})
+        task = task_of(ClusterTask, world)
+        await task._begin_term(HACluster.parse({"metadata": {"name": "c"}, "status": {"epoch": 7}}))
+        assert server.written == [{**server.written[0], "epoch": 8}]
+        assert "rewoundEpoch" not in server.written[0]
+
+
+async def test_mutant_that_believes_every_epoch_overflows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backstay.liveness.epochs.EPOCH_STEP_MAX", 2**63)
+    with pytest.raises(AssertionError):
+        await test_captured_agent_does_not_raise_the_epoch_of_its_cluster_nor_of_another(
+            {"requiredEpoch": 2**63 - 1}
+        )
