@@ -58,8 +58,8 @@ class Location(Model):
     resource: Ref | None = None
     resource_pattern: str | None = Field(
         default=None,
-        description="A regular expression over the ids of this namespace's resources (HACluster.spec.allowedReferences "
-        "adds other namespaces).",
+        description="A regular expression over the ids of this namespace's resources, groups and clones, without the "
+        "members of groups and clones, as in Pacemaker (HACluster.spec.allowedReferences adds other namespaces).",
     )
     sets: list[ResourceSet] | None = Field(default=None, max_length=16)
     node: str | None = None

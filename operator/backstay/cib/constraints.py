@@ -31,6 +31,12 @@ class ConstraintReader:
             for element in root.iterfind("configuration/resources//*")
             if element.tag in ("primitive", "group", "clone", "master", "bundle")
         ]
+        self._top_ids = [
+            element.get("id") or ""
+            for element in root.iterfind("configuration/resources/*")
+            if element.tag in ("primitive", "group", "clone", "master", "bundle")
+        ]
+        """What a pattern is matched against: no member of a group or clone."""
         self._known = frozenset(self._ids)
         self._standing_for: dict[str, tuple[str, ...]] = {}
         for primitive in root.iterfind("configuration/resources//primitive"):
@@ -54,6 +60,11 @@ class ConstraintReader:
             case "rsc_ticket":
                 yield from self._ticket(element)
 
+    def read_pattern(self, element: Element) -> Iterator[Location]:
+        """A location with `rsc-pattern` as it is written: once, for a resource without a name, with nothing captured,
+        whether or not the pattern matches. Raises CibError."""
+        yield from self._one_location(element, name="", wanted_role=read(element, "role", role), captured=())
+
     def _expand(self, name: str) -> tuple[str, ...]:
         if name in self._known or name not in self._standing_for:
             return (name,)
@@ -70,7 +81,7 @@ class ConstraintReader:
         pattern = element.get("rsc-pattern")
         if pattern is not None:
             try:
-                found = list(matching(pattern, self._ids))
+                found = list(matching(pattern, self._top_ids))
             except PatternError as error:
                 raise CibError(str(error), element=label(element), attribute="rsc-pattern") from None
             for name, captured in found:

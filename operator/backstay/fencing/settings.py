@@ -13,6 +13,7 @@ from enum import Enum
 
 from backstay.api import FenceDevice, ParamSource
 from backstay.api.quantities import duration_ms
+from backstay.ocf.hostmap import ESCAPES, parse_host_map
 from backstay.ocf.metadata import Metadata
 
 ACTIONS = ("reboot", "off", "on", "monitor", "status", "list")
@@ -134,7 +135,7 @@ class _Reader:
         spec, special = self._spec, self._metadata.special if self._metadata is not None else {}
         by_metadata = special.get("on.automatic") == "1"
         base_ms, node_delays = self._delays()
-        plugs = {**spec.host_map, **dict(self._pairs("host_map", ":"))}
+        plugs = {**spec.host_map, **dict(self._pairs("host_map"))}
         hosts = (*spec.targets.nodes, *self._words("host_list"))
         known = self._metadata.actions if self._metadata is not None else ()
         settings = DeviceSettings(
@@ -186,9 +187,9 @@ class _Reader:
         """A duration for all, or `node1:1s;node2:5s`."""
         by_node = {node: duration_ms(text) for node, text in self._spec.node_delays.items()}
         text = self._orders.get("delay_base", "")
-        if ":" not in text:
+        if ":" not in text and "=" not in text:
             return self._duration("delay_base", self._spec.delay_base or "0s"), by_node
-        for node, delay in self._pairs("delay_base", ":"):
+        for node, delay in self._pairs("delay_base"):
             try:
                 by_node[node] = duration_ms(delay)
             except ValueError as error:
@@ -213,13 +214,11 @@ class _Reader:
     def _words(self, name: str) -> tuple[str, ...]:
         return tuple(self._orders.get(name, "").replace(",", " ").replace(";", " ").split())
 
-    def _pairs(self, name: str, mark: str) -> Iterator[tuple[str, str]]:
-        for entry in self._orders.get(name, "").replace(" ", ";").split(";"):
-            key, found, value = entry.strip().partition(mark)
-            if found and key and value:
-                yield key, value
-            elif entry.strip():
-                self._complain(name, f"{entry.strip()!r} is not NODE{mark}VALUE")
+    def _pairs(self, name: str) -> Iterator[tuple[str, str]]:
+        found = parse_host_map(self._orders.get(name, ""))
+        for entry in found.unreadable:
+            self._complain(name, f"{entry!r} is not NODE:VALUE; {ESCAPES}")
+        yield from found.entries
 
     def _check_names(self) -> None:
         known = {

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from backstay.ocf.hostmap import parse_host_map
+
 
 class PlugState(Enum):
     """What `status` answers."""
@@ -46,11 +48,7 @@ def fence_stdin(request: FenceRequest) -> str:
 
 def plug_of(target: str, host_map: str) -> str:
     """The plug of a node by a host map such as `node1:1;node2:2,3`; the node's name where it has no entry."""
-    for entry in host_map.replace(" ", ";").split(";"):
-        node, separator, plug = entry.strip().partition(":")
-        if separator and node == target:
-            return plug
-    return target
+    return dict(parse_host_map(host_map).entries).get(target, target)
 
 
 def plugs_listed(text: str) -> frozenset[str]:

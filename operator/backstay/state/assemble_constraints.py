@@ -124,7 +124,7 @@ class _Reader:
         if spec.resource is not None:
             return [(self._resource(spec.resource, "spec.location.resource"), ())]
         if spec.resource_pattern is not None:
-            return list(matching(spec.resource_pattern, self._index.ids_within_reach(self._space)))
+            return list(matching(spec.resource_pattern, self._index.top_ids_within_reach(self._space)))
         return [
             (self._resource(name, f"spec.location.sets[{number}]"), ())
             for number, one in enumerate(spec.sets or ())

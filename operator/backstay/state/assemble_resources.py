@@ -6,7 +6,7 @@ not started.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -86,28 +86,14 @@ class ResourceIndex:
         builder.add_devices(sorted(devices, key=lambda one: seniority(one.metadata)))
         return builder.finish()
 
-    def every_id(self) -> tuple[str, ...]:
-        """Ids of all resources, each before what is in it."""
-
-        def below(resource: Resource) -> Iterator[str]:
-            yield resource.id
-            match resource:
-                case Group():
-                    yield from (member.id for member in resource.members)
-                case Clone():
-                    yield from below(resource.child)
-                case _:
-                    return
-
-        return tuple(id_ for resource in self.resources for id_ in below(resource))
-
-    def ids_within_reach(self, namespace: str) -> tuple[str, ...]:
-        """Of `every_id` those that a constraint of the namespace may name: what a pattern is matched against."""
+    def top_ids_within_reach(self, namespace: str) -> tuple[str, ...]:
+        """What a pattern in a constraint of the namespace is matched against, as Pacemaker does: the ids of resources
+        that stand alone, of groups and of clones, and not of what is in a group or a clone."""
         allowed = {
             target: self.reach.allows(namespace, target)
             for target in {ref.namespace for ref in self.objects.values()}
         }
-        return tuple(id_ for id_ in self.every_id() if allowed[self.objects[id_].namespace])
+        return tuple(one.id for one in self.resources if allowed[self.objects[one.id].namespace])
 
     def resolve(self, reference: str, namespace: str) -> str | None:
         """The id that a reference in a manifest means: an object of the namespace first, then an id of the namespace or

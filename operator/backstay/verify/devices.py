@@ -3,11 +3,12 @@ be the one that saves the data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from backstay.api import FenceDevice, HACluster
 from backstay.fencing import complaints_about
 from backstay.ocf.agentspec import is_fence_agent
+from backstay.ocf.hostmap import parse_host_map
 from backstay.state.assemble import Objects
 from backstay.state.assemble_problem import Problem
 from backstay.state.pattern import PatternError, compiled
@@ -21,10 +22,12 @@ _COMMON = ("action", "plug", "port", "method", "delay", "verbose", "debug")
 def check_devices(objects: Objects, book: AgentBook) -> Iterator[Problem]:
     """All devices of the cluster."""
     yield from _check_topology(objects)
+    members = sorted(node.metadata.name for node in objects.nodes)
     for device in sorted(objects.devices, key=lambda one: one.metadata.name):
         agent = device.spec.agent
         for complaint in complaints_about(device):
             yield _problem(device, "InvalidParameter", complaint.field, complaint.message, warning=True)
+        yield from _check_nodes(device, members, objects.cluster.metadata.name)
         if not is_fence_agent(agent.removeprefix("stonith:")):
             message = f"{agent!r}: only programs named fence_* are run as fence agents, so it fences nobody"
             yield _problem(device, "NotAFenceAgent", "spec.agent", f"{message}; use another agent")
@@ -60,6 +63,32 @@ def check_devices(objects: Objects, book: AgentBook) -> Iterator[Problem]:
                     f"{agent} requires it; add it",
                     warning=True,
                 )
+
+
+def _check_nodes(device: FenceDevice, members: Sequence[str], cluster: str) -> Iterator[Problem]:
+    """Nodes that a device names and the cluster does not have: it can fence no node by that name."""
+    spec, params = device.spec, device.spec.params
+    host_list = params.get("pcmk_host_list", "").replace(",", " ").replace(";", " ").split()
+    delays = params.get("pcmk_delay_base", "")
+    named: dict[str, Iterable[str]] = {
+        "spec.targets.nodes": spec.targets.nodes,
+        "spec.hostMap": spec.host_map,
+        "spec.nodeDelays": spec.node_delays,
+        "spec.params.pcmk_host_list": host_list,
+        "spec.params.pcmk_host_map": _mapped(params.get("pcmk_host_map", "")),
+        "spec.params.pcmk_delay_base": _mapped(delays) if ":" in delays or "=" in delays else (),
+    }
+    for field, nodes in named.items():
+        for node in sorted(set(nodes) - {*members}):
+            message = (
+                f"{node!r} is no node of HACluster {cluster!r}, which has {listed(members) or 'none'}"
+                + (suggestion(node, members) or "; correct the name, or remove the entry")
+            )
+            yield _problem(device, "UnknownNode", field, message, warning=True)
+
+
+def _mapped(text: str) -> list[str]:
+    return [node for node, _ in parse_host_map(text).entries]
 
 
 def _check_topology(objects: Objects) -> Iterator[Problem]:

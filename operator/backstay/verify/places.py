@@ -30,7 +30,7 @@ def check_places(objects: Objects, index: ResourceIndex) -> Iterator[Problem]:
             )
         if location.resource_pattern is not None:
             yield from _check_pattern(
-                item, location.resource_pattern, index.ids_within_reach(item.metadata.namespace or "")
+                item, location.resource_pattern, index.top_ids_within_reach(item.metadata.namespace or "")
             )
 
 
@@ -45,7 +45,8 @@ def _check_pattern(item: HAConstraint, pattern: str, ids: Sequence[str]) -> Iter
             item,
             "ReferenceNotFound",
             field,
-            f"no resource's id matches {pattern!r}; in namespace {item.metadata.namespace!r}, and where the HACluster's "
+            f"no id of a resource, group or clone matches {pattern!r} (members of groups and clones do "
+            f"not count); in namespace {item.metadata.namespace!r}, and where the HACluster's "
             f"allowedReferences lets it look, there are {listed(ids) or 'none'}",
         )
 

@@ -10,6 +10,7 @@ import pytest
 from backstay.cib import CibError, parse_cib
 from backstay.cib.importing import Imported, Weight, import_cib
 from backstay.simulate import simulate
+from backstay.state.constraint import Location
 from backstay.state.resource import Primitive
 from unit.cib.roundtrip import NOW, exported, grafted
 
@@ -247,6 +248,21 @@ def test_a_stonith_primitive_becomes_a_fence_device_and_comes_back() -> None:
     assert any(m["kind"] == "HACluster" for m in found.manifests)
 
 
+def test_plugs_with_spaces_and_separators_survive_the_way_there_and_back() -> None:
+    written = r"n1:My\ VM\;1;n2:3,5"
+    found = import_cib(FENCED.replace("n1:1;n2:2", written), now=NOW)
+    assert spec(found, "FenceDevice", "pdu-1")["hostMap"] == {"n1": "My VM;1", "n2": "3,5"}
+    (primitive,) = parse_cib(exported(found.manifests), now=NOW).resources
+    assert isinstance(primitive, Primitive)
+    assert primitive.params["pcmk_host_map"] == written
+
+
+def test_host_map_entry_that_is_no_pair_is_lost_with_its_place() -> None:
+    found = import_cib(FENCED.replace("n1:1;n2:2", "n1:1 n2"), now=NOW)
+    assert spec(found, "FenceDevice", "pdu-1")["hostMap"] == {"n1": "1"}
+    assert any("pcmk_host_map: 'n2' is not NODE:VALUE" in message for message in lost(found).values())
+
+
 def test_a_value_that_is_refused_costs_only_itself() -> None:
     found = import_cib(
         """<cib><configuration><crm_config><cluster_property_set id="c">
@@ -261,3 +277,38 @@ def test_a_value_that_is_refused_costs_only_itself() -> None:
     assert [m["metadata"]["name"] for m in found.manifests if m["kind"] == "HAResource"] == ["a"]
     assert any("no agent 'heartbeat:Dummy'" in message for message in lost(found).values())
     assert any("sing" in item.message or "operations.0.name" in item.message for item in found.report)
+
+
+PATTERNS = """<cib><configuration><crm_config/><nodes><node id="1" uname="n1"/></nodes><resources>
+<group id="web"><primitive id="web-ip" class="ocf" provider="heartbeat" type="Dummy"/></group>
+<clone id="web-all"><primitive id="web-ping" class="ocf" provider="heartbeat" type="Dummy"/></clone>
+<primitive id="web-db" class="ocf" provider="heartbeat" type="Dummy"/></resources>
+<constraints><rsc_location id="l" rsc-pattern="^web" node="n1" score="5"/></constraints></configuration></cib>"""
+
+
+def located(xml: str) -> list[str]:
+    return [one.resource for one in parse_cib(xml, now=NOW).constraints if isinstance(one, Location)]
+
+
+def test_a_pattern_matches_no_member_of_a_group_or_clone() -> None:
+    assert located(PATTERNS) == ["web", "web-all", "web-db"]
+    assert located(exported(import_cib(PATTERNS, now=NOW).manifests)) == ["web", "web-all", "web-db"]
+
+
+def test_a_pattern_that_matches_nothing_yet_is_kept_as_it_is_written() -> None:
+    found = import_cib(PATTERNS.replace("^web", "^web-ip$"), now=NOW)
+    assert spec(found, "HAConstraint", "l")["location"] == {
+        "resourcePattern": "^web-ip$",
+        "node": "n1",
+        "score": 5,
+    }
+    assert located(exported(found.manifests)) == []
+
+
+def test_rules_of_a_pattern_keep_their_place_for_what_it_captures() -> None:
+    rule = '<rule id="r" score="5"><expression id="e" attribute="at-%1" operation="defined"/></rule>'
+    written = f'<rsc_location id="l" rsc-pattern="^web-(.*)">{rule}</rsc_location>'
+    old = '<rsc_location id="l" rsc-pattern="^web" node="n1" score="5"/>'
+    found = import_cib(PATTERNS.replace(old, written), now=NOW)
+    (kept,) = spec(found, "HAConstraint", "l")["location"]["rules"]
+    assert kept["expressions"] == [{"attribute": "at-%1", "operation": "defined"}]

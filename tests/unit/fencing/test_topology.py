@@ -101,6 +101,14 @@ def test_pacemakers_own_parameters_mean_what_they_mean_there() -> None:
     assert complaints_about(manifest("pdu", params=params)) == ()
 
 
+def test_host_map_and_delays_take_pacemakers_escapes_and_separators() -> None:
+    params = {"pcmk_host_map": r"n1:My\ VM\;1;n2=3,5", "pcmk_delay_base": "n1=2s n2=5s"}
+    one = device("pdu", params=params)
+    assert dict(one.plugs) == {"n1": "My VM;1", "n2": "3,5"}
+    assert dict(one.node_delays_ms) == {"n1": 2000, "n2": 5000}
+    assert complaints_about(manifest("pdu", params=params)) == ()
+
+
 def test_random_delay_keeps_the_sum_below_the_maximum() -> None:
     one = device("pdu", delayBase="2s", delayMax="6s", nodeDelays={"n2": "10s"})
     assert [one.delay_ms("n1", "reboot", jitter) for jitter in (0.0, 0.5, 0.999)] == [2000, 4000, 5996]

@@ -26,6 +26,7 @@ from backstay.ocf import (
     severity_of,
     status_of,
 )
+from backstay.ocf.hostmap import HostMap, host_map_text, parse_host_map
 from backstay.ocf.metadata import MetadataError, parse_metadata
 from backstay.ocf.service import UnitState, unit_properties, unit_report
 
@@ -244,10 +245,33 @@ def test_fence_parameter_cannot_smuggle_in_another_line() -> None:
 
 @pytest.mark.parametrize(
     ("host_map", "plug"),
-    [("n1:1;n2:2", "2"), ("n1:1 n2:2,3", "2,3"), ("n1:1", "n2"), ("", "n2"), (";;n2:x", "x")],
+    [
+        ("n1:1;n2:2", "2"),
+        ("n1:1 n2:2,3", "2,3"),
+        ("n1:1", "n2"),
+        ("", "n2"),
+        (";;n2:x", "x"),
+        ("n1=1 n2=2", "2"),
+        ("n1:1\tn2:2\n", "2"),
+        (r"n1:My\ VM\;1;n2:3,5", "3,5"),
+        (r"n1:1;n2:My\ VM\;1", "My VM;1"),
+        (r"n2:00\:16\=3e", "00:16=3e"),
+        (r"n2:C\:\\x", "C:\\x"),
+    ],
 )
 def test_plug_is_found_in_the_host_map(host_map: str, plug: str) -> None:
     assert plug_of("n2", host_map) == plug
+
+
+@pytest.mark.parametrize("text", ["n1", "n1:", ":1", "n1:00:16:3e", "n1:1=2", "n1\\:1"])
+def test_host_map_entry_that_is_no_pair_is_returned_as_unreadable(text: str) -> None:
+    assert parse_host_map(f"a:1 {text};b:2") == HostMap((("a", "1"), ("b", "2")), (text,))
+
+
+@pytest.mark.parametrize("plug", ["My VM;1", "a:b=c", "back\\slash", "\\;", "tab\tand\nline", "3,5"])
+def test_host_map_that_is_written_is_read_as_the_same(plug: str) -> None:
+    entries = (("n1", plug), ("n2", "2"))
+    assert parse_host_map(host_map_text(entries)) == HostMap(entries, ())
 
 
 @pytest.mark.parametrize(

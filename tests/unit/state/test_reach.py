@@ -101,6 +101,12 @@ def test_pattern_matches_ids_of_its_own_namespace_only(pattern: str) -> None:
     assert {"mine", "IP"} <= {one.resource for one in wider}  # type: ignore[union-attr]
 
 
+def test_pattern_matches_groups_and_clones_and_nothing_in_them() -> None:
+    link = {"location": {"resourcePattern": ".*", "node": "n1", "score": "-INFINITY"}}
+    found = {one.resource for one in assembled(link, *OTHER).state.constraints}  # type: ignore[union-attr]
+    assert found == {"mine", "IP", "stack", "IP-clone"}
+
+
 def test_allowance_that_is_taken_back_counts_at_once() -> None:
     memory = Memory()
     assert assembled(LINKS[0], *OTHER, memory=memory).state.constraints

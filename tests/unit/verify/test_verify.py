@@ -184,6 +184,23 @@ def test_fence_device_need_not_name_the_target_itself() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ("spec.hostMap", {"hostMap": {"n1": "1", "n11": "2"}}),
+        ("spec.targets.nodes", {"targets": {"nodes": ["n1", "n11"]}}),
+        ("spec.nodeDelays", {"nodeDelays": {"n11": "5s"}}),
+        ("spec.params.pcmk_host_map", {"params": {"ip": "10.0.0.2", "pcmk_host_map": "n1=1 n11=2"}}),
+        ("spec.params.pcmk_host_list", {"params": {"ip": "10.0.0.2", "pcmk_host_list": "n1,n11"}}),
+        ("spec.params.pcmk_delay_base", {"params": {"ip": "10.0.0.2", "pcmk_delay_base": "n11:5s"}}),
+    ],
+)
+def test_node_that_only_a_fence_device_knows_is_told(field: str, written: dict[str, object]) -> None:
+    one = device(**{"params": {"ip": "10.0.0.2"}, **written})
+    assert codes(one) == [("UnknownNode", field, "warning")]
+    assert "'n11' is no node" in message(one)
+
+
 def test_agent_that_prints_rubbish_as_meta_data_is_told_and_not_held_against_its_resource() -> None:
     broken = plan("n1")
     broken.status.metadata = [AgentMetadata(agent=IPADDR2, rc=0, digest="d", xml_gz="bm8gZ3ppcA==")]

@@ -19,6 +19,7 @@ from backstay.api import (
     ResourceGroup,
 )
 from backstay.api.quantities import duration_ms
+from backstay.ocf.hostmap import host_map_text
 from backstay.state.assemble import Assembly, NodeJudgement, Objects, assemble
 from backstay.state.assemble_resources import SECRET_MARK
 from backstay.state.cluster import ClusterState, FencingLevel
@@ -105,11 +106,11 @@ def _targets(spec: Mapping[str, Any], *, spelt: str) -> Iterator[tuple[str, str]
         same = [one for one in re.split(r"[\s,;]+", spelt) if one] == nodes
         yield "pcmk_host_list", spelt if same else " ".join(nodes)
     if spec.get("hostMap"):
-        yield "pcmk_host_map", ";".join(f"{node}:{plug}" for node, plug in spec["hostMap"].items())
+        yield "pcmk_host_map", host_map_text(spec["hostMap"].items())
     if spec.get("hostCheck"):
         yield "pcmk_host_check", spec["hostCheck"]
     if spec.get("nodeDelays"):
-        yield "pcmk_delay_base", ";".join(f"{node}:{delay}" for node, delay in spec["nodeDelays"].items())
+        yield "pcmk_delay_base", host_map_text(spec["nodeDelays"].items())
 
 
 def _monitor(device: FenceDevice, timeout: str | None) -> Iterator[Operation]:

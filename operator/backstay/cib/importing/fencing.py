@@ -18,6 +18,7 @@ from backstay.cib.importing.names import Names
 from backstay.cib.importing.rules import given
 from backstay.cib.values import CibError, duration_ms
 from backstay.numerals import signed, whole
+from backstay.ocf.hostmap import ESCAPES, parse_host_map
 from backstay.state.cluster import FencingLevel
 from backstay.state.resource import Primitive
 
@@ -39,7 +40,7 @@ class DeviceWriter:
         """The FenceDevice for a stonith primitive."""
         params = dict(primitive.params)
         spec: Obj = {"cluster": self._cluster, "agent": f"stonith:{primitive.agent.type}"}
-        spec |= self._targets(params)
+        spec |= self._targets(params, primitive.id)
         spec |= self._timing(params, primitive)
         commands = self._commands(params, primitive)
         if commands:
@@ -67,7 +68,7 @@ class DeviceWriter:
             "spec": spec,
         }
 
-    def _targets(self, params: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    def _targets(self, params: dict[str, str], owner: str) -> Iterator[tuple[str, Any]]:
         nodes = [
             self._names.of_node(one) for one in re.split(r"[\s,;]+", params.pop("pcmk_host_list", "")) if one
         ]
@@ -75,8 +76,7 @@ class DeviceWriter:
             yield "targets", {"nodes": nodes}
         plugs = {
             self._names.of_node(node): plug
-            for node, plug in map(_pair, re.split(r"[\s;]+", params.pop("pcmk_host_map", "")))
-            if node
+            for node, plug in self._pairs("pcmk_host_map", params.pop("pcmk_host_map", ""), owner)
         }
         if plugs:
             yield "hostMap", plugs
@@ -89,13 +89,12 @@ class DeviceWriter:
 
     def _timing(self, params: dict[str, str], primitive: Primitive) -> Iterator[tuple[str, Any]]:
         base = params.pop("pcmk_delay_base", "")
-        if ":" in base:
+        if ":" in base or "=" in base:
             yield (
                 "nodeDelays",
                 {
                     self._names.of_node(node): self._duration(delay, primitive.id)
-                    for node, delay in map(_pair, re.split(r"[\s;]+", base))
-                    if node
+                    for node, delay in self._pairs("pcmk_delay_base", base, primitive.id)
                 },
             )
         elif base:
@@ -132,6 +131,12 @@ class DeviceWriter:
         if monitor is not None and monitor.timeout_ms is not None:
             commands.setdefault("monitor", {}).setdefault("timeout", duration_text(monitor.timeout_ms))
         return commands
+
+    def _pairs(self, name: str, text: str, owner: str) -> tuple[tuple[str, str], ...]:
+        found = parse_host_map(text)
+        for entry in found.unreadable:
+            self._complain(owner, f"the parameter {name}: {entry!r} is not NODE:VALUE; {ESCAPES}")
+        return found.entries
 
     def _duration(self, text: str, owner: str) -> str:
         try:
@@ -175,8 +180,3 @@ def topology_manifest(levels: tuple[FencingLevel, ...], *, names: Names) -> list
         devices = [names.of("FenceDevice", device) for device in level.devices]
         found.append({"level": level.index, "devices": devices, **given(targets)})
     return found
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, _, value = text.partition(":")
-    return name, value

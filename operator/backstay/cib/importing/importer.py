@@ -130,10 +130,8 @@ class _Import:
         )
         for element in self._root.iterfind("configuration/constraints/*"):
             complain = self._complainer(element)
-            found = list(reader.read(element))
             pattern = element.get("rsc-pattern")
-            if pattern is not None:
-                found = found[:1]
+            found = list(reader.read(element) if pattern is None else reader.read_pattern(element))
             for constraint in found:
                 if _names_device(element, devices):
                     complain("it is about a fence device, which any healthy node may use")
