@@ -3,6 +3,10 @@
 The queue behind the slots is not stored anywhere: it is the plan's ready orders (at most 1024) and the recurring monitors that are
 due (one per resource and interval), looked at again whenever something ends. So it is bounded, and nothing stays in it that was
 taken back.
+
+Slots keep a host from running hundreds of agents at once; they must not let one slow agent hold up another. So an operation that
+has run for LONG_S gives its slot back (it waits for something, it does not compute); what stops a resource, what starts it, and
+what only looks at it have slots of their own; and a fence agent needs none.
 """
 
 from __future__ import annotations
@@ -12,8 +16,13 @@ from dataclasses import replace
 from typing import Any
 
 from backstay_nodeagent.operation import Instant, Operation, Origin, PendingMark, Process
-from backstay_nodeagent.orders import Order
+from backstay_nodeagent.orders import Order, Verb
 from backstay_nodeagent.resources import ResourceBook, ResourceState
+
+LONG_S = 5.0
+RUNNING_MAX = 16
+"""Operations in all, as a multiple of the slots: each is a process of the host."""
+_LOOKS = (Verb.MONITOR, Verb.NOTIFY, Verb.META_DATA)
 
 
 class Dispatch:
@@ -28,15 +37,35 @@ class Dispatch:
         self._ending: dict[int, None] = {}
         self._calls = 0
 
-    @property
-    def full(self) -> bool:
-        """Whether the node has enough to do."""
-        return self._busy >= self._slots
+    def full(self, now: float) -> bool:
+        """Whether no order that takes a slot may begin, whatever it asks for."""
+        return all(self._room(kind, now) <= 0 for kind in (Verb.STOP, Verb.START, Verb.MONITOR))
 
-    @property
-    def _busy(self) -> int:
-        """Slots in use. A release waits for nobody; probes of adoption are as few as slots were."""
-        return sum(one.origin in (Origin.ORDER, Origin.RECURRING) for one in self._running.values())
+    def may_begin(self, order: Order, now: float) -> bool:
+        """Whether there is a slot for the order."""
+        if order.verb is Verb.FENCE:
+            return True
+        return self._room(_kind(order.verb), now) > 0
+
+    def frees_at(self, now: float) -> float:
+        """When the next operation will have run for so long that it gives its slot back; infinite if none will."""
+        return min((one.started.at + LONG_S for one in self._counted(now)), default=float("inf"))
+
+    def _room(self, kind: Verb, now: float) -> int:
+        """Slots left for what stops, starts, or looks."""
+        if len(self._running) >= RUNNING_MAX * self._slots:
+            return 0
+        return self._slots - sum(_kind(one.order.verb) is kind for one in self._counted(now))
+
+    def _counted(self, now: float) -> list[Operation]:
+        """Those that hold a slot. A release waits for nobody; probes of adoption are as few as slots were."""
+        return [
+            one
+            for one in self._running.values()
+            if one.origin in (Origin.ORDER, Origin.RECURRING)
+            and one.order.verb is not Verb.FENCE
+            and now - one.started.at < LONG_S
+        ]
 
     @property
     def running(self) -> list[Operation]:
@@ -103,16 +132,17 @@ class Dispatch:
         ]
         due.sort(key=lambda entry: (entry[0], entry[1], entry[2].order.interval_ms))
         taken: dict[str, Order] = {}
+        room = self._room(Verb.MONITOR, now)
         for _, resource, recurring in due:
-            if len(taken) + self._busy < self._slots and resource not in taken:
+            if len(taken) < room and resource not in taken:
                 recurring.due_at = float("inf")
                 taken[resource] = recurring.order
         return list(taken.values())
 
-    def due_at(self, resources: ResourceBook, *, but: Callable[[ResourceState], bool]) -> float:
-        """When the next recurring monitor of an idle resource is due; infinite while there is no slot."""
-        if self.full:
-            return float("inf")
+    def due_at(self, resources: ResourceBook, now: float, *, but: Callable[[ResourceState], bool]) -> float:
+        """When the next recurring monitor of an idle resource is due; while there is no slot, when one will be given back."""
+        if self._room(Verb.MONITOR, now) <= 0:
+            return self.frees_at(now)
         times = (
             recurring.due_at
             for state in resources.watched
@@ -128,3 +158,10 @@ class Dispatch:
         self._running[operation.call_id] = operation
         self._marks[operation.call_id] = mark
         self._journal[f"pending/{operation.call_id}"] = mark.to_json()
+
+
+def _kind(verb: Verb) -> Verb:
+    """The verb whose slots it takes: stop, start or monitor."""
+    if verb.takes_down:
+        return Verb.STOP
+    return Verb.MONITOR if verb in _LOOKS else Verb.START

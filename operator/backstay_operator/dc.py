@@ -501,6 +501,8 @@ class ClusterTask:
             for line in summary_lines(run.context.transition):
                 log.info(line, extra={"transition": run.context.number})
             self._history.begun(run, decide_ms=decide_ms, dc=host_of(self.identity))
+        for run in orders.settled:
+            self._history.settled(run, dc=host_of(self.identity))
         for ended in orders.finished:
             self._history.ended(ended.run, duration_s=ended.duration_s, dc=host_of(self.identity))
         strays = self._strays()

@@ -42,6 +42,8 @@ class _Job:
     duration_s: float | None
     due_at: float = 0.0
     """Of the event loop's clock."""
+    settled: bool = False
+    """It ended before; what it had in flight has ended now."""
 
 
 class HistoryWriter:
@@ -60,6 +62,10 @@ class HistoryWriter:
     def ended(self, run: Run, *, duration_s: float, dc: str) -> None:
         self._put(_Job(run, 0.0, dc, time.time(), duration_s))
 
+    def settled(self, run: Run, *, dc: str) -> None:
+        """What a superseded transition had in flight has ended."""
+        self._put(_Job(run, 0.0, dc, None, None, settled=True))
+
     def _put(self, job: _Job) -> None:
         if self._queue.full():
             self._queue.get_nowait()
@@ -76,7 +82,9 @@ class HistoryWriter:
             job = await self._queue.get()
             await asyncio.sleep(max(0.0, job.due_at - asyncio.get_running_loop().time()))
             try:
-                if job.ended_wall is None:
+                if job.settled:
+                    await self._amend(job)
+                elif job.ended_wall is None:
                     await self._create(job)
                     await self._prune()
                 else:
@@ -140,6 +148,18 @@ class HistoryWriter:
         await self._client.patch(
             kinds.HATRANSITION, self._name(run.context.number), {"status": status}, subresource="status"
         )
+
+    async def _amend(self, job: _Job) -> None:
+        """Add how actions ended that were in flight when the record was closed."""
+        run = job.run
+        actions = [action.wire() for action in run.actions()][:ACTIONS_LIMIT]
+        name = self._name(run.context.number)
+        try:
+            await self._client.patch(
+                kinds.HATRANSITION, name, {"status": {"actions": actions}}, subresource="status"
+            )
+        except ApiNotFound:
+            log.debug("transition %s is not kept any more", run.context.number)
 
     async def _prune(self) -> None:
         numbers = sorted(await self._numbers())

@@ -20,7 +20,14 @@ from backstay.api import (
     ResourceGroup,
 )
 from backstay.api.node import FencedStatus, UnfencedStatus
-from backstay.api.plan import ActionResult, AgentMetadata, Capabilities, FailureRecord, PlanAction
+from backstay.api.plan import (
+    ActionResult,
+    AgentMetadata,
+    Capabilities,
+    FailureRecord,
+    PendingOperation,
+    PlanAction,
+)
 from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck
 from backstay.coordinator import Coordinator, Orders, View
@@ -65,6 +72,8 @@ class ModelNode:
     """Its agent records nothing, and so refuses to start."""
     machine: MachineIdentity = NO_IDENTITY
     """As its Lease says."""
+    running: dict[str, tuple[PlanAction, float]] = field(default_factory=dict)
+    """Operations that take their time, by id, and when each ends."""
 
     @property
     def boot_id(self) -> str:
@@ -105,6 +114,12 @@ class ModelCluster:
         self.story: list[str] = []
         self.summaries: list[str] = []
         self.outcome: Verdict = lambda _node, action: action.target_rc
+        self.takes: Callable[[ModelNode, PlanAction], float] = lambda _node, _action: 0.0
+        """How long an operation takes, in seconds."""
+        self.unseen: list[tuple[ModelNode, PlanAction]] = []
+        """What ran on deaf nodes: told when they answer again."""
+        self.deaf: set[str] = set()
+        """Nodes whose agents read their plans and answer nothing more."""
         self.agents: dict[str, str] = {}
         """Agents that every node has, with their meta-data; empty: nodes say nothing about their agents."""
         self.answers_enquiries = True
@@ -197,6 +212,7 @@ class ModelCluster:
         node = self.nodes[name]
         node.up = False
         node.active.clear()
+        node.running.clear()
 
     def cut(self, name: str) -> None:
         self.nodes[name].linked = False
@@ -251,7 +267,7 @@ class ModelCluster:
         )
         self.tracker.observe(lease, self.now)
         node.renewed_at = self.now  # type: ignore[attr-defined]
-        if node.plan is not None and node.obeys:
+        if node.plan is not None and node.obeys and node.name not in self.deaf:
             self._obey(node)
 
     def _cut_off(self, node: ModelNode) -> None:
@@ -279,17 +295,47 @@ class ModelCluster:
         node.synced = plan.spec.sync
         results = [one for one in status.results if any(one.id == action.id for action in plan.spec.actions)]
         failed = {one.id for one in results if one.state != "Done"}
-        for action in plan.spec.actions:
-            if action.id in node.done or plan.spec.boot_id != node.boot_id:
-                continue
-            node.done.add(action.id)
+
+        def end(action: PlanAction) -> None:
             state, rc = self._execute(node, action, failed)
             if state != "Done":
                 failed.add(action.id)
-            results.append(ActionResult(id=action.id, state=state, rc=rc))
+            if any(one.id == action.id for one in plan.spec.actions):
+                results.append(ActionResult(id=action.id, state=state, rc=rc))
+
+        for late, action in [one for one in self.unseen if one[0] is node]:
+            self.unseen.remove((late, action))
+            end(action)
+        for action, ends_at in list(node.running.values()):
+            if ends_at <= self.now:
+                del node.running[action.id]
+                end(action)
+        for action in plan.spec.actions:
+            if action.id in node.done or plan.spec.boot_id != node.boot_id:
+                continue
+            if self._must_wait(node, action):
+                continue
+            node.done.add(action.id)
+            takes_s = self.takes(node, action)
+            if takes_s and not any(one in failed for one in action.after):
+                self._begin(node, action, takes_s)
+                continue
+            end(action)
             if self.slow:
                 break
         status.results = results
+        put_there = [one for one in status.pending if one.action_id not in node.done]
+        status.pending = put_there + [
+            PendingOperation(
+                action_id=one.id,
+                resource=one.resource,
+                verb=one.verb,
+                interval_ms=one.interval_ms,
+                target=one.target,
+                started=timestamp(self.wall),
+            )
+            for one, _ in node.running.values()
+        ]
         status.observed_generation = plan.metadata.generation
         status.observed_epoch = plan.spec.epoch
         status.released = node.released
@@ -297,6 +343,38 @@ class ModelCluster:
         status.vouching_key = sha256(node.boot_id.encode()).hexdigest() if self.vouches else ""
         if self.agents:
             status.capabilities = Capabilities(standards=["ocf"], agents=sorted(self.agents))
+
+    def _must_wait(self, node: ModelNode, action: PlanAction) -> bool:
+        """Whether an operation on its resource runs, or one that must come first. What stops a resource ends its monitors."""
+        busy = [one for one, _ in node.running.values() if one.resource and one.resource == action.resource]
+        for one in busy:
+            ended = one.verb == "monitor" and one.interval_ms and action.verb in ("stop", "demote", "cancel")
+            if not ended:
+                return True
+            del node.running[one.id]
+            self.log.append(f"{node.name} ended monitor {one.resource}")
+        return any(one in node.running for one in action.after)
+
+    def _begin(self, node: ModelNode, action: PlanAction, takes_s: float) -> None:
+        """Nobody may start what runs, or is being started or stopped, on another live node."""
+        node.running[action.id] = (action, self.now + takes_s)
+        self.log.append(f"{node.name} begins {action.verb} {action.resource or action.target}")
+        if action.verb == "start":
+            self._assert_alone(node, action)
+
+    def _assert_alone(self, node: ModelNode, action: PlanAction) -> None:
+        resource = action.resource
+        if "clone" in action.meta and action.meta.get("globally_unique") != "true":
+            return
+        for other in [*self.nodes.values(), *self.hidden]:
+            if other is node or not other.up:
+                continue
+            active = resource in other.active
+            active |= any(
+                one.resource == resource and one.verb == "start" for one, _ in other.running.values()
+            )
+            if active:
+                raise DoubleActive(f"{resource} on {node.name} and {other.name} at {self.now}")
 
     def _execute(self, node: ModelNode, action: PlanAction, failed: set[str]) -> tuple[str, int | None]:
         if any(one in failed for one in action.after):
@@ -360,10 +438,7 @@ class ModelCluster:
             f"{node.name} {action.verb} {action.resource}" + ("" if rc == action.target_rc else f" rc={rc}")
         )
         if action.verb == "start" and rc == 0:
-            cloned = "clone" in action.meta and action.meta.get("globally_unique") != "true"
-            for other in () if cloned else [*self.nodes.values(), *self.hidden]:
-                if other is not node and other.up and action.resource in other.active:
-                    raise DoubleActive(f"{action.resource} on {node.name} and {other.name} at {self.now}")
+            self._assert_alone(node, action)
             node.active[action.resource] = action.requires
         if action.verb == "stop" and rc == 0:
             node.active.pop(action.resource, None)
@@ -443,6 +518,14 @@ class ModelCluster:
         )
         self._record(node, resource, "monitor", rc, 0, action=action)
         self._count_failure(node, action, rc)
+
+    def ran_unseen(self, name: str, resource: str) -> None:
+        """The agent of a deaf node has run the start that it was sent, and not yet said so."""
+        node = self.nodes[name]
+        assert node.plan is not None
+        (action,) = [one for one in node.plan.spec.actions if (one.verb, one.resource) == ("start", resource)]
+        node.done.add(action.id)
+        self.unseen.append((node, action))
 
     def _forget(self, node: ModelNode, action: PlanAction) -> None:
         assert node.plan is not None

@@ -124,6 +124,10 @@ class Administrator:
         role = self.dice.choice(["Stopped", "Started", "Started"])
         self._spec(kind, name, {"meta": {"targetRole": role}})
 
+    def set_role(self, name: str, role: str) -> None:
+        """Of one resource."""
+        self._spec("HAResource", name, {"meta": {"targetRole": role}})
+
     def edit(self) -> None:
         """A changed parameter: restart."""
         plain = [one for one in self.items if one[0] == "HAResource"]

@@ -66,6 +66,7 @@ class Checkers:
         had said what is not so, a machine with a watchdog was paused as a whole."""
         self.recovered_s = 0.0
         self.counts: Counter[str] = Counter()
+        self._started: Counter[str] = Counter()
         self.groups: dict[str, list[str]] = {}
         self.clones: set[str] = set()
         """Resources of which each host may run one instance."""
@@ -112,6 +113,10 @@ class Checkers:
     def touched(self, name: str) -> None:
         """A resource or group: whether it goes on is its own business."""
         self._touched |= {name, *self.groups.get(name, ())}
+
+    def started(self, resource: str) -> int:
+        """How often its start has begun so far."""
+        return self._started[resource]
 
     def restored(self) -> None:
         """Plans may be of epochs that were used since the backup; whether agents tell the DCs apart is looked at when they obey."""
@@ -246,6 +251,7 @@ class Checkers:
             self._check_storm(resource)
             self._check_counted(host, resource)
             self._ran.setdefault(resource, {})[host.boot_id] = order.requires.value
+            self._started[resource] += 1
         elif verb is Verb.STOP:
             world.story(f"{host.name} stops {resource} ({order.id or 'released'})")
             self._check_reverse(host, resource)

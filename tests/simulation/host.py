@@ -250,7 +250,7 @@ class Host:
             plan = self.behaviour.plan(
                 order.verb.value, order.resource, active=order.resource in self.active, requires=requires
             )
-            duration_s = plan.duration_s
+            duration_s = self.world.slow.stretched(order, plan.duration_s)
             checkers.begins(self, order)
             if plan.activates:
                 self.active[order.resource] = requires

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backstay.coordinator import Coordinator, membership, orders, quarantine, requests
+from backstay.coordinator import Coordinator, membership, orders, quarantine, requests, under_way
 from backstay.fencing import fencer
 from backstay.liveness import leases, takeover
 from backstay.liveness.brake import NO_BRAKE
@@ -66,8 +66,10 @@ OVERLAP = "operations of one resource do not overlap"
 STORM = "who falls silent with most others is left alone"
 STARTS = "starts nothing without a quorum"
 UNDONE = "a stop undoes what was started"
+STRANGERS = "nothing waits for strangers"
 WORD = "who is heard is not taken for dead"
-PLAIN = {"policy": "stop", "fencing": "switch", "dog": None}
+PLAIN = {"policy": "stop", "fencing": "switch", "dog": None, "slow": False}
+SLOW = {**PLAIN, "slow": True}
 LEVELS = {**PLAIN, "fencing": "levels"}
 DOG = {**PLAIN, "fencing": "none", "dog": Dog(3000, 1)}
 BARE = {**PLAIN, "fencing": "none"}
@@ -91,6 +93,22 @@ class Mutant:
 
 
 # -- the operator
+
+
+def waits_for_strangers() -> None:
+    """A DC with anything in flight does not schedule."""
+    real = Coordinator._maybe_schedule
+
+    def schedule(self: Any, *args: Any) -> None:
+        if not self._way.flights(self._book):
+            real(self, *args)
+
+    Coordinator._maybe_schedule = schedule  # type: ignore[method-assign]
+
+
+def flight_forgotten() -> None:
+    """What an earlier transition has in flight is not known to the next."""
+    under_way.UnderWay.flights = lambda self, book: []  # type: ignore[method-assign]
 
 
 def no_wait_for_death() -> None:
@@ -497,6 +515,8 @@ MUTANTS = (
     Mutant("fail counts forgotten", fail_counts_forgotten, ("kill", "bad_agent"), (COUNTS,), (1,)),
     Mutant("failures not counted", failures_not_counted, ("bad_agent",), (COUNTED,), (4,)),
     Mutant("stop failure ignored", stop_failure_ignored, ("failing_stop",), (ALONE, PROOF)),
+    Mutant("waits for strangers", waits_for_strangers, ("people",), (STRANGERS,), setting=SLOW),
+    Mutant("flight forgotten", flight_forgotten, ("people", "isolate"), (ALONE, PROOF), (36,), setting=SLOW),
     Mutant("what runs forgotten", active_forgotten, ("relapse", "kill"), (ALONE, LEASE)),
     Mutant("stopped as defined today", stopped_as_defined, ("people",), (UNDONE, ALONE)),
     Mutant(

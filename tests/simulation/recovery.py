@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstay_kube import kinds
 from simulation.setting import CLUSTER
+from simulation.slow import BULK, EXTRA_S
 
 if TYPE_CHECKING:
     from simulation.administrator import Administrator
@@ -22,7 +23,9 @@ def recover(world: World, administrator: Administrator) -> None:
     began = world.loop.time()
     refresh_at = began + 9.0
     wrong = ["nothing looked at yet"]
-    while world.loop.time() - began < BOUND_S:
+    slow_s = EXTRA_S if world.setting.slow else 0.0
+    late: list[str] = []
+    while not late and world.loop.time() - began < BOUND_S + slow_s:
         world.run(1.0)
         if not any(host.up for host in world.hosts.values()):
             _press_every_button(world)
@@ -31,10 +34,16 @@ def recover(world: World, administrator: Administrator) -> None:
             administrator.confirm_gone()
             administrator.refresh_all()
         wrong = what_is_wrong(world, administrator) if world.loop.time() > began + 12.0 else wrong
+        # What was just asked is not answered yet.
+        over = world.loop.time() - began >= BOUND_S and refresh_at - world.loop.time() < REFRESH_EVERY_S - 5.0
+        late = [one for one in wrong if BULK not in one] if over else []
         if not wrong:
             break
     if wrong:
-        world.checkers.violation("recovers within the bound", f"after {BOUND_S:.0f} s: {'; '.join(wrong)}")
+        took_s = world.loop.time() - began
+        world.checkers.violation(
+            "recovers within the bound", f"after {took_s:.0f} s: {'; '.join(late or wrong)}"
+        )
         return
     world.checkers.recovered_s = world.loop.time() - began
     before = dict(world.checkers.counts)

@@ -11,6 +11,7 @@ from typing import Any
 from simulation.administrator import Administrator
 from simulation.adversary import Adversary
 from simulation.departure import depart
+from simulation.drill import bulk, drill
 from simulation.operator import use_virtual_time
 from simulation.recovery import recover
 from simulation.setting import draw
@@ -72,6 +73,8 @@ def run_seed(
     if setting.fencing == "none" and setting.dog is None and dice.random() < 0.5:
         unplug(world, administrator, dice.choice([name for name in names if name not in (idle, leaver)]))
     recover(world, administrator)
+    if setting.slow and not world.checkers.violations:
+        drill(world, administrator)
     if seed % DEPARTS_EVERY == 0 and not world.checkers.violations:
         depart(world)
     return Report(
@@ -117,4 +120,6 @@ def set_up(world: World, *, clones: bool) -> None:
     for manifest in (*world.wanted, group("web", ["fs", "ip", "www"])):
         world.apply(manifest)
     world.checkers.groups["web"] = ["fs", "ip", "www"]
+    if world.setting.slow:
+        world.apply(bulk())
     world.boot_all()

@@ -48,11 +48,15 @@ class Setting:
     dog: Dog | None = None
     probes: bool = True
     """enableStartupProbes: without them only histories say what runs."""
+    slow: bool = False
+    """Whether one resource's agent takes its time."""
 
     @property
     def words(self) -> str:
         dog = f", watchdog {self.dog.deadline_ms} ms/{self.dog.timeout_s} s" if self.dog is not None else ""
-        return f"{self.hosts} hosts, {self.policy}, fencing by {self.fencing}{dog}{'' if self.probes else ', no probes'}"
+        slow = ", a slow agent" if self.slow else ""
+        probes = "" if self.probes else ", no probes"
+        return f"{self.hosts} hosts, {self.policy}, fencing by {self.fencing}{dog}{probes}{slow}"
 
     @property
     def needs_quorum(self) -> bool:
@@ -77,5 +81,5 @@ def draw(dice: random.Random) -> Setting:
     policy = dice.choice([*["stop"] * 6, "freeze", "demote", "fence", "ignore", "ignore"])
     fencing = dice.choice([*["switch"] * 5, "pair", "levels", "levels", "none", *["dog"] * 3, "both"])
     dog = Dog(dice.choice([3000, 4000]), dice.choice([1, 1, 2])) if fencing in ("dog", "both") else None
-    probes = dice.random() < 0.8
-    return Setting(hosts, policy, {"dog": "none", "both": "switch"}.get(fencing, fencing), dog, probes)
+    probes, slow = dice.random() < 0.8, dice.random() < 0.5
+    return Setting(hosts, policy, {"dog": "none", "both": "switch"}.get(fencing, fencing), dog, probes, slow)

@@ -17,6 +17,7 @@ from simulation.checkers import Checkers
 from simulation.host import Host
 from simulation.power import Power
 from simulation.setting import CLUSTER, Setting
+from simulation.slow import SlowAgents
 from simulation.virtual_time import PROCESS, SpinError, VirtualLoop
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class World:
         self._numbers = 0
         self.api = ApiServer(self.loop, random.Random(f"{seed}/network"))
         self.checkers = Checkers(self)
+        self.slow = SlowAgents(random.Random(f"{seed}/slow"))
         self.power = Power(self, random.Random(f"{seed}/power"))
         names = [f"n{number}" for number in range(1, setting.hosts + 1)]
         self.hosts = {name: Host(self, name, random.Random(f"{seed}/{name}")) for name in names}

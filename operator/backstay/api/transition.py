@@ -32,7 +32,9 @@ class TransitionAction(StatusModel):
     number: int
     action: str = Field(description="Operation key: RESOURCE_OPERATION_INTERVAL, or what is done otherwise.")
     node: str = ""
-    state: Literal["Waiting", "Running", "Done", "Failed", "Skipped", "Aborted", "TimedOut"] = "Waiting"
+    state: Literal["Waiting", "Running", "Done", "Failed", "Skipped", "Aborted", "TimedOut", "TakenOver"] = (
+        "Waiting"
+    )
     rc: int | None = None
     ordered: Timestamp | None = Field(default=None, description="When the DC wrote it into the plan.")
     started: Timestamp | None = Field(
@@ -41,6 +43,18 @@ class TransitionAction(StatusModel):
     )
     duration_ms: int | None = Field(default=None, description="How long it ran.")
     reason: str = ""
+    taken_from: int | None = Field(
+        default=None,
+        description="The transition that had sent the action, when it was in flight as this one began; 0: one of an earlier DC.",
+    )
+    taken_by: int = Field(
+        default=0, description="The later transition that took the action over while it was in flight."
+    )
+    waits_for: list[str] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Actions of earlier transitions, in flight, that must end before this one is sent.",
+    )
 
 
 class Moment(StatusModel):

@@ -4,108 +4,51 @@ The shell gathers what it knows into a View, calls `step`, writes what the Order
 changed or `wake_in` seconds have passed. All decisions are here; nothing here reads a clock, sleeps, or talks to anybody.
 One Coordinator serves one term of one DC: it is made with the epoch that the election won.
 
-A step: judge the nodes; feed results to the transition under way; abort it on a surprise; when none is under way and something
-changed, schedule; say what every plan shall hold.
+A step: judge the nodes; feed results to the transition under way, and to what earlier ones left in flight; supersede it on a surprise;
+when something changed, schedule, and join the new graph to what is in flight (design note 0014); say what every plan shall hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from backstay.api import FencingRecord, HANodePlanSpec
+from backstay.api import HANodePlanSpec
 from backstay.api.quantities import duration_ms
-from backstay.coordinator.device_watch import Check
+from backstay.coordinator.brake import Brake
 from backstay.coordinator.dismissals import unguarded_nodes
 from backstay.coordinator.epoch_claims import EpochClaims
+from backstay.coordinator.doubts import Doubts
 from backstay.coordinator.failure_news import FailureNews
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.fingerprint import Fingerprint, Printer
 from backstay.coordinator.gate import Gate
-from backstay.coordinator.guards import FencingDesk, LetIn, priority_delays_ms
+from backstay.coordinator.guards import FencingDesk, priority_delays_ms
 from backstay.coordinator.membership import FencedBoot, Membership, MembershipKeeper
 from backstay.coordinator.moments import Watchman
 from backstay.coordinator.orders import PlanBook
 from backstay.coordinator.peers import PeerBook
 from backstay.coordinator.placement_tracker import PlacementTracker
-from backstay.coordinator.requests import RequestDesk
+from backstay.coordinator.requests import RequestDesk, never
 from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.sight import Sight
 from backstay.coordinator.spared import news_of_nodes, spared
+from backstay.coordinator.step import Finished, Orders, Picture, View
 from backstay.coordinator.story import StoryItem, Tale
 from backstay.coordinator.trigger import NOTHING_YET, Cause, Trigger
+from backstay.coordinator.under_way import UnderWay
 from backstay.coordinator.watchdogs import watchdog_of, watchdog_rule
 from backstay.coordinator.words import REWOUND, condition_of, placed_nodes
 from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import Transition, schedule
 from backstay.scheduler.situation import Situation
-from backstay.state.assemble import Assembly, Memory, Objects, assemble
+from backstay.state.assemble import Assembly, Memory, assemble
 from backstay.state.choices import Requires
 from backstay.state.kept import Kept
+from backstay.state.resource import primitives_of
 from backstay.transition.runner import Verdict
 
 HOLD_MIN_S = 3.0
-BRAKE_AFTER = 5
-BRAKE_MAX_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """Everything the DC knows at one moment. `now` is monotonic, `wall` epoch seconds."""
-
-    now: float
-    wall: float
-    objects: Objects
-    addresses: Mapping[str, str] = field(default_factory=dict)
-    """Of nodes, where their keepers can be asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A transition that ended."""
-
-    run: Run
-    verdict: Verdict
-    duration_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """For status, metrics and people: what the DC believes."""
-
-    membership: Membership
-    assembly: Assembly
-    situation: Situation
-    active: Mapping[str, tuple[str, ...]]
-    transition: Transition | None
-    run: Run | None
-    last: Finished | None
-    """The transition that ended last, in this term."""
-    trigger: Trigger
-    held: Mapping[str, str] = field(default_factory=dict)
-    """Resources that are not started because of their definition, and the code of what is wrong with it."""
-    fencing: Mapping[str, tuple[FencingRecord, ...]] = field(default_factory=dict)
-    """Fencings in this term by target, newest first."""
-    device_uses: Mapping[str, tuple[float, str]] = field(default_factory=dict)
-    """Of fence devices: when it was used last in this term (epoch seconds), and what came of it."""
-    device_checks: Mapping[str, tuple[Check, ...]] = field(default_factory=dict)
-
-
-@dataclass(slots=True, kw_only=True)
-class Orders:
-    """What the shell shall do."""
-
-    plans: Mapping[str, HANodePlanSpec]
-    picture: Picture
-    wake_in: float
-    fenced: list[Fenced] = field(default_factory=list)
-    let_in: list[LetIn] = field(default_factory=list)
-    needs_list: bool = False
-    """The Leases must be listed: a node is proven dead if that shows nothing newer of it."""
-    begun: list[Run] = field(default_factory=list)
-    finished: list[Finished] = field(default_factory=list)
-    story: list[StoryItem] = field(default_factory=list)
 
 
 class Coordinator:
@@ -133,8 +76,8 @@ class Coordinator:
         self._untold_rewind = rewound
         self._placements = PlacementTracker(homes)
         self._failures = FailureNews()
-        self._run: Run | None = None
-        self._run_print: Fingerprint | None = None
+        self._way = UnderWay(epoch=epoch)
+        self._doubts = Doubts()
         self._looked: Fingerprint | None = None
         self._transition: Transition | None = None
         self._trigger = NOTHING_YET
@@ -149,9 +92,10 @@ class Coordinator:
         self._requires: Mapping[str, Requires] = {}
         self._look_again_at: float | None = None
         self._hold_since: float | None = None
-        self._not_before = 0.0
-        self._repeats = 0
+        self._brake = Brake()
         self._again: Trigger | None = None
+        self._news: Trigger | None = None
+        """What ended, or began, of which no transition knows: scheduled before anything else is sent."""
         self._last: Finished | None = None
         self._gate = Gate(epoch=epoch)
         self._peers = PeerBook()
@@ -184,21 +128,24 @@ class Coordinator:
             membership, assembly = self._judge(view, orders)
         gated = self._gate.look(view.objects, assembly, active=active, membership=membership, now=view.now)
         assembly = gated.assembly
-        if self._run is not None:
-            self._drive(view, membership, orders)
+        self._feed(view, membership, orders)
         look = self._prints.fingerprint(
             view.objects, membership, tuple(move.key for move in self.desk.moves), held=gated.held
         )
-        if self._run is not None and self._run.verdict is None:
-            self._check_surprise(look, view, membership)
-        if self._run is not None and self._run.verdict is not None:
-            self._finish(view, orders)
+        self._follow(look, view, orders)
         orders.story += self._failures.look(view.objects.plans, assembly.index.objects)
         self._settle_requests(view, membership)
         held = self._held(view, membership)
-        if self._run is None and not held:
+        if not held:
             self._maybe_schedule(look, view, membership, assembly, situation, orders)
-        settled = self._run is None and not held
+        if self._news is not None and self._way.run is not None:
+            # What the current transition knows nothing of has happened: it must send nothing more.
+            self._way.run.abort(self._news)
+            self._finish(self._way.run, view, orders)
+        self._way.settle(view.objects.plans, self._book, view.now)
+        if self._way.run is not None:
+            self._way.run.dispatch(self._book, membership, view.objects.plans, view.now)
+        settled = self._way.run is None and not held
         places, index = self._sight.places, assembly.index
         orders.story += self._placements.update(places, index, reason=self._trigger, settled=settled)
         self._gate.ask(
@@ -211,7 +158,7 @@ class Coordinator:
             situation=situation,
             active=active,
             transition=self._transition,
-            run=self._run,
+            run=self._way.run,
             last=self._last,
             trigger=self._trigger,
             held=gated.held,
@@ -249,6 +196,7 @@ class Coordinator:
         orders.story += news_of_nodes(self._membership, membership)
         self._watchman.look(membership, self._tracker, view.now)
         self._membership = membership
+        self._doubts.look(membership, self._book, self._way.flying())
         for name, node in membership.nodes.items():
             if not node.usable:
                 # An order that it may never have read must not reach it when it is back: others may have taken over since.
@@ -332,7 +280,7 @@ class Coordinator:
             awaits_bite=awaits_bite,
             spared=spared(membership, view.objects.cluster, asked=self.desk.fence_requested),
             book=self._book,
-            idle=self._run is None,
+            idle=self._way.run is None,
             now=view.now,
             wall=view.wall,
         )
@@ -373,29 +321,31 @@ class Coordinator:
 
     # -- the transition under way
 
-    def _drive(self, view: View, membership: Membership, orders: Orders) -> None:
-        assert self._run is not None
-        progress = self._run.feed(view.objects.plans, membership, view.now)
-        orders.story += progress.story
-        if self._run.runner.aborted is not None:
-            self._run.withdraw(self._book)
-            self._run.settle_withdrawn(view.objects.plans, self._book, view.now)
-        self._run.dispatch(self._book, membership, view.objects.plans, view.now)
+    def _feed(self, view: View, membership: Membership, orders: Orders) -> None:
+        """Take answers in."""
+        fed = self._way.feed(view.objects.plans, membership, self._book, view.now)
+        orders.story += fed.story
+        orders.settled += fed.settled
+        self._news = self._news or fed.news
 
-    def _check_surprise(self, look: Fingerprint, view: View, membership: Membership) -> None:
-        assert self._run is not None
-        assert self._run_print is not None
-        if self._run.runner.aborted is not None:
+    def _follow(self, look: Fingerprint, view: View, orders: Orders) -> None:
+        """End the current transition when it is over, has failed, or the cluster is not what it was scheduled for."""
+        run = self._way.run
+        if run is None:
             return
-        surprise = look.surprise_since(self._run_print)
-        if surprise:
-            self._run.abort(surprise)
-            self._run.withdraw(self._book)
-            self._run.settle_withdrawn(view.objects.plans, self._book, view.now)
+        assert self._looked is not None
+        if run.verdict is None and run.runner.aborted is None:
+            surprise = look.surprise_since(self._looked)
+            if surprise is None:
+                return
+            run.abort(surprise)
+        self._finish(run, view, orders)
 
-    def _finish(self, view: View, orders: Orders) -> None:
-        run = self._run
-        assert run is not None
+    def _finish(self, run: Run, view: View, orders: Orders) -> None:
+        if run.verdict is None:
+            self._way.supersede(run.abort_reason)
+        else:
+            self._way.end()
         assert run.verdict is not None
         took = view.now - run.context.began
         self._last = Finished(run=run, verdict=run.verdict, duration_s=took)
@@ -410,28 +360,11 @@ class Coordinator:
             orders.story.append(
                 StoryItem(tale=Tale.ABORTED, message=message, warning=True, facts={"transition": number})
             )
-        self._brake(run, view.now)
-        self._run = None
-        self._run_print = None
-
-    def _brake(self, run: Run, now: float) -> None:
-        """Transition after transition without a reason from outside is a loop: slow it down, ever more.
-
-        What changes outside (a node, the configuration, a failure) is never held up by this, see `_maybe_schedule`. What a person
-        changed or asked for begins the count anew: it would else end at the first abort, for what came before it."""
-        if run.context.trigger.from_people:
-            self._repeats = 0
-        inner = run.context.trigger.from_within or run.verdict is not Verdict.COMPLETE
-        self._repeats = self._repeats + 1 if inner else 0
-        if run.fencing_failed:
-            pause_s = min(BRAKE_MAX_S, 2.0 ** min(self._repeats, 6))
-            properties = run.context.cluster.spec.properties
-            if self._guards.gave_up(run.fencing_failed, max_attempts=properties.stonith_max_attempts):
-                # stonithMaxAttempts: not again by itself, until something changes or the recheck is due.
-                pause_s = max(pause_s, duration_ms(properties.cluster_recheck_interval) / 1000)
-            self._not_before = now + pause_s
-        elif self._repeats > BRAKE_AFTER:
-            self._not_before = now + min(BRAKE_MAX_S, 0.2 * 2 ** min(self._repeats - BRAKE_AFTER, 10))
+        properties = run.context.cluster.spec.properties
+        gave_up = self._guards.gave_up(run.fencing_failed, max_attempts=properties.stonith_max_attempts)
+        # stonithMaxAttempts: not again by itself, until something changes or the recheck is due.
+        recheck_s = duration_ms(properties.cluster_recheck_interval) / 1000
+        self._brake.ended(run, view.now, gave_up_for_s=recheck_s if gave_up else 0.0)
 
     # -- scheduling
 
@@ -462,24 +395,32 @@ class Coordinator:
         situation: Situation,
         orders: Orders,
     ) -> None:
+        running = self._way.run is not None
         surprise = look.surprise_since(self._looked) if self._looked is not None else None
-        if not surprise and view.now < self._not_before:
+        if not (surprise or self._news) and view.now < self._brake.not_before:
             return
-        trigger = surprise or look.difference(self._looked) or self._again
+        difference = None if running else look.difference(self._looked)
+        trigger = surprise or self._news or difference or self._again
         if not trigger and self._look_again_at is not None and view.now >= self._look_again_at:
             trigger = Trigger(Cause.RECHECK, "time has passed (recheck)")
         if trigger is None:
             return
         self._looked = look
-        self._again = None
+        self._again = self._news = None
         if self.desk.moves:
             trigger = trigger.with_requests(" ".join(move.key for move in self.desk.moves))
-        transition = schedule(assembly.state)
+        transition = self._doubts.loosen(schedule(assembly.state), situation)
+        self._look_again_at = view.now + self._recheck_s(view, transition)
+        if self._way.keeps(transition.graph):
+            return
+        if self._way.run is not None:
+            self._way.run.abort(trigger)
+            self._finish(self._way.run, view, orders)
+            self._again = None
         self._transition = transition
         self._assembly = assembly
-        self._look_again_at = view.now + self._recheck_s(view, transition)
         if not transition.graph.actions:
-            self._repeats = 0
+            self._brake.nothing_to_do()
             return
         self._trigger = trigger
         self.number += 1
@@ -498,14 +439,14 @@ class Coordinator:
             decide_ms=0.0,
             moments=self._watchman.tell(view.now, f"the DC decides: {trigger}"),
         )
-        self._run = Run(
+        run = Run(
             context,
             self._guards.crew,
             batch_limit=properties.batch_limit,
             node_limit=properties.node_action_limit,
         )
-        self._run_print = look
-        orders.begun.append(self._run)
+        self._way.begin(run, assembly.state, membership, self._book)
+        orders.begun.append(run)
         orders.story.append(
             StoryItem(
                 tale=Tale.TRANSITION,
@@ -513,7 +454,6 @@ class Coordinator:
                 facts={"transition": self.number, "actions": len(transition.graph)},
             )
         )
-        self._run.dispatch(self._book, membership, view.objects.plans, view.now)
 
     @staticmethod
     def _recheck_s(view: View, transition: Transition) -> float:
@@ -533,15 +473,25 @@ class Coordinator:
             places=self._sight.places,
             placed=self._placed(),
             failure=self._failures.cause,
-            idle=self._run is None and self._looked is not None and self._knows(moves_before),
+            is_idle=self._is_idle if self._looked is not None and self._knows(moves_before) else never,
             now=view.now,
             wall=view.wall,
         )
         for chore in ended:
             self._book.take_back(chore.node, [chore.action.id])
+            if self._way.run is not None and chore.action.resource:
+                done = f"{chore.action.verb} of {chore.action.resource} on {chore.node} was done"
+                self._again = Trigger(Cause.REQUEST, done)
         for chore in self.desk.chores:
             if chore.action.id not in self._book.holds(chore.node):
                 self._book.add(chore.node, [chore.action])
+
+    def _is_idle(self, resource: str) -> bool:
+        """Whether nothing is under way, or in flight, for the resource or a member of it."""
+        state = self._assembly.state if self._assembly is not None else None
+        found = [one for one in state.resources if one.id == resource] if state is not None else []
+        names = {one.id for item in found for one in primitives_of(item)} | {resource}
+        return not self._way.concerns(names, self._book)
 
     def _knows(self, moves: tuple[object, ...]) -> bool:
         """Whether the last scheduling took these moves into account."""
@@ -583,8 +533,8 @@ class Coordinator:
         overdue = self._members.judge.next_look(view.now)
         if overdue is not None:
             times.append(overdue + 0.002)
-        if self._run is not None and self._run.next_deadline is not None:
-            times.append(self._run.next_deadline)
+        if self._way.next_deadline is not None:
+            times.append(self._way.next_deadline)
         if self._guards.crew.next_deadline is not None:
             times.append(self._guards.crew.next_deadline)
         rule = watchdog_rule(view.objects.cluster)
@@ -592,8 +542,8 @@ class Coordinator:
             at = self._members.bite_at(name, rule, view.now) if rule is not None else None
             if at is not None and at > view.now:
                 times.append(at + 0.002)
-        if self._look_again_at is not None and self._run is None:
+        if self._look_again_at is not None:
             times.append(self._look_again_at)
-        if self._not_before > view.now:
-            times.append(self._not_before)
+        if self._brake.not_before > view.now:
+            times.append(self._brake.not_before)
         return max(0.002, min(times) - view.now)

@@ -55,6 +55,7 @@ class ActionWriter:
         self._assembly = assembly
         self._epoch = epoch
         self._number = number
+        self._taken: dict[int, str] = {}
         self._primitives = {
             item.id: item for resource in assembly.state.resources for item in primitives_of(resource)
         }
@@ -66,8 +67,12 @@ class ActionWriter:
         }
 
     def id_of(self, action_id: int) -> str:
-        """The id that is unique over all time."""
-        return f"{self._epoch}-{self._number}-{action_id}"
+        """The id that is unique over all time; of an action that was taken over in flight, the one that it had."""
+        return self._taken.get(action_id) or f"{self._epoch}-{self._number}-{action_id}"
+
+    def take(self, action_id: int, order: str) -> None:
+        """The action is in flight already, under this id."""
+        self._taken[action_id] = order
 
     def is_for_agent(self, action: Action) -> bool:
         """Whether a node's agent has to do something."""
@@ -75,7 +80,7 @@ class ActionWriter:
 
     def plan_action(self, action: Action, after: Iterable[int]) -> PlanAction:
         """The order to the node's agent."""
-        instance = self._name_on_node(action)
+        instance = self.name_on_node(action)
         primitive = self._primitives.get(action.base_id or instance)
         verb = _VERBS[action.operation]
         values = self._params(primitive, action)
@@ -101,7 +106,12 @@ class ActionWriter:
             cleanup_operation=str(action.meta.get("operation", "")) if verb == "cleanup" else "",
         )
 
-    def _name_on_node(self, action: Action) -> str:
+    @staticmethod
+    def verb_of(action: Action) -> str:
+        """What the action is called in a plan."""
+        return _VERBS.get(action.operation, action.operation)
+
+    def name_on_node(self, action: Action) -> str:
         """The name under which a node's agent keeps the instance. A node runs one instance of an anonymous clone, and its number is
         an affair of one scheduling: the node knows it by the primitive's name, as Pacemaker's do (Pacemaker Explained, "Clones")."""
         return action.base_id if action.base_id in self._anonymous else action.resource or ""

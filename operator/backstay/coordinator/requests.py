@@ -317,14 +317,15 @@ class RequestDesk:
         places: Mapping[str, Places],
         placed: Mapping[str, tuple[str, ...]] | None,
         failure: Callable[[str, str], str],
-        idle: bool,
+        is_idle: Callable[[str], bool],
         now: float,
         wall: float,
     ) -> list[Chore]:
         """Answer what is over. Returns the chores that ended. `places` is where resources were started with success, `placed` where
-        the last scheduling wants them; `failure` says what of a resource failed on a node, empty where nothing did."""
+        the last scheduling wants them; `failure` says what of a resource failed on a node, empty where nothing did; `is_idle` whether
+        nothing is under way for a resource."""
         for key, move in list(self._moves.items()):
-            state, message = _move_outcome(move, places, placed, idle=idle, now=now)
+            state, message = _move_outcome(move, places, placed, idle=is_idle(move.resource), now=now)
             cause = failure(move.resource, move.node) if state in ("Refused", "TimedOut") else ""
             message += f"; {cause}" if cause else ""
             if state is not None:
@@ -356,6 +357,11 @@ class RequestDesk:
                 why = result.message if result is not None else "no answer in time"
                 self._answer(key, "TimedOut" if result is None else "Refused", why, wall)
         return ended
+
+
+def never(_resource: str) -> bool:
+    """No resource is idle: what was asked for is not in the last scheduling yet."""
+    return False
 
 
 def _move_outcome(

@@ -8,9 +8,13 @@ known.
 Chain dispatch: with `Limits.chain`, an action whose every unfinished input was itself sent to the same node
 may be sent along, with the ids it has to wait for there. If one of those fails, the node does not run it,
 and here it counts as skipped at once. So a whole group goes to its node in one write.
+
+Joining (design note 0014): an action that an earlier transition sent and this one wants is adopted (`adopt`). An
+action that conflicts with something else in flight is held until that has ended (`hold`, `release`). What others
+have in flight counts towards the limits (`occupy`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
@@ -56,6 +60,7 @@ class Limits:
     per_node: int = 0
     refill: int | None = None
     grace_ms: int = 60_000
+    migrations: int = -1  # migrate_to and migrate_from in flight on a node; negative: no bound
     chain: bool = True
     complete_pseudo: bool = True  # False: hand pseudo actions out like others (the what-if prints them)
 
@@ -69,7 +74,8 @@ class Dispatch:
 
 
 _IN_FLIGHT = (Phase.SENT, Phase.RUNNING)
-_OVER = (Phase.DONE, Phase.FAILED, Phase.SKIPPED)
+_MIGRATES = ("migrate_to", "migrate_from")
+OVER = (Phase.DONE, Phase.FAILED, Phase.SKIPPED)
 
 
 class Runner:
@@ -91,6 +97,10 @@ class Runner:
         self._in_flight_by_node: dict[str, int] = {}
         self._sated: set[str] = set()
         self._in_flight = 0
+        self._held: set[int] = set()
+        self._others: Mapping[str, int] = {}
+        self._migrating: dict[str, int] = {}
+        self._others_migrating: Mapping[str, int] = {}
 
     # -- questions
 
@@ -114,7 +124,7 @@ class Runner:
         return tuple(
             one
             for one, phase in enumerate(self._phase)
-            if phase is Phase.SENT and any(self._phase[other] not in _OVER for other in self._after[one])
+            if phase is Phase.SENT and any(self._phase[other] not in OVER for other in self._after[one])
         )
 
     @property
@@ -126,7 +136,7 @@ class Runner:
             return Verdict.ABORTED
         if all(phase is Phase.DONE for phase in self._phase):
             return Verdict.COMPLETE
-        if any(self._may_start(one) for one in self._frontier):
+        if self._held or any(self._may_start(one) for one in self._frontier):
             return None
         return Verdict.STUCK
 
@@ -138,6 +148,45 @@ class Runner:
     def may_start(self, action_id: int) -> bool:
         """Whether all inputs are done and the action was not yet sent."""
         return self._may_start(action_id) and self._allowed(self.graph.actions[action_id])
+
+    def deadline(self, action_id: int) -> float | None:
+        """When the action is late; None while it waits behind others, or has ended."""
+        return self._deadline.get(action_id)
+
+    def open_inputs(self, action_id: int) -> tuple[int, ...]:
+        """Of an action in flight: those on its node, behind which it was sent, that are not over."""
+        return tuple(one for one in self._after.get(action_id, ()) if self._phase[one] not in OVER)
+
+    # -- joining
+
+    def adopt(
+        self, action_id: int, *, begun: bool, after: tuple[int, ...] = (), deadline: float | None = None
+    ) -> None:
+        """The action is in flight already. `deadline`: when its answer is late; None: it waits behind `after`."""
+        assert self._phase[action_id] is Phase.WAITING, "it was sent, or is over"
+        self._enter(action_id, after)
+        if begun:
+            self._phase[action_id] = Phase.RUNNING
+        if deadline is not None:
+            self._deadline[action_id] = deadline
+
+    def give_up(self, action_id: int) -> None:
+        """Another transition has adopted it: here it is over, and nothing follows from that."""
+        if self._phase[action_id] in _IN_FLIGHT:
+            self._leave(action_id)
+            self._phase[action_id] = Phase.SKIPPED
+
+    def hold(self, action_id: int) -> None:
+        """The action must not be sent before `release`, whatever its inputs say."""
+        assert self._phase[action_id] is Phase.WAITING, "it was sent already"
+        self._held.add(action_id)
+
+    def release(self, action_id: int) -> None:
+        self._held.discard(action_id)
+
+    def occupy(self, others: Mapping[str, int], *, migrating: Mapping[str, int]) -> None:
+        """How many actions of other transitions are in flight on each node, and how many of those migrate."""
+        self._others, self._others_migrating = others, migrating
 
     # -- steps
 
@@ -195,16 +244,24 @@ class Runner:
     # -- inside
 
     def _may_start(self, action_id: int) -> bool:
-        return self._phase[action_id] is Phase.WAITING and self._unfinished[action_id] == 0
+        waits = self._phase[action_id] is Phase.WAITING and self._unfinished[action_id] == 0
+        return waits and action_id not in self._held
 
     def _allowed(self, action: Action) -> bool:
         return self._aborted is None or action.priority > self._abort_priority
 
     def _has_room(self, action: Action) -> bool:
-        if self.limits.batch and self._in_flight >= self.limits.batch:
+        if action.kind is ActionKind.FENCING:
+            return True  # other nodes carry it out, and it queues behind no agent
+        others = self._others
+        if self.limits.batch and self._in_flight + sum(others.values()) >= self.limits.batch:
             return False
         node, bound = action.node or "", self.limits.per_node
-        count = self._in_flight_by_node.get(node, 0)
+        if action.operation in _MIGRATES and self.limits.migrations >= 0:
+            migrating = self._migrating.get(node, 0) + self._others_migrating.get(node, 0)
+            if migrating >= self.limits.migrations:
+                return False
+        count = self._in_flight_by_node.get(node, 0) + others.get(node, 0)
         if not bound or (count < bound and node not in self._sated):
             return True
         if self.limits.refill is None:
@@ -223,6 +280,12 @@ class Runner:
                 yield one
 
     def _send(self, action_id: int, after: tuple[int, ...], now: float) -> Dispatch:
+        self._enter(action_id, after)
+        if not after:
+            self._arm(action_id, now)
+        return Dispatch(self.graph.actions[action_id], after)
+
+    def _enter(self, action_id: int, after: tuple[int, ...]) -> None:
         action = self.graph.actions[action_id]
         self._phase[action_id] = Phase.SENT
         self._after[action_id] = after
@@ -231,11 +294,10 @@ class Runner:
         self._in_flight += 1
         if action.node is not None:
             self._in_flight_by_node[action.node] = self._in_flight_by_node.get(action.node, 0) + 1
+            if action.operation in _MIGRATES:
+                self._migrating[action.node] = self._migrating.get(action.node, 0) + 1
         if action_id in self._frontier:
             self._frontier.remove(action_id)
-        if not after:
-            self._arm(action_id, now)
-        return Dispatch(action, after)
 
     def _arm(self, action_id: int, now: float) -> None:
         action = self.graph.actions[action_id]
@@ -245,10 +307,12 @@ class Runner:
         self._deadline[action_id] = now + allowance_ms / 1000 if bounded else float("inf")
 
     def _leave(self, action_id: int) -> None:
-        node = self.graph.actions[action_id].node
+        action = self.graph.actions[action_id]
         self._in_flight -= 1
-        if node is not None:
-            self._in_flight_by_node[node] -= 1
+        if action.node is not None:
+            self._in_flight_by_node[action.node] -= 1
+            if action.operation in _MIGRATES:
+                self._migrating[action.node] -= 1
         self._deadline.pop(action_id, None)
 
     def _done(self, action_id: int, now: float) -> None:
@@ -300,6 +364,8 @@ class Runner:
                 if candidate in seen:
                     continue
                 after = self._chain_of(candidate)
+                if candidate in self._held:
+                    continue
                 if after and self._has_room(self.graph.actions[candidate]):
                     seen.add(candidate)
                     queue.append(candidate)

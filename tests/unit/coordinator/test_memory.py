@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from backstay.coordinator.coordinator import Coordinator, Orders, View
+from backstay.coordinator import Coordinator, Orders, View
 from backstay.coordinator.fingerprint import Printer
 from backstay.coordinator.sight import Sight
 from backstay.state.assemble import Memory

@@ -272,3 +272,39 @@ def test_event_of_a_watch_proves_no_journey_in_time() -> None:
     driver.plan(order("1-0-1", "start"), fresh=False)
     assert driver.status["observedGeneration"] == generation
     assert driver.results == {}
+
+
+def test_stop_and_monitor_do_not_wait_for_the_slots_of_slow_starts() -> None:
+    slow = Driver(
+        slots=2, script=lambda op: (60.0 if op.order.resource.startswith("slow") else 0.1, 0)
+    ).online()
+    slow.plan(order("1-1-1", "start", "quick"))
+    slow.run(1.0)
+    starts = [order(f"1-2-{n}", "start", f"slow{n}") for n in range(2)]
+    slow.plan(
+        *starts, order("1-2-8", "monitor", "quick", interval_ms=10_000), order("1-2-9", "stop", "quick")
+    )
+    slow.run(1.0)
+    assert "stop quick" in slow.begun()
+    assert "monitor quick every 10000" in slow.begun()
+
+
+def test_start_gets_a_slot_when_slow_ones_have_run_for_a_while() -> None:
+    slow = Driver(
+        slots=2, script=lambda op: (60.0 if op.order.resource.startswith("slow") else 0.1, 0)
+    ).online()
+    slow.plan(*(order(f"1-1-{n}", "start", f"slow{n}") for n in range(2)), order("1-1-9", "start", "quick"))
+    slow.run(1.0)
+    assert "start quick" not in slow.begun()
+    slow.run(5.0)
+    assert "start quick" in slow.begun()
+
+
+def test_fence_agent_needs_no_slot() -> None:
+    slow = Driver(slots=1, script=lambda op: (60.0, 0)).online()
+    slow.plan(
+        *(order(f"1-1-{n}", "start", f"slow{n}") for n in range(3)),
+        order("1-1-8", "fence", "pdu", target="n2"),
+        order("1-1-9", "fence", "pdu2", target="n3"),
+    )
+    assert {"fence pdu", "fence pdu2"} <= set(slow.begun())
