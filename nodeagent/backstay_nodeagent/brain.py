@@ -66,9 +66,6 @@ class Brain:
         self._recovery = Recovery()
         self._vouching_known: tuple[VouchOrders | None, int] | None = None
         self._watchdog_known: tuple[WatchdogOrders | None] | None = None
-        self._stepped_at = 0.0
-        self._wants_slot = False
-        """An order waits for nothing but a slot."""
         self._dismissed_known: bool | None = None
 
     # -- the way in
@@ -76,7 +73,7 @@ class Brain:
     def step(self, event: ev.Event, instant: Instant) -> list[do.Command]:
         """Take one event in; returns what is to be done now, in order. Then wake it at `next_wake`, if nothing comes before."""
         self._commands = []
-        self._stepped_at, self._wants_slot = instant.at, False
+        self.dispatch.look(instant.at)
         if isinstance(event, ev.FROM_KEEPER) or instant.at >= self._keeper_speaks_by:
             self._keeper_speaks_by = float("-inf")
         self._take_in(event, instant)
@@ -97,10 +94,9 @@ class Brain:
         times = [
             self.book.delayed_until,
             self.recording.refuse_at,
-            self.dispatch.due_at(self.resources, self._stepped_at, but=self._may_be_keepers),
+            self.dispatch.due_at(self.resources, but=self._may_be_keepers),
+            self.dispatch.slot_at,
         ]
-        if self._wants_slot or (self.book.is_waiting and self.dispatch.full(self._stepped_at)):
-            times.append(self.dispatch.frees_at(self._stepped_at))
         if self.guard.judge_at is not None:
             times.append(self.guard.judge_at)
         if self._keeper_speaks_by > float("-inf"):
@@ -331,7 +327,7 @@ class Brain:
     def _run_ready_orders(self, instant: Instant) -> bool:
         """Begin what can begin; True if something ended by that, so that more may be ready."""
         ended = False
-        for order in self.book.ready(instant, full=lambda: self.dispatch.full(instant.at)):
+        for order in self.book.ready(instant, full=self.dispatch.is_full):
             if self.recording.holds(order):
                 if refusal := self.recording.refusal(order, self.book.ready_since(order), instant):
                     self._end_order(refusal)
@@ -339,7 +335,7 @@ class Brain:
             elif not order.verb.needs_process:
                 ended = self._keep_books(order) or ended
             elif not order.verb.on_resource:
-                if self._has_slot(order, instant):
+                if self.dispatch.may_begin(order):
                     self._begin_order(order, instant)
             else:
                 self._run_on_resource(order, instant)
@@ -360,13 +356,8 @@ class Brain:
             return
         if order.verb.ends_monitors:
             self._end_monitors(state, f"{order.verb.value} was ordered")
-        if state.running is None and self._has_slot(order, instant):
+        if state.running is None and self.dispatch.may_begin(order):
             self._begin_order(order, instant)
-
-    def _has_slot(self, order: Order, instant: Instant) -> bool:
-        has = self.dispatch.may_begin(order, instant.at)
-        self._wants_slot = self._wants_slot or not has
-        return has
 
     def _waits_for_members(self, order: Order, state: ResourceState) -> bool:
         """Whether a stop waits for those of its group's members that stand on it and are to be stopped too.

@@ -36,35 +36,49 @@ class Dispatch:
         self._marks: dict[int, PendingMark] = {}
         self._ending: dict[int, None] = {}
         self._calls = 0
+        self._now = 0.0
+        self._refused = False
 
-    def full(self, now: float) -> bool:
+    def look(self, now: float) -> None:
+        """A step begins."""
+        self._now, self._refused = now, False
+
+    def is_full(self) -> bool:
         """Whether no order that takes a slot may begin, whatever it asks for."""
-        return all(self._room(kind, now) <= 0 for kind in (Verb.STOP, Verb.START, Verb.MONITOR))
+        full = all(self._room(kind) <= 0 for kind in (Verb.STOP, Verb.START, Verb.MONITOR))
+        self._refused = self._refused or full
+        return full
 
-    def may_begin(self, order: Order, now: float) -> bool:
+    def may_begin(self, order: Order) -> bool:
         """Whether there is a slot for the order."""
-        if order.verb is Verb.FENCE:
-            return True
-        return self._room(_kind(order.verb), now) > 0
+        may = order.verb is Verb.FENCE or self._room(_kind(order.verb)) > 0
+        self._refused = self._refused or not may
+        return may
 
-    def frees_at(self, now: float) -> float:
-        """When the next operation will have run for so long that it gives its slot back; infinite if none will."""
-        return min((one.started.at + LONG_S for one in self._counted(now)), default=float("inf"))
+    @property
+    def slot_at(self) -> float:
+        """When the next operation gives its slot back; infinite unless something was refused one in this step."""
+        return self._frees_at if self._refused else float("inf")
 
-    def _room(self, kind: Verb, now: float) -> int:
+    @property
+    def _frees_at(self) -> float:
+        return min((one.started.at + LONG_S for one in self._counted), default=float("inf"))
+
+    def _room(self, kind: Verb) -> int:
         """Slots left for what stops, starts, or looks."""
         if len(self._running) >= RUNNING_MAX * self._slots:
             return 0
-        return self._slots - sum(_kind(one.order.verb) is kind for one in self._counted(now))
+        return self._slots - sum(_kind(one.order.verb) is kind for one in self._counted)
 
-    def _counted(self, now: float) -> list[Operation]:
+    @property
+    def _counted(self) -> list[Operation]:
         """Those that hold a slot. A release waits for nobody; probes of adoption are as few as slots were."""
         return [
             one
             for one in self._running.values()
             if one.origin in (Origin.ORDER, Origin.RECURRING)
             and one.order.verb is not Verb.FENCE
-            and now - one.started.at < LONG_S
+            and self._now - one.started.at < LONG_S
         ]
 
     @property
@@ -132,17 +146,17 @@ class Dispatch:
         ]
         due.sort(key=lambda entry: (entry[0], entry[1], entry[2].order.interval_ms))
         taken: dict[str, Order] = {}
-        room = self._room(Verb.MONITOR, now)
+        room = self._room(Verb.MONITOR)
         for _, resource, recurring in due:
             if len(taken) < room and resource not in taken:
                 recurring.due_at = float("inf")
                 taken[resource] = recurring.order
         return list(taken.values())
 
-    def due_at(self, resources: ResourceBook, now: float, *, but: Callable[[ResourceState], bool]) -> float:
+    def due_at(self, resources: ResourceBook, *, but: Callable[[ResourceState], bool]) -> float:
         """When the next recurring monitor of an idle resource is due; while there is no slot, when one will be given back."""
-        if self._room(Verb.MONITOR, now) <= 0:
-            return self.frees_at(now)
+        if self._room(Verb.MONITOR) <= 0:
+            return self._frees_at
         times = (
             recurring.due_at
             for state in resources.watched

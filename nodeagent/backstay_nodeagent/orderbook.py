@@ -100,11 +100,6 @@ class OrderBook:
 
     # -- questions
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether any order has not begun."""
-        return bool(self._open)
-
     def waiting(self) -> list[Order]:
         """Orders that may run and have not begun, in the order of the plan."""
         return list(self._open.values())
