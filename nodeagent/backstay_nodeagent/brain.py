@@ -95,7 +95,6 @@ class Brain:
             self.book.delayed_until,
             self.recording.refuse_at,
             self.dispatch.due_at(self.resources, but=self._may_be_keepers),
-            self.dispatch.slot_at,
         ]
         if self.guard.judge_at is not None:
             times.append(self.guard.judge_at)
@@ -334,11 +333,10 @@ class Brain:
                     ended = True
             elif not order.verb.needs_process:
                 ended = self._keep_books(order) or ended
-            elif not order.verb.on_resource:
-                if self.dispatch.may_begin(order):
-                    self._begin_order(order, instant)
-            else:
+            elif order.verb.on_resource:
                 self._run_on_resource(order, instant)
+            elif self.dispatch.may_begin(order):
+                self._begin_order(order, instant)
         return ended
 
     def _recording_failed(self, event: ev.RecordingFailed) -> None:

@@ -56,11 +56,6 @@ class Dispatch:
         return may
 
     @property
-    def slot_at(self) -> float:
-        """When the next operation gives its slot back; infinite unless something was refused one in this step."""
-        return self._frees_at if self._refused else float("inf")
-
-    @property
     def _frees_at(self) -> float:
         return min((one.started.at + LONG_S for one in self._counted), default=float("inf"))
 
@@ -154,7 +149,7 @@ class Dispatch:
         return list(taken.values())
 
     def due_at(self, resources: ResourceBook, *, but: Callable[[ResourceState], bool]) -> float:
-        """When the next recurring monitor of an idle resource is due; while there is no slot, when one will be given back."""
+        """When the next recurring monitor of an idle resource is due; where a slot is wanted, when one is given back."""
         if self._room(Verb.MONITOR) <= 0:
             return self._frees_at
         times = (
@@ -163,7 +158,7 @@ class Dispatch:
             if state.running is None and not but(state)
             for recurring in state.recurring.values()
         )
-        return min(times, default=float("inf"))
+        return min(*times, self._frees_at if self._refused else float("inf"), float("inf"))
 
     def load(self, journal: Mapping[str, Any]) -> None:
         self._calls = max(self._calls, int(journal.get("calls", 0)))
