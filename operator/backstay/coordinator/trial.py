@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backstay.coordinator.coordinator import Coordinator, View
+from backstay.coordinator.coordinator import Coordinator
+from backstay.coordinator.step import View
 from backstay.coordinator.words import reason_lines, summary_lines
 from backstay.liveness.leases import LeaseTracker
 from backstay.scheduler import schedule
