@@ -570,9 +570,11 @@ class ModelCluster:
         self.story += [item.message for item in orders.story]
         for watch in self.watchers:
             watch(objects, orders)
+        owned: dict[object, list[str]] = {}
+        for id_, ref in orders.picture.assembly.index.objects.items():
+            owned.setdefault(ref, []).append(id_)
         for item in (*self.resources, *self.groups):
-            owned = orders.picture.assembly.index.objects.items()
-            item.status.ids = sorted(id_ for id_, ref in owned if ref == ref_of(item))
+            item.status.ids = sorted(owned.get(ref_of(item), []))
         for name, spec in orders.plans.items():
             node = self.nodes[name]
             if node.plan is None:
