@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backstay.coordinator import Coordinator, membership, orders, quarantine, requests, under_way
+from backstay.coordinator import Coordinator, membership, orders, quarantine, requests
 from backstay.fencing import fencer
 from backstay.liveness import leases, takeover
 from backstay.liveness.brake import NO_BRAKE
@@ -46,7 +46,11 @@ from backstay_nodeagent.orders import Orders, Verb
 from backstay_operator import dc, world
 from backstay_operator.drive import PlanDriver
 from simulation import virtual_time
+<<<<<<< HEAD
 from simulation.neighbour_mutants import ids_go_by_position, namespaces_reach_all, requests_by_id
+=======
+from simulation.in_flight_mutants import flight_forgotten, waits_for_strangers
+>>>>>>> 03c4f2d (The mutants of actions in flight stand in a file of their own)
 from simulation.pool import run_all
 from simulation.setting import Dog
 
@@ -93,22 +97,6 @@ class Mutant:
 
 
 # -- the operator
-
-
-def waits_for_strangers() -> None:
-    """A DC with anything in flight does not schedule."""
-    real = Coordinator._maybe_schedule
-
-    def schedule(self: Any, *args: Any) -> None:
-        if not self._way.flights(self._book):
-            real(self, *args)
-
-    Coordinator._maybe_schedule = schedule  # type: ignore[method-assign]
-
-
-def flight_forgotten() -> None:
-    """What an earlier transition has in flight is not known to the next."""
-    under_way.UnderWay.flights = lambda self, book: []  # type: ignore[method-assign]
 
 
 def no_wait_for_death() -> None:

@@ -16,8 +16,8 @@ from backstay.api import HANodePlanSpec
 from backstay.api.quantities import duration_ms
 from backstay.coordinator.brake import Brake
 from backstay.coordinator.dismissals import unguarded_nodes
-from backstay.coordinator.epoch_claims import EpochClaims
 from backstay.coordinator.doubts import Doubts
+from backstay.coordinator.epoch_claims import EpochClaims
 from backstay.coordinator.failure_news import FailureNews
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.fingerprint import Fingerprint, Printer
