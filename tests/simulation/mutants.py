@@ -46,11 +46,8 @@ from backstay_nodeagent.orders import Orders, Verb
 from backstay_operator import dc, world
 from backstay_operator.drive import PlanDriver
 from simulation import virtual_time
-<<<<<<< HEAD
 from simulation.neighbour_mutants import ids_go_by_position, namespaces_reach_all, requests_by_id
-=======
 from simulation.in_flight_mutants import flight_forgotten, waits_for_strangers
->>>>>>> 03c4f2d (The mutants of actions in flight stand in a file of their own)
 from simulation.pool import run_all
 from simulation.setting import Dog
 
