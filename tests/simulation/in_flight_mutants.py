@@ -6,6 +6,8 @@ from typing import Any
 
 from backstay.coordinator import Coordinator, under_way
 
+STRANGERS = "nothing waits for strangers"
+
 
 def waits_for_strangers() -> None:
     """A DC with anything in flight does not schedule."""

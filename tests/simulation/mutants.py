@@ -46,8 +46,8 @@ from backstay_nodeagent.orders import Orders, Verb
 from backstay_operator import dc, world
 from backstay_operator.drive import PlanDriver
 from simulation import virtual_time
+from simulation.in_flight_mutants import STRANGERS, flight_forgotten, waits_for_strangers
 from simulation.neighbour_mutants import ids_go_by_position, namespaces_reach_all, requests_by_id
-from simulation.in_flight_mutants import flight_forgotten, waits_for_strangers
 from simulation.pool import run_all
 from simulation.setting import Dog
 
@@ -67,7 +67,6 @@ OVERLAP = "operations of one resource do not overlap"
 STORM = "who falls silent with most others is left alone"
 STARTS = "starts nothing without a quorum"
 UNDONE = "a stop undoes what was started"
-STRANGERS = "nothing waits for strangers"
 WORD = "who is heard is not taken for dead"
 PLAIN = {"policy": "stop", "fencing": "switch", "dog": None, "slow": False}
 SLOW = {**PLAIN, "slow": True}
