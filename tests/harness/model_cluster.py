@@ -115,11 +115,8 @@ class ModelCluster:
         self.summaries: list[str] = []
         self.outcome: Verdict = lambda _node, action: action.target_rc
         self.takes: Callable[[ModelNode, PlanAction], float] = lambda _node, _action: 0.0
-        """How long an operation takes, in seconds."""
         self.unseen: list[tuple[ModelNode, PlanAction]] = []
-        """What ran on deaf nodes: told when they answer again."""
         self.deaf: set[str] = set()
-        """Nodes whose agents read their plans and answer nothing more."""
         self.agents: dict[str, str] = {}
         """Agents that every node has, with their meta-data; empty: nodes say nothing about their agents."""
         self.answers_enquiries = True
