@@ -1,4 +1,4 @@
-"""The identity of this machine, by which the DC tells a reboot from a second machine of the same name (design note 0013).
+"""The identity of this machine, by which the DC tells a reboot from a second machine of the same name (design note 0015).
 
 machine-id(5), and the system UUID that the firmware gives (SMBIOS). Where one of them is missing or shared, as on many ARM boards, in
 containers, or for cloned images, an administrator writes an identity file; what it says comes first.

@@ -3,7 +3,7 @@
 A keeper renews only a Lease that it was the last to write: each write carries the resourceVersion of the answer before it. Where
 something else wrote meanwhile, the keeper looks first. If that was another boot, another machine has taken the node's name, and
 this one gives the Lease up: from that write on no renewal of this boot is acknowledged, which is what the DC builds on (design
-note 0013). A keeper whose boot has not renewed yet takes the Lease of a former boot over; and so does one that finds its own
+note 0015). A keeper whose boot has not renewed yet takes the Lease of a former boot over; and so does one that finds its own
 machine's former boot there, which an etcd that was restored from a backup brings back.
 """
 

@@ -14,7 +14,7 @@ from backstay.state.assemble import Assembly, NodeJudgement, Objects, assemble
 from backstay.state.cluster import ClusterState
 from backstay_cli.view import View
 
-_HEARD = ("Online", "Standby", "Maintenance", "Stopped", "Pending")
+_HEARD = ("Online", "Standby", "Maintenance", "Stopped", "Leaving", "Pending")
 NodeLabels = Mapping[str, Mapping[str, str]]
 
 
@@ -39,6 +39,9 @@ def live_objects(view: View, *, node_labels: NodeLabels) -> Objects:
         devices=view.fence_devices,
         plans={plan.metadata.name: plan for plan in view.plans},
         node_labels=node_labels,
+        leaving={
+            node.metadata.name: node.status.reason for node in view.nodes if node.status.state == "Leaving"
+        },
     )
 
 

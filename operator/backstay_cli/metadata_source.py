@@ -75,7 +75,11 @@ async def fetch(session: Session, view: View, known: Catalogue, *, agent: str, w
 
 
 def _node_to_ask(view: View, known: Catalogue, agent: str) -> str:
-    online = [n.metadata.name for n in view.nodes if n.status.state in ("Online", "Standby", "Maintenance")]
+    online = [
+        n.metadata.name
+        for n in view.nodes
+        if n.status.state in ("Online", "Standby", "Maintenance", "Leaving")
+    ]
     having = known.agents.get(agent, ()) if known.lists(agent.split(":", maxsplit=1)[0]) else tuple(online)
     able = [name for name in online if name in having]
     if able:

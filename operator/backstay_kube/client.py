@@ -318,12 +318,19 @@ class KubeClient:
         return await self.request("PUT", path, body=_typed(kind, body), query=self._manager())
 
     async def delete(
-        self, kind: Kind, name: str, namespace: str | None = None, *, resource_version: str | None = None
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        """Delete; with `resource_version` only that very version."""
+        """Delete; with `uid` and `resource_version` only that very object, in that very version (ApiConflict)."""
         body: Obj = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
-        if resource_version:
-            body["preconditions"] = {"resourceVersion": resource_version}
+        conditions = {"uid": uid, "resourceVersion": resource_version}
+        if any(conditions.values()):
+            body["preconditions"] = {name: value for name, value in conditions.items() if value}
         await self.request("DELETE", kind.path(namespace, name), body=body)
 
     def _manager(self) -> dict[str, str]:

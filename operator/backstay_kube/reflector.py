@@ -114,6 +114,13 @@ class Reflector:
         self._seen = max(self._seen, _version(obj))
         return newer
 
+    def drop(self, uid: str, name: str, namespace: str = "") -> None:
+        """Take our own deletion of the object at once; another one of its name stays."""
+        present = self._objects.get((namespace, name))
+        if present is not None and present["metadata"].get("uid") == uid:
+            del self._objects[namespace, name]
+            self.token = object()
+
     async def run(self) -> None:
         """For ever: list, watch, list again. Cancelled from outside."""
         failures = 0

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from backstay.api import FenceDevice, HACluster, HAResource, ResourceGroup
@@ -38,60 +38,41 @@ from backstay.state.claims import ObjectRef
 from backstay.state.kept import Kept
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient, Obj
-from backstay_kube.errors import ApiConflict, ApiError
+from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
 from backstay_operator import presence
 from backstay_operator.drive import PlanDriver, Superseded
 from backstay_operator.election import Elector
 from backstay_operator.events import EventWriter
 from backstay_operator.exposition import SceneCollector, Shown, lease_ages_of
 from backstay_operator.history import HistoryWriter
-from backstay_operator.members import ensure_members, remove_strangers, strays_of
+from backstay_operator.members import (
+    ensure_member,
+    ensure_members,
+    let_go,
+    remove_strangers,
+    strays_of,
+)
 from backstay_operator.metrics import Metrics
 from backstay_operator.publish import Publisher, uid_of
 from backstay_operator.secret_grants import Grants, SecretGrants, wanted_grants
 from backstay_operator.statuses import Scene
+from backstay_operator.thought import StepFailed, Think, Thought, at_once
 from backstay_operator.validation import Stray, cautious, conditions_of, untold
 from backstay_operator.world import World
 
 log = logging.getLogger(__name__)
 
 MEMBERS_EVERY_S = 5.0
+MEMBERS_RETRY_S = 1.0
 DOUBT_PAUSE_S = 0.1
 PATH_TIMEOUT_S = 2.0
 AFTER_FAILURE_S = 1.0
 STEP_PAUSE_S = 0.05
 """After a step that raised; twice as long after each further one in a row."""
 STEP_PAUSE_MAX_S = 10.0
+RECORD_AGAIN_S = (0.1, 0.4)
+"""After a proof of death could not be recorded."""
 NO_REASONS: Mapping[str, str] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Thought:
-    """What one step of the core brought, with what is long to say about it."""
-
-    orders: Orders
-    due: Mapping[str, Obj]
-    """Plans to be written."""
-    why: Mapping[str, str]
-    took_s: float
-
-
-class StepFailed(Exception):
-    """A step of the core raised: nothing of it is carried out, and what was decided before stays in force."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("; ".join(f"{one.kind} {one.name}: {one.message}" for one in problems))
-        self.problems = problems
-
-
-Think = Callable[[Callable[[], Thought]], Awaitable[Thought]]
-"""Where the core's step runs: beside the event loop (`asyncio.to_thread`), which must renew the DC's Lease and hear the nodes while a
-thousand resources are scheduled; or, under a virtual clock, at once."""
-
-
-async def at_once(step: Callable[[], Thought]) -> Thought:
-    """In the loop."""
-    return step()
 
 
 class Term:
@@ -143,7 +124,8 @@ class ClusterTask:
         self._history = HistoryWriter(client, cluster=cluster)
         self._woken = asyncio.Event()
         self._term: Term | None = None
-        self._members_at = float("-inf")
+        self._members_due = self._members_retry = float("-inf")
+        """When HANodes are looked after next; when one that is missing is created, if it could not be (monotonic seconds)."""
         self._rewinds = world.rewinds
         """Of the API, as far as a term of ours has told of them."""
         self._untold_past = False
@@ -261,10 +243,7 @@ class ClusterTask:
                 return DOUBT_PAUSE_S  # a kind of which a part is unknown must not look like an empty one
             self._term = await self._begin_term(cluster)
             self._grants.forget()
-        if time.monotonic() - self._members_at > MEMBERS_EVERY_S or self._members_missing(cluster):
-            await ensure_members(self._world, cluster)
-            await remove_strangers(self._world, cluster)
-            self._members_at = time.monotonic()
+        await self._mind_members(cluster)
         await self._grant_secrets()
         if self._world.lease_was_stale():
             await self._world.read_leases()
@@ -306,6 +285,16 @@ class ClusterTask:
             self._world.parsed(kinds.RESOURCEGROUP, ResourceGroup),
             self._world.parsed(kinds.FENCEDEVICE, FenceDevice),
         )
+
+    async def _mind_members(self, cluster: HACluster) -> None:
+        """Now and then, and at once where an HANode is missing, unless that could not be mended a moment ago."""
+        now = time.monotonic()
+        if now < self._members_due and not (self._members_missing(cluster) and now >= self._members_retry):
+            return
+        done = await ensure_members(self._world, cluster)
+        self._members_retry = 0.0 if done else now + MEMBERS_RETRY_S * random.uniform(0.5, 1.0)
+        await remove_strangers(self._world, cluster)
+        self._members_due = time.monotonic() + MEMBERS_EVERY_S
 
     def _members_missing(self, cluster: HACluster) -> bool:
         return any(self._world.get(kinds.HANODE, name) is None for name in self._world.nodes_of(cluster))
@@ -384,11 +373,14 @@ class ClusterTask:
         )
         thought = await self._think(partial(self._thought, term, view))
         orders = thought.orders
-        await term.driver.send(thought.due)
-        await asyncio.gather(
-            *(self._record_fenced(one, epoch=term.coordinator.epoch) for one in orders.fenced),
-            *(self._record_let_in(one) for one in orders.let_in),
+        # First of all: the next step goes by a proof only if an object tells of it, and so does a DC that follows.
+        recorded = await asyncio.gather(
+            *(self._record_fenced(one, epoch=term.coordinator.epoch) for one in orders.fenced)
         )
+        if not all(recorded):
+            orders.wake_in = min(orders.wake_in, random.uniform(*RECORD_AGAIN_S))
+        await term.driver.send(thought.due)
+        await asyncio.gather(*(self._record_let_in(one) for one in orders.let_in))
         if orders.needs_list:
             await self._world.read_leases()
             orders.wake_in = 0.01
@@ -398,6 +390,8 @@ class ClusterTask:
         self._tell(term, orders, scene, careful, unreadable, thought.took_s * 1000)
         self._publisher.show(scene)
         self._measure(orders, scene, thought.took_s, now=view.now)
+        if orders.leavers and self._elector.leads():
+            await let_go(self._world, cluster, orders.leavers)
         return orders.wake_in - (time.monotonic() - view.now)
 
     def _thought(self, term: Term, view: View) -> Thought:
@@ -451,8 +445,8 @@ class ClusterTask:
         self._metrics.stands(self.name)
         self._scenes.hide(self.name)
 
-    async def _record_fenced(self, fenced: Fenced, *, epoch: int) -> None:
-        """At once, because a DC that follows must know that this boot is dead."""
+    async def _record_fenced(self, fenced: Fenced, *, epoch: int) -> bool:
+        """Whether the API has taken it. A DC that follows must know that this boot is dead."""
         status: dict[str, object] = {
             "fenced": {
                 "bootId": fenced.boot_id,
@@ -462,7 +456,7 @@ class ClusterTask:
                 "epoch": epoch,
             }
         }
-        await self._record(fenced.node, status)
+        return await self._record(fenced.node, status)
 
     async def _record_let_in(self, one: LetIn) -> None:
         status: dict[str, object] = {
@@ -470,16 +464,24 @@ class ClusterTask:
         }
         await self._record(one.node, status)
 
-    async def _record(self, node: str, status: dict[str, object]) -> None:
+    async def _record(self, node: str, status: dict[str, object]) -> bool:
+        """Whether the API has taken it. An HANode that was deleted meanwhile is created first."""
         try:
             async with asyncio.timeout(PATH_TIMEOUT_S):
-                answer = await self._client.patch(
-                    kinds.HANODE, node, {"status": status}, subresource="status"
-                )
+                answer = await self._patch_member(node, {"status": status})
         except (ApiError, TimeoutError) as error:
-            log.warning("cannot record the fencing of %s: %s", node, error)
-            return
+            log.warning("cannot record the fencing of %s, and shall try again: %r", node, error)
+            return False
         self._world.accept(kinds.HANODE, answer)
+        return True
+
+    async def _patch_member(self, node: str, body: Obj) -> Obj:
+        """Of its status. Raises ApiError."""
+        try:
+            return await self._client.patch(kinds.HANODE, node, body, subresource="status")
+        except ApiNotFound:
+            await ensure_member(self._world, self.name, node)
+            return await self._client.patch(kinds.HANODE, node, body, subresource="status")
 
     def _strays(self) -> tuple[Stray, ...]:
         cluster = self._cluster()

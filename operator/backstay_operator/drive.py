@@ -126,6 +126,8 @@ class PlanDriver:
                     answer = await self._send(node, spec, present)
             except ApiConflict:
                 present = await self._read(node)
+                if _is_of_another(present, spec):
+                    return  # which must let the node go first; the next round knows
                 continue
             except ApiNotFound:
                 present = None
@@ -159,6 +161,12 @@ class PlanDriver:
             return None
         self._plans.accept(obj)
         return obj
+
+
+def _is_of_another(present: Obj | None, spec: Obj) -> bool:
+    """Whether the plan belongs to another HACluster."""
+    owner = (present.get("spec") or {}).get("cluster") if present is not None else ""
+    return owner not in (None, "", spec["cluster"])
 
 
 def _head(spec: HANodePlanSpec) -> Obj:

@@ -13,11 +13,12 @@ from backstay.api.quantities import timestamp
 from backstay_kube import kinds
 from backstay_kube.client import KubeClient
 from backstay_kube.errors import ApiConflict, ApiError, ApiNotFound
-from backstay_operator.dc import ClusterTask, Think, at_once
+from backstay_operator.dc import ClusterTask
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.presence import PREFIX, Presences
 from backstay_operator.reading_watch import ReadingWatch
+from backstay_operator.thought import Think, at_once
 from backstay_operator.world import World
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,6 @@ from backstay.api.resource import RequestAck
 from backstay.coordinator import Picture, brake_words
 from backstay.coordinator.dismissals import has_gone_along
 from backstay.coordinator.gate import VERIFYING
-from backstay.coordinator.membership import NodeView
 from backstay.coordinator.past import MAY_RUN_ELSEWHERE, words_of_the_past
 from backstay.coordinator.watchdogs import watchdog_words
 from backstay.liveness.nodes import NodeCondition
@@ -40,6 +39,7 @@ from backstay.state.history import FailCount
 from backstay.transition.runner import Verdict
 from backstay_operator.constraint_line import constraint_line
 from backstay_operator.device_usability import usability
+from backstay_operator.node_words import REPORT_LOST, node_reason, node_state, reported_version
 from backstay_operator.recording import recording_condition
 from backstay_operator.validation import (
     Key,
@@ -323,14 +323,16 @@ def node_status(scene: Scene, node: HANode) -> Status:
     view = scene.picture.membership.nodes[name]
     plan = scene.objects.plans.get(name)
     cluster = scene.objects.cluster
-    state = node_state(cluster, node, view)
+    why = scene.picture.membership.leaving.get(name, "")
+    state = node_state(cluster, node, view, leaving=bool(why))
+    reason = node_reason(view, why)
     status: Status = {
         "cluster": cluster.metadata.name,
         "state": state,
         "dc": name == scene.dc_node,
-        "reason": _without_seconds(view.verdict.reason),
+        "reason": reason,
         "bootId": view.boot_id,
-        "agentVersion": plan.status.agent_version if plan else "",
+        "agentVersion": reported_version(node, view, plan),
         "resources": scene.crowd.get(name, 0),
         "standards": list(plan.status.capabilities.standards) if plan and plan.status.capabilities else [],
         "requests": _acks(scene, node),
@@ -341,8 +343,8 @@ def node_status(scene: Scene, node: HANode) -> Status:
             node,
             node.status.conditions,
             ok=view.verdict.condition is NodeCondition.ONLINE,
-            reason=state,
-            message=_without_seconds(view.verdict.reason),
+            reason=REPORT_LOST if view.lost else state,
+            message=reason,
             now=scene.now,
         ),
     }
@@ -360,23 +362,6 @@ def _fencing_history(scene: Scene, node: HANode) -> list[Status]:
     return [one.wire() for one in (*fresh, *older)[:FENCING_HISTORY_MAX]]
 
 
-def _without_seconds(reason: str) -> str:
-    """A status that counts seconds would be written every second."""
-    return reason.split(" for ", maxsplit=1)[0]
-
-
-def node_state(cluster: HACluster, node: HANode, view: NodeView) -> str:
-    """One word: life first, then wishes."""
-    condition = view.verdict.condition
-    if condition is not NodeCondition.ONLINE:
-        return str(condition.value)
-    if node.spec.shutdown or cluster.spec.shutdown:
-        return "Stopped"
-    if node.spec.standby:
-        return "Standby"
-    return "Maintenance" if node.spec.maintenance else "Online"
-
-
 # -- resources
 
 
@@ -389,6 +374,7 @@ def resource_status(scene: Scene, item: HAResource) -> Status:
         "cluster": scene.objects.cluster.metadata.name,
         "ids": scene.ids.get(ref_of(item), []),
         **_activity(scene, leaves),
+        **({"role": "Unknown"} if _is_unknown(scene, leaves, id_) else {}),
         "group": scene.picture.assembly.index.group_of.get(id_, ""),
         "why": scene.why.get(id_, ""),
         **_failures(scene, [id_]),
@@ -404,6 +390,12 @@ def resource_status(scene: Scene, item: HAResource) -> Status:
         status["conditions"] = _condition(item, old, ok=ok, reason=reason, message=message, now=scene.now)
     status["conditions"].append(_valid(scene, item, id_))
     return status
+
+
+def _is_unknown(scene: Scene, leaves: list[seen.Resource], id_: str) -> bool:
+    """Whether it may run where nobody can tell: then nobody may say that it is stopped."""
+    lost = scene.picture.held.get(id_) in MAY_RUN_ELSEWHERE
+    return lost and not any(leaf.active_on for leaf in leaves)
 
 
 def _problem_of(scene: Scene, item: Resource) -> Problem | None:

@@ -113,7 +113,8 @@ def legible_cluster(obj: Obj) -> HACluster:
 
 
 _SELECTORS = {"nodeSelector", "namespaces", "allowedAgents"}
-_NOBODY = {"ha.backstay.io/unreadable": "true"}
+UNREADABLE = "ha.backstay.io/unreadable"
+_NOBODY = {UNREADABLE: "true"}
 
 
 def _without_members(cluster: HACluster, lost: Iterable[object]) -> HACluster:

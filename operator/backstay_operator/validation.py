@@ -174,6 +174,19 @@ def stray(
     return Stray(node, problem)
 
 
+def no_member(cluster: str) -> Status:
+    """What an HANode that a user wrote says once its node has left: nothing by which it would be taken for a member."""
+    reason = f"it has left HACluster {cluster!r}"
+    return {
+        "cluster": "",
+        "state": "NotAMember",
+        "dc": False,
+        "reason": reason,
+        "bootId": "",
+        "agentVersion": "",
+    }
+
+
 def stray_status(one: Stray, *, now: float) -> Status:
     """It takes part in nothing."""
     return {

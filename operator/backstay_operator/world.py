@@ -36,6 +36,7 @@ from backstay_kube.client import KubeClient, Obj
 from backstay_kube.errors import ApiError
 from backstay_kube.kinds import Kind
 from backstay_kube.reflector import Reflector
+from backstay_operator.membership import Members, holders_of, members_of, stand_in
 from backstay_operator.node_lease import LEASE_DEFAULT_S, LEASE_PREFIX, node_lease
 from backstay_operator.reading import Reader
 from backstay_operator.unreadable import is_object, legible_cluster, with_placeholders
@@ -97,7 +98,7 @@ class World:
         self._last_clusters: dict[str, HACluster] = {}
         """The last version of each that could be read."""
         self._problems_of_clusters: dict[str, list[Problem]] = {}
-        self._nodes_of: dict[str, Kept[list[str]]] = {}
+        self._nodes_of: dict[str, Kept[Members]] = {}
         self._objects_of: dict[str, Kept[tuple[Objects, list[Problem]]]] = {}
         self._parsed: dict[tuple[Kind, str, str], Resource | Problem] = {}
         self._readers: dict[Kind, Reader] = {}
@@ -149,6 +150,12 @@ class World:
         before = copy.get(obj["metadata"]["name"], obj["metadata"].get("namespace", ""))
         if copy.accept(obj):
             self._changed(kind, "MODIFIED", obj, before)
+
+    def deleted(self, kind: Kind, name: str, uid: str) -> None:
+        """Take a deletion of ours: the object of this uid is gone."""
+        copy = self.plans if kind is kinds.HANODEPLAN else self._copies[kind]
+        copy.drop(uid, name)
+        self.wake()
 
     def _changed(self, kind: Kind, type_: str, obj: Obj, before: Obj | None) -> None:
         if type_ == "DELETED" or before is None or _concerns(kind, before, obj):
@@ -343,22 +350,24 @@ class World:
         return item
 
     def nodes_of(self, cluster: HACluster) -> list[str]:
-        """Names of the Kubernetes Nodes that belong to the cluster: an older cluster's claim wins."""
-        kept = self._nodes_of.setdefault(cluster.metadata.name, Kept())
-        return kept.of(self.tokens, lambda: self._find_nodes_of(cluster))
+        """Names of the cluster's members (design note 0013): Nodes that it selects and no other holds, and all that it holds."""
+        return [*self._membership_of(cluster).members]
 
-    def _find_nodes_of(self, cluster: HACluster) -> list[str]:
-        taken: set[str] = set()
-        for other in self.clusters():
-            mine = {
-                obj["metadata"]["name"]
-                for obj in self.raw(kinds.NODE)
-                if _matches(other.spec.node_selector, _labels(obj))
-            } - taken
-            if other.metadata.name == cluster.metadata.name:
-                return sorted(mine)
-            taken |= mine
-        return []
+    def leaving(self, cluster: HACluster) -> Mapping[str, str]:
+        """Members that the cluster does not select any more, and why."""
+        return self._membership_of(cluster).leaving
+
+    def _membership_of(self, cluster: HACluster) -> Members:
+        kept = self._nodes_of.setdefault(cluster.metadata.name, Kept())
+        return kept.of((*self.tokens, self.plans.token), lambda: self._find_members_of(cluster))
+
+    def _find_members_of(self, cluster: HACluster) -> Members:
+        return members_of(
+            cluster,
+            self.clusters(),
+            nodes=self.raw(kinds.NODE),
+            holders=holders_of(self.plans.objects(), self.raw(kinds.HANODE), self.raw(kinds.HACLUSTER)),
+        )
 
     def addresses(self) -> dict[str, str]:
         """Internal addresses of Kubernetes Nodes, where they have one."""
@@ -399,11 +408,16 @@ class World:
                 plan = self._parse(kinds.HANODEPLAN, HANodePlan, obj)
                 if isinstance(plan, HANodePlan):
                     plans[plan.metadata.name] = plan
+                else:
+                    problems.append(plan)
+        readable = [
+            one for one in self.parsed(kinds.HANODE, HANode, problems) if one.metadata.name in members
+        ]
+        absent = members - {one.metadata.name for one in readable}
+        unreadable = {one.name for one in problems if one.kind == kinds.HANODE.name}
         objects = Objects(
             cluster=cluster,
-            nodes=tuple(
-                one for one in self.parsed(kinds.HANODE, HANode, problems) if one.metadata.name in members
-            ),
+            nodes=(*readable, *(stand_in(name, frozen=name in unreadable) for name in sorted(absent))),
             resources=mine(self.parsed(kinds.HARESOURCE, HAResource, problems)),
             groups=mine(self.parsed(kinds.RESOURCEGROUP, ResourceGroup, problems)),
             constraints=mine(self.parsed(kinds.HACONSTRAINT, HAConstraint, problems)),
@@ -414,6 +428,7 @@ class World:
             ),
             plans=plans,
             node_labels=labels,
+            leaving=self.leaving(cluster),
         )
         problems = [one for one in problems if self._concerns_cluster(cluster, one)]
         problems += self._problems_of_clusters.get(cluster.metadata.name, [])
@@ -436,7 +451,3 @@ def _concerns(kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -
 def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
     labels = obj["metadata"].get("labels")
     return labels if isinstance(labels, Mapping) else {}
-
-
-def _matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in selector.items())

@@ -7,7 +7,6 @@ raised at the moment a resource is started where another live node still runs it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from hashlib import sha256
 
 from backstay.api import (
@@ -24,60 +23,20 @@ from backstay.api.plan import (
     ActionResult,
     AgentMetadata,
     Capabilities,
-    FailureRecord,
     PendingOperation,
     PlanAction,
 )
 from backstay.api.quantities import timestamp
 from backstay.api.resource import RequestAck
-from backstay.coordinator import Coordinator, Orders, View
+from backstay.coordinator import Coordinator, Leaver, Orders, View
 from backstay.liveness import LeaseTracker, NodeLease, WatchdogClaim
-from backstay.liveness.machine import NO_IDENTITY, MachineIdentity
+from backstay.liveness.machine import MachineIdentity
 from backstay.state.assemble import Objects
 from backstay.state.claims import ref_of
 from backstay_nodeagent.documents import document_of
+from harness.model_node import DoubleActive, ModelNode
 
 EPOCH_WALL = 1_790_000_000.0
-
-
-class DoubleActive(AssertionError):
-    """Two live copies."""
-
-
-@dataclass
-class ModelNode:
-    """One host: its kernel's boot, its agent's memory."""
-
-    name: str
-    boot: int = 1
-    up: bool = True
-    linked: bool = True
-    active: dict[str, str] = field(default_factory=dict)
-    """Resource -> requires, of what runs."""
-    plan: HANodePlan | None = None
-    done: set[str] = field(default_factory=set)
-    calls: int = 0
-    renewals: int = 0
-    released: bool = False
-    synced: int = 0
-    promised: bool = False
-    """It has promised not to count: its renewals are marked."""
-    unsent: list[str] = field(default_factory=list)
-    """What it stopped while it was cut off; its status will say so when it is back."""
-    obeys: bool = True
-    """False: its keeper renews, and its agent does not read."""
-    vouched: bool = False
-    """Peers have promised: cut off, it goes on."""
-    disk_full: bool = False
-    """Its agent records nothing, and so refuses to start."""
-    machine: MachineIdentity = NO_IDENTITY
-    """As its Lease says."""
-    running: dict[str, tuple[PlanAction, float]] = field(default_factory=dict)
-    """Operations that take their time, by id, and when each ends."""
-
-    @property
-    def boot_id(self) -> str:
-        return f"{self.name}-boot{self.boot}"
 
 
 Verdict = Callable[[ModelNode, PlanAction], int]
@@ -91,7 +50,7 @@ class ModelCluster:
             name: ModelNode(name, machine=MachineIdentity(f"{name}-machine", f"{name}-uuid"))
             for name in names
         }
-        self.hidden: list[ModelNode] = []
+        self.former_machines: list[ModelNode] = []
         """Machines that are cut off, and whose name another machine has taken."""
         self.switch_reaches_former = True
         """Whether the power switch of such a name is still that of the former machine."""
@@ -131,6 +90,14 @@ class ModelCluster:
         """Whether the DC lists the Leases; False: it hears of them by watch alone."""
         self.tracker = LeaseTracker(read_gap_s=1.0)
         self.epoch = 0
+        self.leaving: dict[str, str] = {}
+        self.left: dict[str, str] = {}
+        """Members whose objects were deleted, and by what proof."""
+        self.hidden: set[str] = set()
+        """HANodes that cannot be read."""
+        self.records = True
+        """Whether the API takes records of fencings; False: each of those writes is lost."""
+        self.plans_made = 0
         self.watchers: list[Callable[[Objects, Orders], None]] = []
         """Told of every step of the DC."""
         self.dc: Coordinator | None = None
@@ -196,7 +163,44 @@ class ModelCluster:
         item = next(one for one in self.resources if one.resource_id == resource)
         return self.dc.desk.acks(("HAResource", item.metadata.namespace or "", item.metadata.name))
 
+    def set_resource(self, name: str, **meta: object) -> None:
+        for number, item in enumerate(self.resources):
+            if item.resource_id == name:
+                changed = item.model_dump(by_alias=True, exclude_none=True)
+                changed["spec"].setdefault("meta", {}).update(meta)
+                changed["metadata"]["generation"] += 1
+                self.resources[number] = HAResource.parse(changed)
+
+    def leave(self, name: str, why: str) -> None:
+        """The cluster does not select the node any more."""
+        self.leaving[name] = why
+
+    def stay(self, name: str) -> None:
+        del self.leaving[name]
+
     # -- the adversary
+
+    def publish(self, name: str) -> None:
+        """What the DC writes into the HANode's status, as far as it matters to the next."""
+        plan = self.nodes[name].plan
+        assert plan is not None
+        self.set_status(name, boot_id=plan.status.boot_id, agent_version=plan.status.agent_version)
+
+    def delete_plan(self, name: str) -> None:
+        """The agent reports all of it again once there is another plan, and it obeys."""
+        node = self.nodes[name]
+        assert node.plan is not None
+        node.kept = node.plan.status
+        node.plan = None
+
+    def hide_hanode(self, name: str) -> None:
+        """It is deleted or cannot be read: the DC is handed a stand-in."""
+        self.hidden.add(name)
+
+    def delete_all_of(self, name: str) -> None:
+        """Its Node, its HANode and its HANodePlan."""
+        self.delete_plan(name)
+        del self.hanodes[name]
 
     def new_dc(self, *, fresh_eyes: bool = False) -> None:
         """A new DC takes over; with `fresh_eyes` one that has not watched before."""
@@ -231,7 +235,7 @@ class ModelCluster:
         self.nodes[name] = ModelNode(
             name, boot=former.boot + 1, plan=plan, renewals=former.renewals, machine=machine
         )
-        self.hidden.append(former)
+        self.former_machines.append(former)
         return former
 
     # -- time
@@ -240,7 +244,7 @@ class ModelCluster:
         end = self.now + seconds
         while self.now < end:
             self.now += step
-            for node in [*self.nodes.values(), *self.hidden]:
+            for node in [*self.nodes.values(), *self.former_machines]:
                 self._live(node)
             self._decide()
 
@@ -282,6 +286,8 @@ class ModelCluster:
         for name in node.unsent:
             self._record(node, name, "stop", 0, 0)
         node.unsent.clear()
+        if node.kept is not None:
+            plan.status, node.kept = node.kept, None
         status = plan.status
         if status.boot_id != node.boot_id:
             status = type(status)(boot_id=node.boot_id, agent_version="model")
@@ -363,7 +369,7 @@ class ModelCluster:
         resource = action.resource
         if "clone" in action.meta and action.meta.get("globally_unique") != "true":
             return
-        for other in [*self.nodes.values(), *self.hidden]:
+        for other in [*self.nodes.values(), *self.former_machines]:
             if other is node or not other.up:
                 continue
             active = resource in other.active
@@ -384,13 +390,13 @@ class ModelCluster:
             self._describe(node, action.agent)
             return "Done", 0
         if action.verb in ("cancel", "cleanup", "forget"):
-            self._forget(node, action)
+            node.forget(action)
             return "Done", 0
         rc = self._operate(node, action)
         expected = rc == action.target_rc
         self._record(node, action.resource, action.verb, rc, action.target_rc, action=action)
         if not expected and not (action.verb == "monitor" and action.interval_ms == 0):
-            self._count_failure(node, action, rc)
+            node.count_failure(action, rc, wall=self.wall)
         return ("Done" if expected else "Failed"), rc
 
     def _fence(self, node: ModelNode, action: PlanAction) -> tuple[str, int | None]:
@@ -414,7 +420,7 @@ class ModelCluster:
         return "Done", 0
 
     def _lose_power(self, name: str) -> None:
-        former = [node for node in self.hidden if node.name == name and node.up]
+        former = [node for node in self.former_machines if node.name == name and node.up]
         if former and self.switch_reaches_former:
             former[-1].up = False
             former[-1].active.clear()
@@ -480,21 +486,6 @@ class ModelCluster:
         )
         node.plan.status.history = [*kept, record]
 
-    def _count_failure(self, node: ModelNode, action: PlanAction, rc: int) -> None:
-        assert node.plan is not None
-        failures = {(one.resource, one.operation, one.interval_ms): one for one in node.plan.status.failures}
-        key = (action.resource, action.verb, action.interval_ms)
-        count = failures[key].count + 1 if key in failures else 1
-        failures[key] = FailureRecord(
-            resource=action.resource,
-            operation=action.verb,
-            interval_ms=action.interval_ms,
-            count=count,
-            rc=rc,
-            last_failure=timestamp(self.wall),
-        )
-        node.plan.status.failures = list(failures.values())
-
     def fail_monitor(self, name: str, resource: str, rc: int = 7) -> None:
         """A recurring monitor finds the resource gone, behind the cluster's back."""
         node = self.nodes[name]
@@ -514,7 +505,7 @@ class ModelCluster:
             digest=record.digest,
         )
         self._record(node, resource, "monitor", rc, 0, action=action)
-        self._count_failure(node, action, rc)
+        node.count_failure(action, rc, wall=self.wall)
 
     def ran_unseen(self, name: str, resource: str) -> None:
         """The agent of a deaf node has run the start that it was sent, and not yet said so."""
@@ -523,21 +514,6 @@ class ModelCluster:
         (action,) = [one for one in node.plan.spec.actions if (one.verb, one.resource) == ("start", resource)]
         node.done.add(action.id)
         self.unseen.append((node, action))
-
-    def _forget(self, node: ModelNode, action: PlanAction) -> None:
-        assert node.plan is not None
-        status = node.plan.status
-        if action.verb in ("cleanup", "forget"):
-            status.failures = [one for one in status.failures if one.resource != action.resource]
-        if action.verb == "forget":
-            status.history = [one for one in status.history if one.resource != action.resource]
-        if action.verb == "cancel":
-            status.history = [
-                one
-                for one in status.history
-                if (one.resource, one.operation, one.interval_ms)
-                != (action.resource, "monitor", action.interval_ms)
-            ]
 
     @property
     def wall(self) -> float:
@@ -548,7 +524,8 @@ class ModelCluster:
         self.tracker.read_succeeded(self.now, sent_at=self.now if self.lists else None)
         objects = Objects(
             cluster=self.cluster,
-            nodes=tuple(self.hanodes.values()),
+            nodes=tuple(self._shown(name, node) for name, node in self.hanodes.items()),
+            leaving=dict(self.leaving),
             resources=tuple(self.resources),
             groups=tuple(self.groups),
             constraints=tuple(self.constraints),  # type: ignore[arg-type]
@@ -572,15 +549,26 @@ class ModelCluster:
             owned.setdefault(ref, []).append(id_)
         for item in (*self.resources, *self.groups):
             item.status.ids = sorted(owned.get(ref_of(item), []))
+        for leaver in orders.leavers:
+            self._let_go(leaver)
         for name, spec in orders.plans.items():
             node = self.nodes[name]
+            if name in self.left and name not in self.hanodes:
+                continue
             if node.plan is None:
-                node.plan = HANodePlan.parse({"metadata": {"name": name, "uid": name, "generation": 1}})
+                self.plans_made += 1
+                metadata = {"name": name, "uid": f"{name}-{self.plans_made}", "generation": 1}
+                node.plan = HANodePlan.parse({"metadata": metadata})
                 node.plan.spec = spec
+                if name not in self.hanodes:  # held by its plan, it is given an HANode
+                    self.hanodes[name] = HANode.parse(
+                        {"metadata": {"name": name, "uid": f"{name}-2", "generation": 1}}
+                    )
+                    self.leaving[name] = "its Node was deleted"
             elif node.plan.spec.wire() != spec.wire():
                 node.plan.spec = spec
                 node.plan.metadata.generation += 1
-        for fenced in orders.fenced:
+        for fenced in orders.fenced if self.records else ():
             record = FencedStatus(boot_id=fenced.boot_id, time=timestamp(self.wall), epoch=self.epoch)
             status = self.hanodes[fenced.node].status.model_copy(update={"fenced": record})
             self.hanodes[fenced.node] = self.hanodes[fenced.node].model_copy(update={"status": status})
@@ -589,6 +577,18 @@ class ModelCluster:
             unfenced = UnfencedStatus(boot_id=one.boot_id, devices=one.devices, time=timestamp(self.wall))
             status = self.hanodes[one.node].status.model_copy(update={"unfenced": unfenced})
             self.hanodes[one.node] = self.hanodes[one.node].model_copy(update={"status": status})
+
+    def _shown(self, name: str, node: HANode) -> HANode:
+        return HANode.parse({"metadata": {"name": name}}) if name in self.hidden else node
+
+    def _let_go(self, leaver: Leaver) -> None:
+        node = self.nodes[leaver.node]
+        if node.up and node.active:
+            raise DoubleActive(f"{leaver.node} was let go and runs {sorted(node.active)}")
+        self.left[leaver.node] = leaver.proof
+        node.plan = None
+        self.hanodes.pop(leaver.node, None)
+        self.leaving.pop(leaver.node, None)
 
     # -- questions
 

@@ -12,6 +12,7 @@ from backstay_operator import world as world_module
 from backstay_operator.exposition import SceneCollector
 from backstay_operator.metrics import Metrics
 from backstay_operator.replica import Replica
+from backstay_operator.thought import Thought
 from backstay_operator.world import World
 from simulation import virtual_time
 from simulation.api_server import SimClient
@@ -41,7 +42,7 @@ async def _run(host: Host, process: virtual_time.Process, identity: str) -> None
     client = SimClient(host.world.api, host.world.api.link(host.name), caller=process.name)
     world = World(client)
 
-    async def think(step: Callable[[], dc.Thought]) -> dc.Thought:
+    async def think(step: Callable[[], Thought]) -> Thought:
         """The world goes on while a large cluster's DC thinks, and it has thought of how things were."""
         thought = step()
         if host.dice.random() < LONG_THOUGHTS:

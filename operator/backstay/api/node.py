@@ -88,7 +88,8 @@ class HANodeStatus(StatusModel):
 
     cluster: str = ""
     state: str = Field(
-        default="Pending", description="Online, Standby, Maintenance, Stopped, Pending, Unclean, Offline."
+        default="Pending",
+        description="Online, Standby, Maintenance, Stopped, Leaving, Pending, Unclean, Offline.",
     )
     dc: bool = False
     reason: str = Field(default="", description="Why it is in this state.")

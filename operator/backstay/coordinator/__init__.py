@@ -3,6 +3,7 @@
 from backstay.coordinator.coordinator import Coordinator
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.guards import LetIn
+from backstay.coordinator.leaving import Leaver
 from backstay.coordinator.quarantine import Quarantine
 from backstay.coordinator.run import Run
 from backstay.coordinator.spared import brake_words
@@ -15,6 +16,7 @@ __all__ = [
     "Coordinator",
     "Fenced",
     "Finished",
+    "Leaver",
     "LetIn",
     "Orders",
     "Picture",

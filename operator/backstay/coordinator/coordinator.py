@@ -11,6 +11,7 @@ when something changed, schedule, and join the new graph to what is in flight (d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from backstay.api import HANodePlanSpec
 from backstay.api.quantities import duration_ms
@@ -23,11 +24,15 @@ from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.fingerprint import Fingerprint, Printer
 from backstay.coordinator.gate import Gate
 from backstay.coordinator.guards import FencingDesk, priority_delays_ms
-from backstay.coordinator.membership import FencedBoot, Membership, MembershipKeeper
+from backstay.coordinator.leaving import leavers_of
+from backstay.coordinator.membership import Circumstances, Membership, MembershipKeeper
 from backstay.coordinator.moments import Watchman
+from backstay.coordinator.news import members_news, quorum_news, state_news
 from backstay.coordinator.orders import PlanBook
 from backstay.coordinator.peers import PeerBook
 from backstay.coordinator.placement_tracker import PlacementTracker
+from backstay.coordinator.proofs import Proofs
+from backstay.coordinator.recall import Recall
 from backstay.coordinator.requests import RequestDesk, never
 from backstay.coordinator.run import Run, RunContext
 from backstay.coordinator.sight import Sight
@@ -42,13 +47,15 @@ from backstay.liveness.leases import LeaseTracker, Pulse
 from backstay.liveness.nodes import NodeCondition
 from backstay.scheduler import Transition, schedule
 from backstay.scheduler.situation import Situation
-from backstay.state.assemble import Assembly, Memory, assemble
+from backstay.state.assemble import Assembly, Memory, Objects, assemble
 from backstay.state.choices import Requires
 from backstay.state.kept import Kept
 from backstay.state.resource import primitives_of
 from backstay.transition.runner import Verdict
 
 HOLD_MIN_S = 3.0
+RECORD_AGAIN_S = 0.25
+"""Before a fencing of which no object tells is recorded once more."""
 
 
 class Coordinator:
@@ -87,7 +94,8 @@ class Coordinator:
         self._prints = Printer()
         self._places: Kept[Mapping[str, tuple[str, ...]]] = Kept()
         self._membership: Membership | None = None
-        self._fenced: dict[str, FencedBoot] = {}
+        self._proofs = Proofs()
+        self._recall = Recall()
         self._guards = FencingDesk(epoch=epoch)
         self._requires: Mapping[str, Requires] = {}
         self._look_again_at: float | None = None
@@ -101,6 +109,8 @@ class Coordinator:
         self._peers = PeerBook()
         self._watchman = Watchman(epoch=epoch)
         self._claims = EpochClaims(epoch=epoch)
+        self._lost: frozenset[str] = frozenset()
+        """Nodes whose report is a memory, because their plan was deleted or cannot be read."""
         self._told: dict[str, NodeCondition | None] = {}
         """How each node is by what was told last, by this DC or one before it."""
 
@@ -110,6 +120,8 @@ class Coordinator:
         """Decide. Same views, same orders."""
         orders = Orders(plans={}, picture=None, wake_in=1.0)  # type: ignore[arg-type]
         orders.story += self._claims.news(view.objects.plans)
+        seen = view.objects
+        view = self._recalled(view)
         if self._untold_rewind:
             self._untold_rewind = False
             orders.story.append(StoryItem(tale=Tale.REWOUND, message=REWOUND, warning=True))
@@ -169,7 +181,25 @@ class Coordinator:
             },
         )
         orders.wake_in = max(0.002, min(self._wake_in(view), gated.wake_in))
+        self._mind_members(seen, view.objects, orders, idle=settled)
         return orders
+
+    def _mind_members(self, seen: Objects, known: Objects, orders: Orders, *, idle: bool) -> None:
+        """What is to be recorded of members, and who has left. `seen`: the objects of the API; `known`: with what is remembered."""
+        membership = orders.picture.membership
+        orders.fenced = self._proofs.to_record(seen.nodes, membership)
+        orders.leavers = leavers_of(seen, known, membership, self._book, idle=idle)
+        self._recall.may_go = frozenset(one.node for one in orders.leavers)
+
+    def _recalled(self, view: View) -> View:
+        """With what is remembered of objects that are gone, and what was recorded of fencings since."""
+        recalled = self._recall.complete(view.objects, holds=self._book.holds, wall=view.wall)
+        self._lost = recalled.lost
+        addresses = self._recall.addresses(view.addresses, recalled.objects.plans)
+        self._proofs.acknowledge(recalled.objects.nodes, self._membership)
+        self._guards.crew.unrecorded = self._proofs.unrecorded
+        self.desk.settle_confirmed(self._proofs.unrecorded, view.wall)
+        return replace(view, objects=recalled.objects, addresses=addresses)
 
     # -- judging
 
@@ -183,17 +213,22 @@ class Coordinator:
         membership = self._members.look(
             nodes,
             objects.plans,
-            fenced=self._fenced,
+            fenced=self._proofs.recorded,
             epoch=self.epoch,
-            fencing_enabled=objects.cluster.spec.properties.stonith_enabled,
+            circumstances=Circumstances(
+                fencing_enabled=objects.cluster.spec.properties.stonith_enabled,
+                shutdown=objects.cluster.spec.shutdown,
+                watchdog=watchdog_rule(objects.cluster),
+                rewound_epoch=objects.cluster.status.rewound_epoch,
+                leaving=objects.leaving,
+                recalled=self._lost,
+            ),
             requires=self._requires,
             now=view.now,
-            shutdown=objects.cluster.spec.shutdown,
-            watchdog=watchdog_rule(objects.cluster),
-            rewound_epoch=objects.cluster.status.rewound_epoch,
         )
         self._tell_nodes(membership, orders)
         orders.story += news_of_nodes(self._membership, membership)
+        orders.story += members_news(self._membership, membership, objects.leaving)
         self._watchman.look(membership, self._tracker, view.now)
         self._membership = membership
         self._doubts.look(membership, self._book, self._way.flying())
@@ -228,21 +263,9 @@ class Coordinator:
             if condition is self._told.get(name) or condition is NodeCondition.PENDING:
                 continue  # pending is no news: what it was, or will be, is
             self._told[name] = condition
-            tale = {
-                NodeCondition.UNCLEAN: Tale.NODE_LOST,
-                NodeCondition.ONLINE: Tale.NODE_JOINED,
-                NodeCondition.OFFLINE: Tale.NODE_OFFLINE,
-            }[condition]
-            message = f"Node {name} is {condition.value}: {view.verdict.reason}"
-            facts = {"node": name, "state": condition.value}
-            orders.story.append(
-                StoryItem(tale=tale, message=message, warning=tale is Tale.NODE_LOST, facts=facts)
-            )
-        if self._membership is not None and self._membership.quorum != membership.quorum:
-            word = "gained" if membership.quorum else "lost"
-            orders.story.append(
-                StoryItem(tale=Tale.QUORUM, message=f"Quorum {word}", warning=not membership.quorum)
-            )
+            orders.story.append(state_news(view))
+        if self._membership is not None:
+            orders.story += quorum_news(self._membership, membership)
 
     def _confirm(
         self, confirmed: list[tuple[str, str]], membership: Membership, now: float, orders: Orders
@@ -250,11 +273,8 @@ class Coordinator:
         for name, _request in confirmed:
             view = membership.nodes.get(name)
             if view is not None and view.boot_id:
-                self._record_fenced(
-                    Fenced(node=name, boot_id=view.boot_id, action="confirmed", by="administrator"),
-                    now,
-                    orders,
-                )
+                fenced = Fenced(node=name, boot_id=view.boot_id, action="confirmed", by="administrator")
+                self._record_fenced(fenced, now, orders)
 
     def _fence(self, view: View, membership: Membership, orders: Orders) -> bool:
         """Drive the fencings under way; True when what is known of nodes has changed by it."""
@@ -299,7 +319,11 @@ class Coordinator:
         """Nodes that their own watchdogs have reset, as far as this DC can prove it (design note 0005)."""
         if not view.objects.cluster.spec.properties.stonith_enabled:
             return []
-        bitten = [name for name, node in membership.nodes.items() if node.bitten]
+        bitten = [
+            name
+            for name, node in membership.nodes.items()
+            if node.bitten and not self._proofs.prove(name, node.boot_id)
+        ]
         for name in bitten:
             fenced, records = self._guards.bitten(name, membership.nodes[name].boot_id, view.wall)
             self._record_fenced(fenced, view.now, orders)
@@ -308,12 +332,13 @@ class Coordinator:
         return bitten
 
     def _record_fenced(self, fenced: Fenced, now: float, orders: Orders) -> None:
+        """It is used once an object says so (`_recalled`)."""
         view, lease = self._membership, self._tracker.lease(fenced.node)
         newcomer = view is not None and fenced.node in view.nodes and view.nodes[fenced.node].former
         switched = lease is not None and fenced.action not in ("confirmed", "watchdog")
         perhaps = lease.boot_id if lease is not None and newcomer and switched else ""
-        self._fenced[fenced.node] = FencedBoot(fenced.boot_id, now, perhaps)
-        orders.fenced.append(fenced)
+        self._proofs.add(fenced, now, perhaps=perhaps)
+        self._guards.crew.unrecorded = self._proofs.unrecorded
         message = f"Node {fenced.node} fenced ({fenced.action}) by {fenced.by}"
         orders.story.append(
             StoryItem(tale=Tale.FENCED, message=message, warning=True, facts={"node": fenced.node})
@@ -374,7 +399,7 @@ class Coordinator:
             name
             for name, node in membership.nodes.items()
             if node.verdict.condition is NodeCondition.PENDING
-            and (node.history_counts or node.stale or node.pulse is Pulse.WAITING)
+            and (node.history_counts or node.stale or node.lost or node.pulse is Pulse.WAITING)
         ]
         if not unanswered:
             self._hold_since = None
@@ -546,4 +571,6 @@ class Coordinator:
             times.append(self._look_again_at)
         if self._brake.not_before > view.now:
             times.append(self._brake.not_before)
+        if self._proofs.unrecorded:
+            times.append(view.now + RECORD_AGAIN_S)
         return max(0.002, min(times) - view.now)

@@ -56,6 +56,8 @@ class Ended:
 
     succeeded: bool
     reason: str = ""
+    proves: str = ""
+    """The node of which it is the proof of death."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,16 @@ class FencingCrew:
     def __init__(self) -> None:
         self._fencings: dict[str, _Fencing] = {}
         self._ended: dict[str, Ended] = {}
+        self.unrecorded: frozenset[str] = frozenset()
+        """Nodes that are proven dead, of which no object says so yet: what waits for the proof waits until one does."""
 
     # -- questions
 
-    def outcome(self, key: str) -> Ended | None:
-        """None while it is under way. A target that is dead counts, though it may still have to be switched on again."""
-        return self._ended.get(key)
+    def outcome(self, key: str, *, recorded: bool = True) -> Ended | None:
+        """None while it is under way; with `recorded`, also while no object tells of a success. A target that is dead counts, though it
+        may still have to be switched on again."""
+        ended = self._ended.get(key)
+        return None if recorded and ended is not None and ended.proves in self.unrecorded else ended
 
     @property
     def targets(self) -> frozenset[str]:
@@ -142,7 +148,7 @@ class FencingCrew:
             if wish.action == "on":
                 continue
             if not fencing.told:
-                self._ended[wish.key] = Ended(True, f"by {by}")
+                self._ended[wish.key] = Ended(True, f"by {by}", proves=target)
                 records.append((target, _record(wish, by, "", wall)))
             del self._fencings[wish.key]
         return records
@@ -151,6 +157,9 @@ class FencingCrew:
         """Take the wish in; nothing is sent before the next `step`."""
         assert wish.key not in self._fencings
         assert wish.key not in self._ended
+        if wish.action != "on" and wish.target in self.unrecorded:
+            self._ended[wish.key] = Ended(True, "it is fenced; that is being recorded", proves=wish.target)
+            return
         fencer = Fencer(wish.target, action=wish.action, levels=wish.levels)
         self._fencings[wish.key] = _Fencing(wish, fencer)
 
@@ -248,7 +257,8 @@ class FencingCrew:
             fencing.told = True
             by = " and ".join(fencer.used)
             reason = "" if done else _failure(fencing)
-            self._ended[wish.key] = Ended(done, reason or f"by {by}")
+            proves = wish.target if done and wish.action != "on" else ""
+            self._ended[wish.key] = Ended(done, reason or f"by {by}", proves=proves)
             if done:
                 news.fenced.append(Fenced(node=wish.target, boot_id=wish.boot_id, action=wish.action, by=by))
             news.records.append((wish.target, _record(wish, by, reason, view.wall)))

@@ -129,7 +129,10 @@ def _fingerprint(
             name: (view.verdict.condition, view.boot_id, view.stale)
             for name, view in membership.nodes.items()
         },
-        wishes={node.metadata.name: _wish(node) for node in objects.nodes},
+        wishes={
+            node.metadata.name: _wish(node, leaves=node.metadata.name in objects.leaving)
+            for node in objects.nodes
+        },
         quorum=membership.quorum,
         failures={
             (node, one.resource, one.operation, one.interval_ms): one.count
@@ -198,9 +201,14 @@ def _node_changes(
     return None
 
 
-def _wish(node: HANode) -> str:
+def _wish(node: HANode, *, leaves: bool) -> str:
     spec = node.spec
-    words = [("stop", spec.shutdown), ("standby", spec.standby), ("maintenance", spec.maintenance)]
+    words = [
+        ("leave", leaves),
+        ("stop", spec.shutdown),
+        ("standby", spec.standby),
+        ("maintenance", spec.maintenance),
+    ]
     return "+".join(word for word, wanted in words if wanted)
 
 

@@ -1,4 +1,4 @@
-"""Boots that may still run something although another boot renews their node's Lease (design note 0013).
+"""Boots that may still run something although another boot renews their node's Lease (design note 0015).
 
 The plan says which boot the DC gave orders to, and of which machine that was. When another boot renews the Lease, the former one has
 ended if both were of the same machine, if it was fenced or confirmed since, or if it ran nothing. Else a second machine may have
@@ -100,5 +100,5 @@ def _words(name: str, before: MachineIdentity, present: MachineIdentity, same: S
     return (
         f"{name} has booted, and nothing proves that it is the same machine: it {whose} no {missing}, so its former boot may still run "
         f"resources. It is fenced once, or `kubectl ha fence confirm {name}` if you know that it has rebooted; "
-        "give the host an identity file (docs/how-to/machine-identity.md) to avoid this"
+        "give the host an identity file (docs/machine-identity.md) to avoid this"
     )

@@ -7,10 +7,11 @@ have answered this DC.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backstay.api import HANode, HANodePlan
 from backstay.coordinator.epoch_claims import refusal_words
+from backstay.coordinator.footprint import Footprint, footprint_of
 from backstay.coordinator.former_boots import FormerBoot, FormerBoots
 from backstay.liveness.brake import NO_BRAKE, Brake, StormBrake
 from backstay.liveness.leases import LeaseTracker, Pulse
@@ -20,20 +21,8 @@ from backstay.liveness.quorum import has_quorum
 from backstay.liveness.takeover import LEAD_PER_LEASE, TakeoverJudge
 from backstay.liveness.watchdog import WatchdogClaim, WatchdogRule
 from backstay.state.assemble import NodeJudgement
-from backstay.state.choices import WITHOUT_FENCING, Requires
+from backstay.state.choices import Requires
 from backstay.state.kept import Kept
-
-_INACTIVE_RC = 7
-_OF_NO_RESOURCE = ("monitor", "meta-data", "fence")
-"""Verbs that make nothing active where they run; a fence order names a device."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Footprint:
-    """What may run on a node, by its plan."""
-
-    resources: frozenset[str]
-    only_free: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +55,12 @@ class NodeView:
     bitten: bool = False
     """Its watchdog has reset it: what ran there does not run any more."""
     may_run: frozenset[str] = frozenset()
-    """Of a node that is to be shut down: resources that may be active there, or were ordered to be."""
+    """Of a node that is to be shut down or to leave: resources that may be active there, or were ordered to be."""
+    lost: bool = False
+    """Its plan was deleted or cannot be read, and it has not reported since (design note 0013)."""
     unaccounted: bool = False
-    """The API's history went back, and the node has not said since what it runs (design note 0012)."""
+    """It may run anything: the API's history went back (design note 0012) or its report is lost and not remembered (0013), and it has
+    not said since what it runs."""
     braked: bool = False
     """Silent, and left alone: it may be our view that is wrong (the storm brake)."""
     recording_trouble: str = ""
@@ -102,6 +94,8 @@ class Membership:
     votes: tuple[str, ...] = ()
     """Whose vote is counted now."""
     brake: Brake = NO_BRAKE
+    leaving: Mapping[str, str] = field(default_factory=dict)
+    """Those that are to leave the cluster, and why."""
 
     @property
     def online(self) -> tuple[str, ...]:
@@ -127,6 +121,22 @@ class Membership:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What the judgement goes by, besides what is known of each node."""
+
+    fencing_enabled: bool
+    shutdown: bool = False
+    """Of the cluster, so of every node."""
+    watchdog: WatchdogRule | None = None
+    rewound_epoch: int = 0
+    """What is from before it may be of a past of the API."""
+    leaving: Mapping[str, str] = field(default_factory=dict)
+    """Members that are to leave, and why."""
+    recalled: Collection[str] = ()
+    """Nodes whose plan is remembered, because their report was lost."""
+
+
 class MembershipKeeper:
     """Turns leases and objects into a Membership, again and again."""
 
@@ -148,6 +158,9 @@ class MembershipKeeper:
         self._former: Mapping[str, FormerBoot] = {}
         self._shutdown = False
         self._unaccounted: frozenset[str] = frozenset()
+        self._of_past: frozenset[str] = frozenset()
+        self._lost: frozenset[str] = frozenset()
+        self._leaving: Mapping[str, str] = {}
         self._began: float | None = None
         self.lease_s = 0.0
         """For so long the first DC after a past waits for nodes of which that past knows nothing."""
@@ -165,19 +178,19 @@ class MembershipKeeper:
         *,
         fenced: Mapping[str, FencedBoot],
         epoch: int,
-        fencing_enabled: bool,
+        circumstances: Circumstances,
         requires: Mapping[str, Requires],
         now: float,
-        shutdown: bool = False,
-        watchdog: WatchdogRule | None = None,
-        rewound_epoch: int = 0,
     ) -> Membership:
-        """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended; the record may not be read back yet.
-        `shutdown`: of the cluster, so of every node. `rewound_epoch`: what is from before it may be of a past of the API."""
-        self._shutdown = shutdown
+        """Judge every node at `now` (monotonic seconds). `fenced`: boots that this DC ended, and recorded as ended."""
+        fencing_enabled, watchdog = circumstances.fencing_enabled, circumstances.watchdog
+        rewound_epoch = circumstances.rewound_epoch
+        self._shutdown, self._leaving = circumstances.shutdown, circumstances.leaving
+        for gone in self._before.keys() - nodes.keys():
+            self._forget(gone)
         self._began = now if self._began is None else self._began
         awaits_unknown = rewound_epoch == epoch and now < self._began + self.lease_s
-        self._unaccounted = self._find_unaccounted(nodes, plans, fenced, rewound_epoch)
+        self._note_unknown(nodes, plans, fenced, circumstances)
         views: dict[str, NodeView] = {}
         self.judge.obeyed_by = frozenset(self._synced)
         self._former = self._find_former(nodes, plans, fenced, now)
@@ -212,13 +225,14 @@ class MembershipKeeper:
                 pulse=pulse,
                 boot_id=boot,
                 synced=facts.synced,
-                history_counts=bool(boot) and facts.status_boot == boot and facts.fenced_boot != boot,
+                history_counts=_reports_of(plan, boot) and facts.fenced_boot != boot,
                 stale=name in self._stale,
                 given_up=name in self._given_up,
                 beat=lease.beat if lease is not None else None,
                 watchdog=lease.watchdog if lease is not None else None,
                 machine=lease.machine if lease is not None else NO_IDENTITY,
-                may_run=self._footprint(name, plan, requires).resources if facts.shutdown else frozenset(),
+                may_run=self._left_on(name, plan, requires, shutdown=facts.shutdown),
+                lost=name in self._lost,
                 bitten=verdict.condition is NodeCondition.UNCLEAN and self._is_bitten(name, watchdog, now),
                 unaccounted=name in self._unaccounted or (awaits_unknown and not boot),
                 braked=braked,
@@ -240,7 +254,7 @@ class MembershipKeeper:
         fenced: Mapping[str, FencedBoot],
         now: float,
     ) -> dict[str, FormerBoot]:
-        """Boots that another one has followed without a proof that they have ended (design note 0013)."""
+        """Boots that another one has followed without a proof that they have ended (design note 0015)."""
         for name, one in fenced.items():
             self._formers.ended(name, one.boot_id)
         for name, node in nodes.items():
@@ -273,6 +287,32 @@ class MembershipKeeper:
                 self._formers.ended(name, former.boot_id)
                 self._former = {one: kept for one, kept in self._former.items() if one != name}
 
+    def _note_unknown(
+        self,
+        nodes: Mapping[str, HANode],
+        plans: Mapping[str, HANodePlan],
+        fenced: Mapping[str, FencedBoot],
+        circumstances: Circumstances,
+    ) -> None:
+        """Of which nodes the report is lost, and which may therefore run anything."""
+        self._of_past = frozenset(
+            name
+            for name, node in nodes.items()
+            if self._is_unaccounted(node, plans.get(name), fenced.get(name), circumstances.rewound_epoch)
+        )
+        unknown = frozenset(name for name, node in nodes.items() if self._is_unknown(node, plans.get(name)))
+        self._lost = unknown.union(circumstances.recalled)
+        self._unaccounted = self._of_past | {
+            name for name in unknown if not _has_ended(nodes[name], fenced.get(name))
+        }
+
+    def _left_on(
+        self, name: str, plan: HANodePlan | None, requires: Mapping[str, Requires], *, shutdown: bool
+    ) -> frozenset[str]:
+        """What may run on a node that shall run nothing."""
+        empties = shutdown or name in self._leaving
+        return self._footprint(name, plan, requires).resources if empties else frozenset()
+
     def _counted(self, views: Mapping[str, NodeView], brake: Brake) -> Membership:
         members = [view for view in views.values() if view.pulse is not Pulse.ABSENT or view.boot_id]
         alive = [view for view in members if view.pulse is Pulse.FRESH or self._trusted(view)]
@@ -282,6 +322,7 @@ class MembershipKeeper:
             voters=tuple(view.name for view in members),
             votes=tuple(view.name for view in alive),
             brake=brake,
+            leaving=self._leaving,
         )
 
     def _look_for_storm(self, facts: Mapping[str, NodeFacts], now: float) -> Brake:
@@ -331,7 +372,7 @@ class MembershipKeeper:
 
     def bite_at(self, name: str, rule: WatchdogRule, now: float) -> float | None:
         """When it will be so, if nothing is heard; None: it can't be said."""
-        if name in self._unaccounted:
+        if name in self._of_past:
             return None  # that a watchdog was armed is of a past, too
         former = self._former.get(name)
         if former is not None:
@@ -387,7 +428,7 @@ class MembershipKeeper:
                 self._sync[name] = self.sync_of(name) + 1
             self._synced.pop(name, None)
             return
-        if self._synced.get(name, boot) != boot:
+        if self._synced.get(name, boot) != boot or (name in self._lost and name in self._synced):
             del self._synced[name]
             self._sync[name] = self.sync_of(name) + 1
         if plan is None or name in self._synced or pulse is not Pulse.FRESH:
@@ -409,18 +450,20 @@ class MembershipKeeper:
             self._stale.discard(name)
             self._given_up.discard(name)
 
-    def _find_unaccounted(
-        self,
-        nodes: Mapping[str, HANode],
-        plans: Mapping[str, HANodePlan],
-        fenced: Mapping[str, FencedBoot],
-        rewound_epoch: int,
-    ) -> frozenset[str]:
-        return frozenset(
-            name
-            for name, node in nodes.items()
-            if self._is_unaccounted(node, plans.get(name), fenced.get(name), rewound_epoch)
-        )
+    def _forget(self, name: str) -> None:
+        """It has left. Should it return, it is another node; only its sync number goes on."""
+        for kept in (self._before, self._synced, self._absent_since, self._backed, self._footprints):
+            kept.pop(name, None)
+        self._stale.discard(name)
+        self._given_up.discard(name)
+
+    def _is_unknown(self, node: HANode, plan: HANodePlan | None) -> bool:
+        """Whether its agent had reported in the boot that was heard last, and no report is there: what it runs is not known.
+        A plan with a report of another boot has never held one of this boot, so this boot was ordered to do nothing."""
+        if (plan is not None and plan.status.boot_id) or not node.status.agent_version:
+            return False
+        lease = self._tracker.lease(node.metadata.name)
+        return bool(node.status.boot_id) and (lease is None or lease.boot_id == node.status.boot_id)
 
     def _is_unaccounted(
         self, node: HANode, plan: HANodePlan | None, fenced: FencedBoot | None, rewound_epoch: int
@@ -434,6 +477,10 @@ class MembershipKeeper:
         ended = fenced is not None and fenced.boot_id == boot
         recorded = record is not None and record.epoch >= rewound_epoch and record.boot_id == boot
         return bool(boot) and not ended and not recorded
+
+    def _former_boot(self, node: HANode) -> str:
+        """Of a node whose report is lost, and whose Lease may be, the boot that was published."""
+        return node.status.boot_id if node.metadata.name in self._lost else ""
 
     def _is_echo(self, name: str, fenced: FencedBoot, now: float) -> bool:
         """Whether the last renewal that was seen can be from before the fencing: a watch may be late, within reason."""
@@ -471,7 +518,7 @@ class MembershipKeeper:
         return NodeFacts(
             pulse=pulse,
             lease_boot=lease_boot,
-            status_boot=plan.status.boot_id if plan else "",
+            status_boot=(plan.status.boot_id if plan else "") or self._former_boot(node),
             fenced_boot=ended,
             echo=echo,
             unproven=former.words if former is not None else "",
@@ -482,6 +529,7 @@ class MembershipKeeper:
             only_free=not fencing_enabled if lost else footprint.only_free,
             shutdown=(node.spec.shutdown or self._shutdown) and not lost,
             unaccounted=lost,
+            lost=name in self._lost,
             fencing_enabled=fencing_enabled,
             before=self._before.get(name),
             age_s=self._tracker.age_s(name, now),
@@ -496,46 +544,22 @@ def _plan_boot(verdict: NodeVerdict, pulse: Pulse, boot: str, plan: HANodePlan |
     return boot if pulse is Pulse.FRESH or plan is None else plan.spec.boot_id
 
 
+def _reports_of(plan: HANodePlan | None, boot: str) -> bool:
+    return bool(boot) and plan is not None and plan.status.boot_id == boot
+
+
+def _has_ended(node: HANode, fenced: FencedBoot | None) -> bool:
+    """Whether the boot that was published is known to be over."""
+    boot, record = node.status.boot_id, node.status.fenced
+    recorded = record is not None and record.boot_id == boot
+    return recorded or (fenced is not None and fenced.boot_id == boot)
+
+
 def _peers_of(plan: HANodePlan | None) -> list[str] | None:
     """Whom the node may ask for promises, by the plan that it has; None: it asks nobody."""
     if plan is None or plan.spec.vouching is None:
         return None
     return [peer.name for peer in plan.spec.vouching.peers]
-
-
-def footprint_of(plan: HANodePlan | None, requires: Mapping[str, Requires]) -> Footprint:
-    """Everything that may be active by the node's history, its pending operations, and orders without an answer."""
-    if plan is None:
-        return Footprint(resources=frozenset(), only_free=True)
-    newest: dict[str, tuple[int, bool]] = {}
-    for record in plan.status.history:
-        if record.operation not in (
-            "start",
-            "stop",
-            "monitor",
-            "promote",
-            "demote",
-            "migrate_from",
-            "migrate_to",
-        ):
-            continue
-        stopped = (record.operation == "stop" and record.rc == 0) or (
-            record.operation == "monitor" and record.rc == _INACTIVE_RC
-        )
-        missing = record.status == "NotInstalled"
-        if record.call_id >= newest.get(record.resource, (-1, False))[0]:
-            newest[record.resource] = (record.call_id, not (stopped or missing))
-    active = {resource for resource, (_, runs) in newest.items() if runs}
-    active |= {pending.resource for pending in plan.status.pending if pending.verb not in _OF_NO_RESOURCE}
-    answered = {result.id for result in plan.status.results}
-    active |= {
-        action.resource
-        for action in plan.spec.actions
-        if action.verb in ("start", "promote", "migrate_from") and action.id not in answered
-    }
-    active.discard("")
-    free = all(requires.get(resource, Requires.FENCING) in WITHOUT_FENCING for resource in active)
-    return Footprint(resources=frozenset(active), only_free=free)
 
 
 def _judgement(view: NodeView, fence_requested: str | None, *, let_in: bool) -> NodeJudgement:

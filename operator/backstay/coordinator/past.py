@@ -1,5 +1,5 @@
-"""After the API's history went back (design note 0012), or where another machine may have a node's name (0013): what is not started
-while a node may run it that nobody remembers.
+"""After the API's history went back (design note 0012), a plan was lost (0013), or another machine may have a node's name (0015): what
+is not started while a node may run it that nobody remembers.
 
 A node is unaccounted for until it has obeyed a DC that came after, or was fenced or confirmed since. Silent, it is Unclean: what
 requires fencing waits for that, as ever. What requires none of it waits here, until a quorum stands behind the takeover. Heard, but
@@ -16,8 +16,9 @@ from backstay.liveness.nodes import NodeCondition
 from backstay.state.choices import WITHOUT_FENCING, Requires
 
 HISTORY_WENT_BACK = "HistoryWentBack"
+HISTORY_LOST = "NodeReportLost"
 MACHINE_UNPROVEN = "MachineUnproven"
-MAY_RUN_ELSEWHERE = (HISTORY_WENT_BACK, MACHINE_UNPROVEN)
+MAY_RUN_ELSEWHERE = (HISTORY_WENT_BACK, HISTORY_LOST, MACHINE_UNPROVEN)
 
 
 class Past:
@@ -67,8 +68,10 @@ def _is_given_to_fencing(view: NodeView) -> bool:
 
 def past_code(membership: Membership) -> str:
     """Why `held` holds something back, in one word."""
-    unaccounted = any(view.unaccounted for view in membership.nodes.values())
-    return HISTORY_WENT_BACK if unaccounted else MACHINE_UNPROVEN
+    unaccounted = [view for view in membership.nodes.values() if view.unaccounted]
+    if not unaccounted:
+        return MACHINE_UNPROVEN
+    return HISTORY_LOST if all(view.lost for view in unaccounted) else HISTORY_WENT_BACK
 
 
 def words_of_the_past(membership: Membership) -> str:
@@ -78,7 +81,10 @@ def words_of_the_past(membership: Membership) -> str:
             view.former.words for view in membership.nodes.values() if view.former is not None
         )
     who = ", ".join(name for name, view in membership.nodes.items() if view.unaccounted)
+    why = "the API's history went back"
+    if past_code(membership) == HISTORY_LOST:
+        why = "an HANodePlan was deleted or cannot be read"
     return (
-        f"not started: the API's history went back, and it may run on {who}, which has not said since what runs there; "
+        f"not started: {why}, and it may run on {who}, which has not said since what runs there; "
         "wait for its agent, fence the node, or confirm that it is down"
     )

@@ -93,6 +93,8 @@ class RequestDesk:
         self._acks: dict[tuple[Owner, str], RequestAck] = {}
         self._fences: dict[tuple[Owner, str], FenceRequest] = {}
         self._let_in: dict[tuple[Owner, str], str] = {}
+        self._confirms: dict[tuple[Owner, str], str] = {}
+        """Confirmations that no object holds yet, by request: the node."""
         self._serial = 0
 
     # -- what is under way
@@ -131,6 +133,13 @@ class RequestDesk:
             self._fences.pop(key, None)
             state: State = "Refused" if failure else "Done"
             self._answer(key, state, failure or f"{action} by {by}", wall)
+
+    def settle_confirmed(self, unrecorded: Collection[str], wall: float) -> None:
+        """Answer confirmations that are on record; those of `unrecorded` nodes are not."""
+        for key, node in list(self._confirms.items()):
+            if node not in unrecorded:
+                del self._confirms[key]
+                self._answer(key, "Done", "taken as dead on the administrator's word", wall)
 
     def acks(self, owner: Owner) -> list[RequestAck]:
         """All answers to one object's requests."""
@@ -202,6 +211,7 @@ class RequestDesk:
         self._moves.pop(key, None)
         self._fences.pop(key, None)
         self._let_in.pop(key, None)
+        self._confirms.pop(key, None)
 
     def _take_resource_request(
         self,
@@ -293,7 +303,8 @@ class RequestDesk:
                 self._answer(key, "Refused", why, wall)
             case "confirm":
                 confirmed.append((name, key[1]))
-                self._answer(key, "Done", "taken as dead on the administrator's word", wall)
+                self._confirms[key] = name
+                self._answer(key, "Accepted", "recording that it is dead", wall)
             case "describe":
                 wrong = _not_described(wish.agent or "")
                 if name not in objects.plans or wrong:

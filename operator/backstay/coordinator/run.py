@@ -211,7 +211,8 @@ class Run:
         self.runner.finished(id_, outcome, now)
 
     def _feed_fencing(self, id_: int, now: float) -> None:
-        ended = self._crew.outcome(self._fencings[id_])
+        # Nothing follows in an aborted run, so there it does not wait for the record.
+        ended = self._crew.outcome(self._fencings[id_], recorded=self.runner.aborted is None)
         if ended is not None:
             self._entries[id_].reason = ended.reason
             self._finish(id_, Outcome.DONE if ended.succeeded else Outcome.FAILED, now)

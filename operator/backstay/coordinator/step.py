@@ -9,6 +9,7 @@ from backstay.api import FencingRecord, HANodePlanSpec
 from backstay.coordinator.device_watch import Check
 from backstay.coordinator.fencings import Fenced
 from backstay.coordinator.guards import LetIn
+from backstay.coordinator.leaving import Leaver
 from backstay.coordinator.membership import Membership
 from backstay.coordinator.run import Run
 from backstay.coordinator.story import StoryItem
@@ -69,6 +70,9 @@ class Orders:
     picture: Picture
     wake_in: float
     fenced: list[Fenced] = field(default_factory=list)
+    """To be recorded before anything else is written, again in every step until the objects show it."""
+    leavers: list[Leaver] = field(default_factory=list)
+    """Members that have left: their plans and HANodes may be deleted."""
     let_in: list[LetIn] = field(default_factory=list)
     needs_list: bool = False
     """The Leases must be listed: a node is proven dead if that shows nothing newer of it."""

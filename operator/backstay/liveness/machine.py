@@ -1,4 +1,4 @@
-"""Which machine a node's Lease is renewed by: its machine-id and its system UUID (design note 0013). Pure.
+"""Which machine a node's Lease is renewed by: its machine-id and its system UUID (design note 0015). Pure.
 
 A node's name is no proof of its identity: a second machine can register under the name of one that is cut off. Only a reboot of the
 very same machine proves that what ran in its former boot has ended. Cloned images share a machine-id, so the pair is compared.

@@ -5,6 +5,7 @@
 | any but absent | not proven to be of the machine that may run something | any | unclean |
 | fresh, as an echo | fenced | any | offline, clean |
 | fresh | fenced before | any | unclean: the fence device lied, or the wrong node was fenced |
+| fresh | any | lost: deleted or unreadable | pending, until its agent has reported again |
 | fresh | other than the status' | any | pending: its agent has not reported since it booted |
 | fresh | the status' | has not answered the DC's latest sync | pending |
 | fresh | the status' | answered | online |
@@ -31,6 +32,9 @@ class NodeCondition(Enum):
     PENDING = "Pending"
     UNCLEAN = "Unclean"
     OFFLINE = "Offline"
+
+
+LOST = "its HANodePlan was deleted or cannot be read: what it runs is left alone until its agent has reported again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,8 @@ class NodeFacts:
     """Its agent obeys no DC of our epoch: why."""
     idle: bool = False
     """No boot was given orders since the last one was proven to have ended."""
+    lost: bool = False
+    """Its plan was deleted or cannot be read, and with it what it had reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +109,8 @@ def _judge_alive(facts: NodeFacts) -> NodeVerdict:
             condition=NodeCondition.UNCLEAN,
             reason="it was fenced, and yet the same boot renews its lease: check the fence device",
         )
+    if facts.lost:
+        return NodeVerdict(condition=NodeCondition.PENDING, reason=LOST)
     if facts.status_boot != facts.lease_boot:
         return NodeVerdict(condition=NodeCondition.PENDING, reason="booted; its agent has not reported yet")
     if not facts.synced:
@@ -151,6 +159,7 @@ def _judge_silent(facts: NodeFacts) -> NodeVerdict:
         )
     silent = f" for {facts.age_s:.1f} s" if facts.age_s is not None else ""
     past = ", nor did it say what it runs since the API's history went back" if facts.unaccounted else ""
+    past = ", and its HANodePlan was deleted or cannot be read" if facts.lost else past
     return NodeVerdict(
         condition=NodeCondition.UNCLEAN,
         reason=f"node lost: no heartbeat{silent}{past}",

@@ -20,7 +20,7 @@ BEATS_PER_EPOCH = 1_000_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormerLease:
     """The lease of a boot whose node's Lease another boot renews now. It was renewed before `since` (the DC's monotonic seconds),
-    and cannot be renewed any more: a keeper renews only a Lease that it was the last to write (design note 0013)."""
+    and cannot be renewed any more: a keeper renews only a Lease that it was the last to write (design note 0015)."""
 
     node: str
     boot_id: str

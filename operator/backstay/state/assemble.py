@@ -89,6 +89,8 @@ class Objects:
     """HAResources and ResourceGroups that are here as placeholders: they are held back, with what depends on them."""
     unread: tuple[Unread, ...] = ()
     """Other objects that cannot be read."""
+    leaving: Mapping[str, str] = field(default_factory=dict)
+    """Members that are to leave the cluster, and why: drained like a node in standby (design note 0013)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,7 +327,10 @@ def _node(node: HANode, judgement: NodeJudgement | None, objects: Objects) -> No
         unclean=verdict.unclean,
         unclean_reason=verdict.reason if verdict.unclean else "",
         pending=verdict.pending,
-        standby=node.spec.standby or node.spec.shutdown or objects.cluster.spec.shutdown,
+        standby=node.spec.standby
+        or node.spec.shutdown
+        or objects.cluster.spec.shutdown
+        or name in objects.leaving,
         maintenance=node.spec.maintenance or verdict.frozen,
         # Asked to leave in Pacemaker means that the node's daemons end afterwards; our agent stays and votes, so a node that is
         # stopped is one in standby that people see as stopped.

@@ -113,6 +113,8 @@ def _node_state(node: NodeStatus, paint: Paint) -> str:
             )
         case "Maintenance":
             return paint.warn("maintenance")
+        case "Leaving":
+            return paint.warn("leaving") + because
         case "Pending":
             return paint.warn("pending") + because
         case _:
@@ -126,7 +128,7 @@ def resource_lines(
     if not resources:
         yield "  * No resources"
     single = [row for row in resources if row.kind == "resource"]
-    online = [node.name for node in nodes if node.state in ("Online", "Standby", "Maintenance")]
+    online = [node.name for node in nodes if node.state in ("Online", "Standby", "Maintenance", "Leaving")]
     for row in resources:
         match row.kind:
             case "group":

@@ -6,7 +6,8 @@ import pytest
 
 from backstay.coordinator.former_boots import FormerBoots
 from backstay.liveness.epochs import EPOCH_STEP_MAX
-from harness.model_cluster import DoubleActive, ModelCluster
+from harness.model_cluster import ModelCluster
+from harness.model_node import DoubleActive
 from unit.coordinator.test_identity import NEWCOMER, trio, usurped, view
 
 

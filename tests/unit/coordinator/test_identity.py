@@ -9,7 +9,8 @@ from backstay.api.quantities import timestamp
 from backstay.coordinator.membership import NodeView
 from backstay.liveness.machine import NO_IDENTITY, MachineIdentity, SameMachine, identity_value
 from backstay.liveness.nodes import NodeCondition
-from harness.model_cluster import ModelCluster, ModelNode
+from harness.model_cluster import ModelCluster
+from harness.model_node import ModelNode
 from unit.coordinator.test_failover import cluster, power_switch, resource
 from unit.coordinator.test_vouching import model as vouching_model
 
@@ -215,7 +216,7 @@ def test_former_machine_that_lives_by_promises_keeps_what_requires_quorum() -> N
     assert made.where("ip") == []
     for node in made.nodes.values():
         node.promised = False
-    made.hidden[0].vouched = False
+    made.former_machines[0].vouched = False
     made.run(8)
     assert made.where("ip") != []
 

@@ -8,7 +8,8 @@ import pytest
 
 from backstay.api import FenceDevice, HACluster, HAConstraint, HAResource, ResourceGroup
 from backstay.api.plan import PlanAction
-from harness.model_cluster import ModelCluster, ModelNode
+from harness.model_cluster import ModelCluster
+from harness.model_node import ModelNode
 
 SLOW_S = 60.0
 TIMEOUT = "120s"

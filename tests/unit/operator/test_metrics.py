@@ -14,7 +14,8 @@ from backstay.state.assemble import Objects
 from backstay_operator.exposition import SceneCollector, Shown
 from backstay_operator.metrics import Metrics
 from backstay_operator.statuses import Scene
-from harness.model_cluster import ModelCluster, ModelNode
+from harness.model_cluster import ModelCluster
+from harness.model_node import ModelNode
 
 SAMPLE = re.compile(r"^(?P<name>[a-z_]+)(\{(?P<labels>.*)\})? (?P<value>\S+)$")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -209,6 +210,7 @@ def test_deleted_resource_takes_all_its_series_along(trio: Measured) -> None:
     trio.model.run(5)
     assert trio.scrape("backstay_resource_moves_total", resource="web")
     del trio.model.resources[0]
+    trio.model.set_node(home, standby=False)  # in standby a node keeps what it knows, as Pacemaker's do
     trio.model.run(10)
     text = generate_latest(trio.metrics.registry).decode()
     assert 'resource="other"' in text
