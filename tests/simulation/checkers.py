@@ -85,6 +85,8 @@ class Checkers:
         self._writers: dict[tuple[str, int], str] = {}
         """By cluster and epoch."""
         self._epochs: dict[str, int] = {}
+        self._made_anew = False
+        """The HACluster was deleted, and its epoch with it."""
         self._rewound_to = 0
         """Epochs up to this were in use when the API's history went back."""
         self._obeyed: dict[tuple[str, str, int], str] = {}
@@ -122,6 +124,13 @@ class Checkers:
         """Plans may be of epochs that were used since the backup; whether agents tell the DCs apart is looked at when they obey."""
         self._epochs.clear()
         self._rewound_to = max((epoch for _, epoch in self._writers), default=0)
+
+    def deleted(self, kind: kinds.Kind) -> None:
+        """A cluster that was made again knows epochs by its plans alone; where those are deleted as well, a DC begins with the first,
+        and agents, whose disks know better, refuse it until it has taken a higher one."""
+        self._made_anew = self._made_anew or kind is kinds.HACLUSTER
+        if self._made_anew and kind in (kinds.HACLUSTER, kinds.HANODEPLAN):
+            self.restored()
 
     # -- boots and programs
 

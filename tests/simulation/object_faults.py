@@ -150,6 +150,7 @@ class ObjectFaults(Hand):
         self._touch(thing)
         self.world.erase(*thing)
         self.administrator.forget(thing[0].name, thing[1])
+        self.world.checkers.deleted(thing[0])
 
     def _patch(self, thing: Thing, change: dict[str, Any], *, status: bool = False) -> None:
         obj = self.world.read(*thing)
