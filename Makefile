@@ -26,7 +26,7 @@ help:
 	@echo "make lint    ruff, mypy --strict, import-linter, tidy, generated files"
 	@echo "make soak    half an hour on burning and starving hosts each, and an outage of the API of five minutes"
 	@echo "make faults  FAULTS=200 random faults in a row on namespace hosts, checked from outside (an hour); SEED=1: the same again;"
-	@echo "             KINDS=all: also what is done to Kubernetes objects; KINDS=objects: only that"
+	@echo "             KINDS=objects: only what is done to Kubernetes objects; KINDS=hosts: all but that"
 	@echo "make bench-faults  crash, cut and freeze of a host beside Pacemaker; hops of a takeover with fence device and watchdog (30 minutes)"
 	@echo "make bench-failover  failover times beside keepalived and Pacemaker (25 minutes)"
 	@echo "                     API=real: Backstay's on a real kube-apiserver (8 minutes)"

@@ -146,7 +146,7 @@ LEAVING = frozenset({Kind.NODE_RELABELLED, Kind.NODE_DELETED, Kind.SELECTOR_EDIT
 UNFENCED = HARMLESS | LEAVING | {Kind.GROUP_REPLACED}
 OF_OBJECTS = frozenset(list(Kind)[list(Kind).index(Kind.NODE_RELABELLED) :])
 """What is done to Kubernetes objects, by whoever may."""
-TRIED = frozenset(Kind) - OF_OBJECTS
+TRIED = frozenset(Kind)
 COPIES = {Kind.POWER_CUT: 3, Kind.CABLE_CUT: 2, Kind.BOTH_CUT: 2, Kind.HOST_FROZEN: 2}
 """How often a kind is in the deck; once where nothing is said."""
 

@@ -36,8 +36,6 @@ RHO = 0.004
 BELONGING, OBJECTS, READING = (
     frozenset(kinds_of(one)) for one in (BelongingFaults, ObjectFaults, ReadingFaults)
 )
-UNMENDED = BELONGING | {"object_held"}
-"""Kinds that a seed does not draw by itself yet."""
 CALM = OBJECTS | READING | {"rival", *kinds_of(NeighbourFaults)}
 """Kinds that no healthy host need notice: nothing may be stopped for them but what they strike themselves."""
 
@@ -69,7 +67,7 @@ class Adversary(
         self._serial = 0
         kinds = {name: getattr(self, f"do_{name}") for name in kinds_of(type(self))}
         count = dice.choice([1, 2, 3, 5, 8, len(kinds)])
-        self.temperament = list(faults) or self._draw(sorted(kinds.keys() - UNMENDED), count)
+        self.temperament = list(faults) or self._draw(sorted(kinds), count)
         self._faults = [kinds[name] for name in self.temperament]
         self.pause_s = dice.choice([1.5, 3.0, 6.0])
         for host in world.hosts.values():
