@@ -47,6 +47,7 @@ from backstay_operator import dc, world
 from backstay_operator.drive import PlanDriver
 from simulation import virtual_time
 from simulation.in_flight_mutants import STRANGERS, fencing_assumed, flight_forgotten, waits_for_strangers
+from simulation.member_mutants import left_is_gone, let_go_at_once, lost_plan_is_empty
 from simulation.neighbour_mutants import ids_go_by_position, namespaces_reach_all, requests_by_id
 from simulation.pool import run_all
 from simulation.setting import Dog
@@ -539,6 +540,9 @@ MUTANTS = (
     Mutant("ids go by position", ids_go_by_position, ("usurper",), (OTHER,)),
     Mutant("requests go by id", requests_by_id, ("usurper",), (OTHER,)),
     Mutant("namespaces reach all", namespaces_reach_all, ("foreign_ban",), (OTHER,)),
+    Mutant("left is gone", left_is_gone, ("node_relabelled", "node_deleted"), (ALONE, PROOF)),
+    Mutant("leaver let go at once", let_go_at_once, ("node_relabelled", "crash"), (ALONE, PROOF, RECOVERS)),
+    Mutant("lost plan is empty", lost_plan_is_empty, (), (ALONE, PROOF), (26,)),
     Mutant("fed for ever", fed_for_ever, ("cable",), (ALONE, PROOF), (9,), setting=DOG),
     Mutant("bite not awaited", bite_not_awaited, ("cable",), (ALONE, PROOF), (1,), setting=DOG),
     Mutant("disarmed unheard", disarmed_unheard, ("disarm",), (ALONE, PROOF), setting=DOG),
