@@ -208,7 +208,9 @@ class Administrator:
             obj = self.world.read(
                 KIND_OF.get(kind, kinds.HANODE), name, None if kind == "HANode" else "default"
             )
+            # An object that was deleted and made again, as HANodes of Nodes that left and came back, has lost what was asked of it.
+            stands = obj is not None and any(one["id"] == id_ for one in obj["spec"].get("requests", []))
             acks = (obj or {}).get("status", {}).get("requests", [])
-            if obj is not None and not any(one["id"] == id_ and one["state"] != "Accepted" for one in acks):
+            if stands and not any(one["id"] == id_ and one["state"] != "Accepted" for one in acks):
                 found.append(f"{kind} {name} {id_}")
         return found

@@ -76,7 +76,11 @@ class Adversary(
         world.checkers.calm = CALM.issuperset(self.temperament)
 
     def _draw(self, kinds: list[str], count: int) -> list[str]:
-        return sorted(self.dice.sample(kinds, min(count, len(kinds))))
+        drawn = set(self.dice.sample(kinds, min(count, len(kinds))))
+        if "restore" in drawn and not BELONGING.isdisjoint(drawn):
+            # A backup from before a node joined knows nothing of what that node runs: not held (docs/faults.md; seed 309).
+            drawn -= {"restore"} if self.dice.random() < 0.5 else BELONGING
+        return sorted(drawn)
 
     @property
     def moves_nodes(self) -> bool:
