@@ -189,6 +189,13 @@ class Administrator:
         self.asked = {one: None for one in self.asked if one[:2] != (kind, name) or one[2] in ids}
         self.asked[(kind, name, request["id"])] = None
 
+    def turn_probes_on(self) -> None:
+        """Without them a refresh forgets failures only, and a stop that failed blocks for ever: people have what runs looked at."""
+        if not self.world.properties["enableStartupProbes"]:
+            self.world.story("administrator turns startup probes on")
+            self.world.properties["enableStartupProbes"] = True
+            self.world.apply(self.world.cluster_manifest(CLUSTER))
+
     def forget(self, kind: str, name: str) -> None:
         """What was asked of an object went with it."""
         self.asked = {one: None for one in self.asked if one[:2] != (kind, name)}

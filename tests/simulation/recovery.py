@@ -32,6 +32,7 @@ def recover(world: World, administrator: Administrator) -> None:
         if world.loop.time() >= refresh_at:
             refresh_at += REFRESH_EVERY_S
             administrator.confirm_gone()
+            administrator.turn_probes_on()
             administrator.refresh_all()
         wrong = what_is_wrong(world, administrator) if world.loop.time() > began + 12.0 else wrong
         # What was just asked is not answered yet.
