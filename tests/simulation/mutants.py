@@ -46,6 +46,7 @@ from backstay_nodeagent.orders import Orders, Verb
 from backstay_operator import dc, world
 from backstay_operator.drive import PlanDriver
 from simulation import virtual_time
+from simulation.clone_mutants import instances_by_number
 from simulation.in_flight_mutants import STRANGERS, fencing_assumed, flight_forgotten, waits_for_strangers
 from simulation.member_mutants import left_is_gone, let_go_at_once, lost_plan_is_empty
 from simulation.neighbour_mutants import ids_go_by_position, namespaces_reach_all, requests_by_id
@@ -464,11 +465,6 @@ def one_promise_is_enough() -> None:
 def begun_without_record() -> None:
     """What the host's disk takes no record of runs all the same."""
     recording._NEEDS_RECORD = ()
-
-
-def instances_by_number() -> None:
-    """A node keeps an instance of an anonymous clone under the number that one scheduling gave it."""
-    orders.ActionWriter._name_on_node = lambda _self, action: action.resource or ""  # type: ignore[method-assign]
 
 
 MUTANTS = (
