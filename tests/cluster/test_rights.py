@@ -277,7 +277,7 @@ async def test_operator_grants_agents_the_reading_of_named_secrets(
         }
     )
     grants = SecretGrants(operator)
-    await grants.ensure(wanted_grants([], [resource], [], []), [])
+    await grants.ensure(wanted_grants([resource], [], []), [])
     await until_readable(agent, "db")
     for refused in ("other-db", "nothing"):
         with pytest.raises(ApiForbidden):
@@ -286,7 +286,7 @@ async def test_operator_grants_agents_the_reading_of_named_secrets(
         await agent.list(kinds.SECRET, "default")
     written = grants.writes
     another = SecretGrants(operator)
-    await another.ensure(wanted_grants([], [resource], [], []), [])
+    await another.ensure(wanted_grants([resource], [], []), [])
     assert (written, another.writes) == (2, 0), "what is granted already is not written again"
     await another.ensure({}, [])
     with pytest.raises(ApiNotFound):
@@ -302,7 +302,7 @@ async def grants_are_renewed_for_a_cluster_made_anew(
     uids = []
     for _ in range(2):
         cluster = HACluster.parse(await admin.create(kinds.HACLUSTER, body))
-        await SecretGrants(operator).ensure(wanted_grants([], [resource], [], []), [cluster])
+        await SecretGrants(operator).ensure(wanted_grants([resource], [], []), [cluster])
         references = (await admin.get(kinds.ROLE, ROLE_NAME, "default"))["metadata"]["ownerReferences"]
         assert [one["uid"] for one in references] == [cluster.metadata.uid]
         uids.append(cluster.metadata.uid)

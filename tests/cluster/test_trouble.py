@@ -19,6 +19,7 @@ from backstay_kube.client import KubeClient
 from backstay_kube.errors import ApiConflict, ApiError, ApiForbidden, ApiGone, ApiNotFound, ApiUnavailable
 from backstay_kube.reflector import Reflector
 from backstay_nodeagent.lease_client import LeaseClient
+from backstay_nodeagent.lease_protocol import LeaseProtocol
 from backstay_sandbox import installation, objects
 from harness.faulty_proxy import FaultyProxy
 from harness.real_server import RealServer
@@ -250,7 +251,8 @@ async def test_renewed_token_is_used_before_the_old_one_is_refused(
     document["users"][0]["user"] = {"tokenFile": "token"}
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(document))
     async with await KubeClient.connect(str(tmp_path / "kubeconfig")) as agent:
-        keeper = LeaseClient({**keeper_access(agent)}, namespace=LEASE_NAMESPACE, name=f"node-{node}")
+        protocol = LeaseProtocol(namespace=LEASE_NAMESPACE, node=node, boot_id="boot", held=False)
+        keeper = LeaseClient({**keeper_access(agent)}, protocol)
         await agent.list(KIND)
         await asyncio.to_thread(lambda: keeper.renew({"holderIdentity": node}, {}, timeout_s=5.0))
         await installation.delete_pod(admin, account=installation.AGENT, node=node)

@@ -36,6 +36,7 @@ RHO = 0.004
 BELONGING, OBJECTS, READING = (
     frozenset(kinds_of(one)) for one in (BelongingFaults, ObjectFaults, ReadingFaults)
 )
+REMOVED = frozenset({"object_held", "object_deleted", "object_replaced"})
 CALM = OBJECTS | READING | {"rival", *kinds_of(NeighbourFaults)}
 """Kinds that no healthy host need notice: nothing may be stopped for them but what they strike themselves."""
 
@@ -80,6 +81,9 @@ class Adversary(
         if "restore" in drawn and not BELONGING.isdisjoint(drawn):
             # A backup from before a node joined knows nothing of what that node runs: not held (docs/faults.md; seed 309).
             drawn -= {"restore"} if self.dice.random() < 0.5 else BELONGING
+        if "usurper" in drawn and not REMOVED.isdisjoint(drawn):
+            # Who asks for an id while its holder is deleted has it then: what runs under it is that object's (seed 19).
+            drawn.discard("usurper")
         return sorted(drawn)
 
     @property

@@ -26,6 +26,8 @@ QUORUM_SLACK_S = 10.0
 HEARD_S = 2.0
 """A renewal counts so long after it was taken in: a lease, and the way of an order."""
 TROUBLE_PASSES_S = 8.0
+RETURN_PASSES_S = 1.0
+"""A DC that thinks long decides by how things were half a second ago (seed 74)."""
 LOOK_SLACK_S = 0.1
 STORM_S = 0.4
 """Who falls silent within so long of one another did so together, however a DC looks at it."""
@@ -102,6 +104,8 @@ class Checkers:
         self._forgetful: set[str] = set()
         """Boots in which an agent ended while its disk took no writes."""
         self._renewed: dict[str, float] = {}
+        self._returned: dict[str, float] = {}
+        """When a host was heard again after a silence of a lease: what a DC decides then may still be of before."""
         self._renewed_boot: dict[str, str] = {}
         """Of the last renewal: a host that has just booted again may be silent for what its former boot was proven to be."""
         self._suspended: set[str] = set()
@@ -191,7 +195,7 @@ class Checkers:
             )
         if not heard and self._is_storm(target):
             self.violation("who falls silent with most others is left alone", target.name)
-        if world.setting.policy == "fence" and not self._votes(target.name, HEARD_S).quorate:
+        if world.setting.policy == "fence" and not self._votes(target.name, HEARD_S, steadily=True).quorate:
             return
         # Of whom a device said that it is off, and who renews, is fenced for good.
         judged = target.boot_id in world.power.misjudged
@@ -201,7 +205,7 @@ class Checkers:
         if healthy and order.target in self._up and not self._broken.get(target.name):
             self.violation("a healthy host is not fenced", f"{target.name} by {executor.name}")
 
-    def _votes(self, node: str, within_s: float) -> Votes:
+    def _votes(self, node: str, within_s: float, *, steadily: bool = False) -> Votes:
         """Of the cluster to which a node belongs: who was ever heard and has not left, and whose renewals were taken in so lately."""
         clusters = {
             one["metadata"]["name"]: one["spec"].get("cluster", "")
@@ -210,7 +214,12 @@ class Checkers:
         own = clusters.get(node, CLUSTER)
         members = [name for name in self._renewed if clusters.get(name) == own]
         now = self._world.loop.time()
-        return Votes(tuple(members), tuple(one for one in members if now - self._renewed[one] < within_s))
+        heard = [one for one in members if now - self._renewed[one] < within_s]
+        if steadily:
+            heard = [
+                one for one in heard if now - self._returned.get(one, -RETURN_PASSES_S) >= RETURN_PASSES_S
+            ]
+        return Votes(tuple(members), tuple(heard))
 
     def _is_storm(self, target: Host) -> bool:
         """Whether it fell silent at the very time at which so many others did that our view is the likelier cause."""
@@ -470,7 +479,10 @@ class Checkers:
         self._world.detail(f"{process} {method} {target.plural}/{target.name}/{target.subresource}: {status}")
         if status < 300 and target.plural == kinds.LEASE.plural and "/keeper" in process:
             name = process.partition("/")[0]
-            self._renewed[name] = self._world.loop.time()
+            now = self._world.loop.time()
+            if now - self._renewed.get(name, 0.0) > self._world.hosts[name].lease_s:
+                self._returned[name] = now
+            self._renewed[name] = now
             self._renewed_boot[name] = self._world.hosts[name].boot_id
             self._note_armed(name)
         if (

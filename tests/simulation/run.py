@@ -70,8 +70,14 @@ def run_seed(
     idle = dice.choice(["", names[0]]) if len(names) > 2 else ""
     administrator.all_nodes_on(but=idle)
     leaver = choose_leaver(world, adversary, random.Random(f"{seed}/leaver"), but=idle)
-    if setting.fencing == "none" and setting.dog is None and dice.random() < 0.5:
-        unplug(world, administrator, dice.choice([name for name in names if name not in (idle, leaver)]))
+    able = [name for name in names if name not in (idle, leaver)]
+    if (
+        setting.fencing == "none"
+        and setting.dog is None
+        and dice.random() < 0.5
+        and (len(able) > 1 or not leaver)
+    ):
+        unplug(world, administrator, dice.choice(able))
     recover(world, administrator)
     if setting.slow and not world.checkers.violations:
         drill(world, administrator)

@@ -181,14 +181,15 @@ class Coordinator:
             },
         )
         orders.wake_in = max(0.002, min(self._wake_in(view), gated.wake_in))
-        self._mind_members(seen, view.objects, orders, idle=settled)
+        self._mind_members(seen, view.objects, orders, held=held)
         return orders
 
-    def _mind_members(self, seen: Objects, known: Objects, orders: Orders, *, idle: bool) -> None:
+    def _mind_members(self, seen: Objects, known: Objects, orders: Orders, *, held: bool) -> None:
         """What is to be recorded of members, and who has left. `seen`: the objects of the API; `known`: with what is remembered."""
         membership = orders.picture.membership
         orders.fenced = self._proofs.to_record(seen.nodes, membership)
-        orders.leavers = leavers_of(seen, known, membership, self._book, idle=idle)
+        busy = known.leaving if held else self._way.busy_nodes()
+        orders.leavers = leavers_of(seen, known, membership, self._book, busy=busy)
         self._recall.may_go = frozenset(one.node for one in orders.leavers)
 
     def _recalled(self, view: View) -> View:

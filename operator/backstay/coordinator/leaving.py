@@ -6,6 +6,7 @@ runs nothing: it answered the DC's last plan and says so, or its last boot is ov
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from backstay.api import HANode, HANodePlan
@@ -30,15 +31,15 @@ class Leaver:
 
 
 def leavers_of(
-    seen: Objects, completed: Objects, membership: Membership, book: PlanBook, *, idle: bool
+    seen: Objects, completed: Objects, membership: Membership, book: PlanBook, *, busy: Collection[str]
 ) -> list[Leaver]:
-    """`seen`: the objects as the API holds them; `completed`: with what is remembered. Not before the DC is `idle`: a transition under
-    way may be about to send something."""
-    if not idle:
-        return []
+    """`seen`: the objects as the API holds them; `completed`: with what is remembered. `busy`: nodes to which the transition under way
+    may be about to send something; what it does elsewhere keeps no member from leaving."""
     nodes = {node.metadata.name: node for node in seen.nodes}
     found = []
     for name in completed.leaving:
+        if name in busy:
+            continue
         view = membership.nodes.get(name)
         proof = _proof(view, completed.plans.get(name), book) if view is not None else ""
         if proof:

@@ -21,6 +21,7 @@ from backstay.coordinator.story import StoryItem
 from backstay.coordinator.trigger import Cause, Trigger
 from backstay.state.cluster import ClusterState
 from backstay.transition.graph import Graph
+from backstay.transition.runner import UNFINISHED
 
 _NO_AGENT = ("meta-data", "fence", "notify")
 """Verbs of pending operations that no plan of resources depends on: `fence` is the fencing crew's affair."""
@@ -75,6 +76,18 @@ class UnderWay:
     def busy(self) -> bool:
         """Whether anything of any transition is on its way."""
         return self.run is not None or bool(self._aside)
+
+    def busy_nodes(self) -> frozenset[str]:
+        """Nodes on which the current transition has something left to do, or that it fences."""
+        if self.run is None:
+            return frozenset()
+        runner = self.run.runner
+        actions = self.run.context.transition.graph.actions
+        return frozenset(
+            action.node
+            for action in actions
+            if action.node is not None and runner.phase(action.id) in UNFINISHED
+        )
 
     def concerns(self, names: Collection[str], book: PlanBook) -> bool:
         """Whether anything is to be done, or in flight, for one of these (configured ids)."""

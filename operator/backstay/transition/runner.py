@@ -42,6 +42,9 @@ class Phase(Enum):
     SKIPPED = auto()
 
 
+UNFINISHED = (Phase.WAITING, Phase.SENT, Phase.RUNNING)
+
+
 class Verdict(Enum):
     """How a transition ended."""
 
