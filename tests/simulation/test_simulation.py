@@ -60,6 +60,11 @@ def test_watchdogs_that_are_drawn_wait_no_longer_than_the_rule_demands() -> None
         assert bound_ms <= dog.takeover_ms < bound_ms + 1
 
 
+def test_member_whose_history_was_forgotten_on_request_has_not_left_before_it_was_probed_again() -> None:
+    """A refresh, while the DC was slow to schedule again: the empty history was taken for a proof, and there were two copies."""
+    assert json.loads(simulate("--seed", "226")[-1])["violations"] == 0
+
+
 def test_last_guard_lets_the_cluster_recover_beside_an_object_that_breaks_the_step() -> None:
     """The program is broken for odd objects: each is found, kept out and told, and whatever else there is goes on."""
     summary = json.loads(simulate(module="simulation.guarded")[-1])
