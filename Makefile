@@ -62,7 +62,7 @@ lint: $(VENV)/.ready
 	$(BIN)/python tools/tidy.py
 
 conformance: $(VENV)/.ready
-	@BACKSTAY_CONFORMANCE=all $(BIN)/pytest tests/conformance
+	@BACKSTAY_CONFORMANCE=all $(BIN)/pytest --must-run tests/conformance
 
 test: venv lint
 	@$(BIN)/python -m backstay_sandbox.requirements --install --tests || echo "tests that need it will skip"
