@@ -185,8 +185,9 @@ class Coordinator:
         return orders
 
     def _is_decided(self, look: Fingerprint) -> bool:
-        """Whether nothing has happened since the last scheduling that the next one will have to look at: a history that was forgotten on
-        request, say, and is to be probed again (simulation seed 226)."""
+        """Whether nothing has happened since the last scheduling that the next one must look at.
+
+        A history that was forgotten on request, say, which is to be probed again (simulation seed 226)."""
         if self._looked is None or self._again is not None or self._news is not None:
             return False
         return self._way.run is not None or not look.difference(self._looked)
