@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstay_kube import kinds
 from backstay_operator.uninstall import still_held
+from simulation.slow import EXTRA_S
 from simulation.world import CLUSTER
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def depart(world: World) -> None:
     boots = {name: host.boots for name, host in world.hosts.items()}
     world.story("administrator shuts the cluster down")
     world.write("PATCH", kinds.HACLUSTER.path(None, CLUSTER), {"spec": {"shutdown": True}})
-    until = world.loop.time() + LET_GO_S
+    until = world.loop.time() + LET_GO_S + (EXTRA_S if world.setting.slow else 0.0)
     while (left := what_is_held(world)) and world.loop.time() < until:
         world.run(1.0)
     if left:
