@@ -24,11 +24,12 @@ class FailureNews:
 
     def __init__(self) -> None:
         self._known: dict[_Key, tuple[int, str]] | None = None
-        self._causes: dict[tuple[str, str], str] = {}
+        self._present: Mapping[_Key, FailureRecord] = {}
 
     def cause(self, resource: str, node: str) -> str:
         """`start failed on n2: not installed`, of a failure that is counted there now; empty where there is none."""
-        return self._causes.get((resource, node), "")
+        found = [one for key, one in self._present.items() if key[:2] == (node, resource)]
+        return _sentence(node, found[-1]) if found else ""
 
     def look(self, plans: Mapping[str, HANodePlan], refs: Mapping[str, ObjectRef]) -> list[StoryItem]:
         """Failures that are new since the last look. `refs`: resource -> the object that defines it."""
@@ -38,7 +39,7 @@ class FailureNews:
             for one in plan.status.failures
         }
         known, self._known = self._known, {key: _stamp(one) for key, one in present.items()}
-        self._causes = {(one.resource, node): _sentence(node, one) for (node, *_), one in present.items()}
+        self._present = present
         if known is None:
             return []
         return [_item(key[0], one, refs) for key, one in present.items() if known.get(key) != _stamp(one)]

@@ -8,7 +8,7 @@ again: such a place counts as it did before.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from backstay.coordinator.story import StoryItem, Tale
@@ -94,19 +94,16 @@ class PlacementTracker:
         vacated.update({node: reason for node in was if node not in where})
         items = []
         arrived = [node for node in where if node not in was]
-        for node in [one for one in arrived if one in vacated]:
+        returned = [node for node in arrived if node in vacated]
+        for node in returned:
             items.append(_arrived(resource, node, node, vacated.pop(node)))
-        for node in [one for one in arrived if one not in vacated and not _is_told(items, one)]:
+        for node in [one for one in arrived if one not in returned]:
             origin = next(iter(vacated), "")
             items.append(_arrived(resource, origin, node, vacated.pop(origin, reason)))
         if settled:
             items += [_stopped(resource, node, why) for node, why in vacated.items()]
             vacated.clear()
         return items
-
-
-def _is_told(items: Iterable[StoryItem], node: str) -> bool:
-    return any(item.facts["to"] == node for item in items)
 
 
 def _stopped(resource: str, node: str, reason: Trigger) -> StoryItem:
